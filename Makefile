@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#
+#   make             builds everything into build/          make lint      checks the sources
+#   make run         starts the broker on 127.0.0.1:1883    make format    formats the C sources
+#   make check       runs every test, or ONLY="unit lint"   make fuzz      fuzzes, FUZZ_SECONDS each target
+#   make bench       runs the benchmarks                    make install   DESTDIR, PREFIX, SYSCONFDIR
+#
+# V=1 shows the commands. SANITIZE=address,undefined or SANITIZE=thread builds with sanitizers, into a folder of its own.
+# WITH_BPF=0 leaves the fast path out, as a machine without BTF does. BUILD=DIR builds into DIR.
+
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+SANITIZE ?=
+FUZZ_SECONDS ?= 60
+VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
+WITH_BPF ?= $(if $(wildcard $(VMLINUX_BTF)),1,0)
+comma := ,
+BUILD ?= build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CLANG ?= clang
+CFLAGS ?= -O2 -g
+JOBS := $(shell nproc)
+export PATH := $(PATH):/usr/sbin:/sbin
+MAKEFLAGS += --no-builtin-rules
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
+MAKEFLAGS += -j$(JOBS)
+endif
+submake = @+$(MAKE) --no-print-directory
+
+ifneq ($(SANITIZE),)
+mode := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer $(if $(findstring undefined,$(SANITIZE)),-fno-sanitize-recover=undefined)
+else
+mode := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+ldmode := -Wl,-z,relro,-z,now
+endif
+cppflags = -Iinclude -Iuser -I$(BUILD)/gen -D_GNU_SOURCE= $(CPPFLAGS)
+cflags = -std=gnu11 $(CFLAGS) -Wall -Wextra -Werror $(mode)
+ldflags = $(CFLAGS) $(mode) $(ldmode) $(LDFLAGS)
+libs := -lurcu-qsbr -lurcu-common -lcjson -lpthread $(if $(filter 1,$(WITH_BPF)),-lbpf -lelf -lz)
+bpf_arch := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/; s/ppc64le/powerpc/; s/s390x/s390/; s/riscv64/riscv/')
+bpfflags = -O2 -g -target bpf -D__TARGET_ARCH_$(bpf_arch) -Wall -Wextra -Werror -Wno-unused-parameter -Iinclude -I$(BUILD)/gen
+
+ifneq ($(V),1)
+Q := @
+say = @printf '%8s  %s\n' $1 $2
+endif
+
+# ---- what there is --------------------------------------------------------------------------------------------------
+TOOLS := $(patsubst user/%/main.c,%,$(wildcard user/*/main.c))
+LIB_SRC := $(foreach d,base mqtt net broker fastpath conf admin,$(wildcard user/$d/*.c))
+UNIT := $(patsubst %.c,%,$(wildcard tests/unit/test_*.c))
+FUZZ := $(patsubst %.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+BPF_SRC := $(wildcard bpf/*.bpf.c tests/bpf/*.bpf.c)
+BPF := $(patsubst %.c,%,$(wildcard tests/bpf/test_*.c))
+left_out := user/fastpath/none.c
+ifneq ($(WITH_BPF),1)
+left_out := $(filter-out $(left_out),$(wildcard user/fastpath/*.c)) $(BPF_SRC) $(wildcard tests/bpf/*.c)
+endif
+LIB_SRC := $(filter-out $(left_out),$(LIB_SRC))
+BPF_SRC := $(filter-out $(left_out),$(BPF_SRC))
+BPF := $(filter-out $(left_out:.c=),$(BPF))
+SKELS := $(patsubst %.bpf.c,$(BUILD)/gen/%.skel.h,$(notdir $(BPF_SRC)))
+
+# ---- build ----------------------------------------------------------------------------------------------------------
+all: $(TOOLS:%=$(BUILD)/%)
+ifneq ($(WITH_BPF),1)
+	@echo "    note  built without the fast path: $(if $(wildcard $(VMLINUX_BTF)),WITH_BPF=$(WITH_BPF),no $(VMLINUX_BTF))"
+endif
+tests: $(patsubst %,$(BUILD)/%,$(UNIT) $(BPF))
+fuzzers: $(FUZZ:%=$(BUILD)/%)
+.PHONY: all tests fuzzers FORCE
+.DELETE_ON_ERROR:
+.PRECIOUS: $(BUILD)/obj/%.o $(BUILD)/gen/%.bpf.o $(BUILD)/gen/%.skel.h
+
+# A stamp's time changes only when its words do: all is compiled anew when the flags are others, and linked anew when a
+# source came or went.
+stamp = @mkdir -p $(@D); printf '%s\n' '$(strip $1)' | cmp -s - $@ || printf '%s\n' '$(strip $1)' >$@
+$(BUILD)/flags: FORCE
+	$(call stamp,$(CC) $(cppflags) $(cflags) $(ldflags) $(libs))
+$(BUILD)/bpf-flags: FORCE
+	$(call stamp,$(CLANG) $(bpfflags) $(VMLINUX_BTF))
+$(BUILD)/sources: FORCE
+	$(call stamp,$(LIB_SRC) $(foreach t,$(TOOLS),$(wildcard user/$t/*.c)))
+
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(SKELS)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(cppflags) $(cflags) -MMD -MP -c -o $@ $<
+
+$(BUILD)/libshunt.a: $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/sources
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $(filter %.o,$^)
+
+define link
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ldflags) -o $@ $(filter %.o %.a,$^) $(LINK_WITH) $(libs)
+endef
+$(foreach t,$(TOOLS),$(eval $(BUILD)/$t: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard user/$t/*.c))))
+$(TOOLS:%=$(BUILD)/%): $(BUILD)/libshunt.a $(BUILD)/sources
+	$(link)
+$(BUILD)/tests/unit/% $(BUILD)/tests/bpf/%: LINK_WITH = -lcmocka
+$(BUILD)/tests/fuzz/%: LINK_WITH = -fsanitize=fuzzer
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libshunt.a
+	$(link)
+
+# ---- BPF ------------------------------------------------------------------------------------------------------------
+$(BUILD)/gen/vmlinux.h: $(BUILD)/bpf-flags
+	$(call say,GEN,$@)
+	@mkdir -p $(@D)
+	$(Q)bpftool btf dump file $(VMLINUX_BTF) format c >$@
+
+vpath %.bpf.c bpf tests/bpf
+$(BUILD)/gen/%.bpf.o: %.bpf.c $(BUILD)/gen/vmlinux.h
+	$(call say,BPF,$<)
+	$(Q)$(CLANG) $(bpfflags) -MMD -MP -c -o $@ $<
+	$(Q)llvm-strip -g $@
+
+$(BUILD)/gen/%.skel.h: $(BUILD)/gen/%.bpf.o
+	$(call say,GEN,$@)
+	$(Q)bpftool gen skeleton $< >$@
+
+# ---- use ------------------------------------------------------------------------------------------------------------
+run:
+	@scripts/setup run
+	$(submake) all
+	@exec $(BUILD)/shuntd $(ARGS)
+
+check:
+	@scripts/setup check
+	$(submake) all tests
+	@BUILD=$(BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check $(ONLY)
+
+bench:
+	@BUILD=$(BUILD) scripts/setup bench
+	$(submake) all
+	@BUILD=$(BUILD) scripts/bench
+
+fuzz: $(FUZZ:tests/fuzz/fuzz_%=fuzz-%)
+fuzz-build:
+	$(submake) BUILD=$(BUILD)/fuzz CC=$(CLANG) SANITIZE=address,undefined,fuzzer-no-link WITH_BPF=0 fuzzers
+fuzz-%: fuzz-build
+	@scripts/fuzz $(BUILD)/fuzz/tests/fuzz/fuzz_$* $(FUZZ_SECONDS)
+.PHONY: run check bench fuzz fuzz-build
+
+# ---- lint -----------------------------------------------------------------------------------------------------------
+c_files = $(wildcard bpf/*.[ch] include/*.h user/*/*.[ch] tests/*/*.[ch])
+c_units = $(filter-out %.bpf.c $(filter-out user/fastpath/none.c,$(left_out)),$(filter %.c,$(c_files)))
+sh_files = .ci/run $(shell grep -lE '^.!/bin/(ba)?sh' $(wildcard scripts/* tests/*/*))
+py_files = $(shell find scripts tests -name '*.py') $(shell grep -l '^.!/usr/bin/python3' $(wildcard scripts/* tests/*/*))
+
+lint: lint-format lint-tidy lint-cppcheck lint-shell lint-python
+lint-format:
+	$(Q)clang-format --dry-run -Werror $(c_files)
+lint-tidy: $(c_units:%.c=$(BUILD)/lint/%.tidy)
+$(BUILD)/lint/%.tidy: %.c $(BUILD)/obj/%.o .clang-tidy
+	$(call say,TIDY,$<)
+	@mkdir -p $(@D)
+	$(Q)clang-tidy --quiet $< -- $(cppflags) -std=gnu11 -Wall -Wextra 2>$@.log || { cat $@.log >&2; exit 1; }
+	@touch $@
+lint-cppcheck:
+	@mkdir -p $(BUILD)/lint/cppcheck
+	$(Q)cppcheck -q -j $(JOBS) --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+		--suppress=missingIncludeSystem --cppcheck-build-dir=$(BUILD)/lint/cppcheck -Iinclude -Iuser $(c_units)
+lint-shell:
+	$(Q)shellcheck $(sh_files)
+lint-python:
+	$(Q)/usr/bin/python3 -m pyflakes $(py_files)
+format:
+	$(Q)clang-format -i $(c_files)
+.PHONY: lint lint-format lint-tidy lint-cppcheck lint-shell lint-python format
+
+# ---- install --------------------------------------------------------------------------------------------------------
+install: all
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/shuntd
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(filter-out %/shuntd,$(TOOLS:%=$(BUILD)/%))
+.PHONY: install uninstall clean
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(wildcard $(BUILD)/gen/*.d) $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,817 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * The fast path: QoS 0 publishes from socket to socket inside the kernel.
+ *
+ * Local road: sockops puts the sockets of clients on this host into `local_socks`; what they send runs local_publish,
+ * which redirects a publish with a flow straight into the receiver's receive queue. What the daemon sends to them runs
+ * local_deliver, which takes the same way, so that the receiver's stream has one writer (invariant 3).
+ *
+ * Remote road: the daemon puts its own sockets of remote clients into `remote_socks`; what they receive runs
+ * remote_verdict, which redirects to the socket of the receiver. What the daemon has for a receiver comes through an
+ * AF_UNIX socket and runs inject_verdict into the same queue.
+ *
+ * Nothing here decides what MQTT means: whatever is not a plain QoS 0 PUBLISH with a flow passes to the daemon, and so
+ * does everything while the daemon has not finished what it was given before (the fence, invariant 2).
+ *
+ * Constraints: loads on 6.1 (no kfunc, no -mcpu=v3); sk_msg programs are preemptible, so scratch space is the stack and
+ * never a per-CPU map; SK_DROP from sk_msg would poison the sender's socket and is never returned.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "maps.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+#define AF_INET 2
+#define AF_INET6 10
+
+struct shunt_control control;
+
+/* Protections that a test takes out to show that it would notice; enum shunt_without. Read-only after loading, so the
+ * verifier removes the branches. */
+const volatile __u32 without;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SHUNT_FLOWS_MAX);
+	__type(key, struct shunt_flow_key);
+	__type(value, struct shunt_flow);
+} flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SHUNT_SLOTS_MAX);
+	__type(key, __u32);
+	__type(value, struct shunt_slot);
+} slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SHUNT_ROADS);
+	__type(key, __u32);
+	__type(value, struct shunt_counters);
+} counters SEC(".maps");
+
+/* Client sockets of this host, by pair of initial sequence numbers; program local_publish. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, SHUNT_CLIENTS_MAX);
+	__type(key, __u64);
+	__type(value, __u64);
+} local_socks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SHUNT_CLIENTS_MAX);
+	__type(key, __u64);
+	__type(value, struct shunt_local_client);
+} local_clients SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SHUNT_SLOTS_MAX);
+	__type(key, __u32);
+	__type(value, struct shunt_local_target);
+} local_targets SEC(".maps");
+
+/* The daemon's sockets of local clients, by slot; program local_deliver. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, SHUNT_SLOTS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} broker_socks SEC(".maps");
+
+/* Addresses of this host that clients have connected to, learned from accepted connections. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 256);
+	__type(key, struct in6_addr);
+	__type(value, __u8);
+} own_addresses SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u32);
+	__type(value, struct shunt_sock);
+} sock_state SEC(".maps");
+
+/* The daemon's sockets of remote clients, by slot; program remote_verdict. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, SHUNT_SLOTS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} remote_socks SEC(".maps");
+
+/* Socket cookie -> slot, of the sockets in remote_socks. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, SHUNT_SLOTS_MAX);
+	__type(key, __u64);
+	__type(value, __u32);
+} remote_slots SEC(".maps");
+
+/* The kernel's ends of the injectors, one a worker; program inject_verdict. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, __u64);
+} injectors SEC(".maps");
+
+static __always_inline int pass(__u32 road, __u32 reason)
+{
+	struct shunt_counters *c = bpf_map_lookup_elem(&counters, &road);
+
+	if (c && reason < SHUNT_PASS_REASONS)
+		__sync_fetch_and_add(&c->passed[reason], 1);
+	return SK_PASS;
+}
+
+static __always_inline void count_forwarded(__u32 road, struct shunt_slot *from, struct shunt_slot *to,
+					    struct shunt_flow *flow, __u32 messages, __u32 bytes)
+{
+	struct shunt_counters *c = bpf_map_lookup_elem(&counters, &road);
+	__u64 now = bpf_ktime_get_ns();
+
+	if (c) {
+		__sync_fetch_and_add(&c->forwarded, messages);
+		__sync_fetch_and_add(&c->forwarded_bytes, bytes);
+	}
+	from->last_seen_ns = now;
+	from->sent_messages += messages;
+	from->sent_bytes += bytes;
+	__sync_fetch_and_add(&to->received_messages, messages);
+	__sync_fetch_and_add(&to->received_bytes, bytes);
+	__sync_fetch_and_add(&flow->messages, messages);
+	__sync_fetch_and_add(&flow->bytes, bytes);
+	flow->last_ns = now;
+}
+
+static __always_inline struct shunt_slot *slot_at(__u32 index)
+{
+	return index ? bpf_map_lookup_elem(&slots, &index) : NULL;
+}
+
+/* ---- local road: which sockets ---------------------------------------------------------------------------------- */
+
+static __always_inline bool is_our_port(__u32 port)
+{
+	for (__u32 i = 0; i < SHUNT_PORTS_MAX; i++) {
+		if (i >= control.nports)
+			return false;
+		if (control.ports[i] == port)
+			return true;
+	}
+	return false;
+}
+
+static __always_inline bool is_loopback(const struct in6_addr *a)
+{
+	const __u32 *w = a->in6_u.u6_addr32;
+
+	if (w[0] || w[1])
+		return false;
+	if (w[2] == bpf_htonl(0xffff))
+		return (bpf_ntohl(w[3]) >> 24) == 127;
+	return !w[2] && w[3] == bpf_htonl(1);
+}
+
+static __always_inline void mapped_address(struct in6_addr *a, __u32 ip4)
+{
+	a->in6_u.u6_addr32[0] = 0;
+	a->in6_u.u6_addr32[1] = 0;
+	a->in6_u.u6_addr32[2] = bpf_htonl(0xffff);
+	a->in6_u.u6_addr32[3] = ip4;
+}
+
+/* Does this socket, which has just connected to a port that is ours, speak to our listener? The pair of sequence numbers
+ * will tell for sure; this keeps sockets that speak to somebody else's port 1883 out of the map, which changes what
+ * their owners see (MSG_WAITALL and the like). */
+static __always_inline bool may_be_ours(struct bpf_sock_ops *ctx)
+{
+	struct in6_addr to = {};
+
+	if (ctx->family == AF_INET) {
+		mapped_address(&to, ctx->remote_ip4);
+	} else if (ctx->family == AF_INET6) {
+		to.in6_u.u6_addr32[0] = ctx->remote_ip6[0];
+		to.in6_u.u6_addr32[1] = ctx->remote_ip6[1];
+		to.in6_u.u6_addr32[2] = ctx->remote_ip6[2];
+		to.in6_u.u6_addr32[3] = ctx->remote_ip6[3];
+	} else {
+		return false;
+	}
+	if (is_loopback(&to))
+		return bpf_get_netns_cookie(ctx) == control.netns_cookie;
+	return bpf_map_lookup_elem(&own_addresses, &to) != NULL;
+}
+
+static __always_inline void learn_address(struct bpf_sock_ops *ctx)
+{
+	struct in6_addr own = {};
+	__u8 one = 1;
+
+	if (ctx->family == AF_INET) {
+		mapped_address(&own, ctx->local_ip4);
+	} else if (ctx->family == AF_INET6) {
+		own.in6_u.u6_addr32[0] = ctx->local_ip6[0];
+		own.in6_u.u6_addr32[1] = ctx->local_ip6[1];
+		own.in6_u.u6_addr32[2] = ctx->local_ip6[2];
+		own.in6_u.u6_addr32[3] = ctx->local_ip6[3];
+	} else {
+		return;
+	}
+	if (!is_loopback(&own) && !bpf_map_lookup_elem(&own_addresses, &own))
+		bpf_map_update_elem(&own_addresses, &own, &one, BPF_ANY);
+}
+
+static __always_inline struct shunt_sock *new_sock_state(struct bpf_sock_ops *ctx, __u64 isn_pair, __u32 base_seq,
+							 __u32 is_client)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct shunt_sock *state;
+
+	if (!sk)
+		return NULL;
+	state = bpf_sk_storage_get(&sock_state, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!state)
+		return NULL;
+	state->isn_pair = isn_pair;
+	state->base_seq = base_seq;
+	state->slot = 0;
+	state->is_client = is_client;
+	return state;
+}
+
+static __always_inline void client_connected(struct bpf_sock_ops *ctx)
+{
+	__u64 isn_pair = (__u64)ctx->snd_nxt << 32 | ctx->rcv_nxt;
+	struct shunt_local_client client = {.base_seq = ctx->snd_nxt};
+	struct bpf_sock *sk = ctx->sk;
+	struct tcp_sock *tp;
+
+	if (!sk)
+		return;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return;
+	client.sock = (__u64)tp;
+	client.cookie = bpf_get_socket_cookie(ctx);
+	if (!new_sock_state(ctx, isn_pair, client.base_seq, 1))
+		return;
+	if (bpf_map_update_elem(&local_clients, &isn_pair, &client, BPF_NOEXIST))
+		return;
+	if (bpf_sock_hash_update(ctx, &local_socks, &isn_pair, BPF_NOEXIST)) {
+		bpf_map_delete_elem(&local_clients, &isn_pair);
+		return;
+	}
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
+/* No redirect to this client is to be decided from now on. Returns its target entry if it may have been a receiver. */
+static __always_inline struct shunt_local_target *client_dead(__u64 isn_pair)
+{
+	struct shunt_local_client *client = bpf_map_lookup_elem(&local_clients, &isn_pair);
+	struct shunt_local_target *target;
+	__u32 slot;
+
+	if (!client)
+		return NULL;
+	slot = client->slot;
+	bpf_map_delete_elem(&local_clients, &isn_pair);
+	if (!slot)
+		return NULL;
+	target = bpf_map_lookup_elem(&local_targets, &slot);
+	if (!target || target->isn_pair != isn_pair)
+		return NULL;
+	__sync_lock_test_and_set(&target->isn_pair, 0);
+	return target;
+}
+
+SEC("sockops")
+int local_sockops(struct bpf_sock_ops *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	struct shunt_sock *state;
+
+	switch (ctx->op) {
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+		if (control.local && is_our_port(bpf_ntohl(ctx->remote_port)) && may_be_ours(ctx))
+			client_connected(ctx);
+		break;
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		if (control.local && is_our_port(ctx->local_port)) {
+			learn_address(ctx);
+			new_sock_state(ctx, (__u64)ctx->rcv_nxt << 32 | ctx->snd_nxt, ctx->rcv_nxt, 0);
+		}
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		/* set on clients' sockets only; any way out of ESTABLISHED ends its life as a receiver */
+		if (ctx->args[0] != TCP_ESTABLISHED || !sk)
+			break;
+		state = bpf_sk_storage_get(&sock_state, sk, NULL, 0);
+		if (state)
+			client_dead(state->isn_pair);
+		break;
+	}
+	return 1;
+}
+
+/* ---- local road: looking at a receiver -------------------------------------------------------------------------- */
+
+static __always_inline __u32 unread_bytes(__u64 sock)
+{
+	return (__u32)BPF_CORE_READ((struct sock *)sock, sk_backlog.rmem_alloc.counter);
+}
+
+static __always_inline bool same_sock(__u64 sock, __u64 cookie)
+{
+	return (__u64)BPF_CORE_READ((struct sock *)sock, __sk_common.skc_cookie.counter) == cookie;
+}
+
+/* References to the socket beyond its own, its place in the map and its running timers. A redirect on its way holds one, so
+ * 0 proves that there is none; more may mean other things, and the caller looks again. */
+static __always_inline __u32 references_in_use(__u64 sock)
+{
+	struct inet_connection_sock *icsk = (void *)sock;
+	__s32 refs = BPF_CORE_READ((struct sock *)sock, __sk_common.skc_refcnt.refs.counter) - 2;
+
+	if (bpf_core_field_exists(icsk->icsk_retransmit_timer) && BPF_CORE_READ(icsk, icsk_retransmit_timer.entry.pprev))
+		refs--;
+	if (bpf_core_field_exists(icsk->icsk_delack_timer) && BPF_CORE_READ(icsk, icsk_delack_timer.entry.pprev))
+		refs--;
+	if (bpf_core_field_exists(((struct sock *)0)->sk_timer) && BPF_CORE_READ((struct sock *)sock, sk_timer.entry.pprev))
+		refs--;
+	return refs; /* fewer than we know of: not the kernel we know, and then never 0 */
+}
+
+struct closing {
+	__u64 sock, not_before, not_after;
+};
+
+static long wait_for_redirects(__u32 i, void *arg)
+{
+	struct closing *c = arg;
+	__u64 now = bpf_ktime_get_ns();
+
+	if (now < c->not_before)
+		return 0;
+	return now > c->not_after || !references_in_use(c->sock);
+}
+
+/* A redirect that was decided just before its receiver closes gives EPIPE and SIGPIPE to the publisher, who did nothing
+ * wrong. So a closing receiver first waits for the programs that may have decided (not_before), then for the redirects
+ * that hold a reference to it. The upper bound keeps close() short when a reference is something else. */
+SEC("cgroup/sock_release")
+int local_release(struct bpf_sock *ctx)
+{
+	struct shunt_sock *state = bpf_sk_storage_get(&sock_state, ctx, NULL, 0);
+	struct shunt_local_target *target;
+
+	if (!state || !state->is_client)
+		return 1;
+	target = client_dead(state->isn_pair);
+	if (target && !(without & SHUNT_WITHOUT_CLOSE_WAIT)) {
+		struct closing c = {.sock = target->sock, .not_before = bpf_ktime_get_ns() + 20000};
+
+		c.not_after = c.not_before + 200000;
+		bpf_loop(1 << 14, wait_for_redirects, &c, 0);
+	}
+	return 1;
+}
+
+/* Run by the daemon through BPF_PROG_TEST_RUN. */
+SEC("syscall")
+int local_look(struct shunt_look *look)
+{
+	__u64 isn_pair = look->isn_pair;
+	__u32 slot = look->slot;
+	struct shunt_local_target *target = bpf_map_lookup_elem(&local_targets, &slot);
+	struct shunt_local_client *client;
+
+	look->result = -2; /* -ENOENT */
+	if (!target || !slot)
+		return 0;
+	if (look->command == SHUNT_LOOK_BIND) {
+		client = bpf_map_lookup_elem(&local_clients, &isn_pair);
+		if (!client)
+			return 0;
+		target->sock = client->sock;
+		target->cookie = client->cookie;
+		__sync_lock_test_and_set(&target->isn_pair, isn_pair);
+		client->slot = slot;
+		/* it may have closed meanwhile, and then did not see its slot */
+		if (!bpf_map_lookup_elem(&local_clients, &isn_pair)) {
+			__sync_lock_test_and_set(&target->isn_pair, 0);
+			return 0;
+		}
+		look->result = 0;
+		return 0;
+	}
+	if (target->isn_pair != isn_pair || !same_sock(target->sock, target->cookie))
+		return 0;
+	look->queued = unread_bytes(target->sock);
+	look->in_use = references_in_use(target->sock);
+	look->result = 0;
+	return 0;
+}
+
+/* ---- local road: what clients send ------------------------------------------------------------------------------ */
+
+/* The publisher's slot; NULL while the daemon has not given it one, or no longer. */
+static __always_inline struct shunt_slot *own_slot(struct shunt_sock *own)
+{
+	struct shunt_slot *mine;
+	__u32 index = own->slot;
+
+	if (!index) {
+		__u64 isn_pair = own->isn_pair;
+		struct shunt_local_client *client = bpf_map_lookup_elem(&local_clients, &isn_pair);
+
+		if (!client)
+			return NULL;
+		index = client->slot;
+		own->slot = index;
+	}
+	mine = slot_at(index);
+	return mine && mine->isn_pair == own->isn_pair ? mine : NULL;
+}
+
+/* The packet at the start of the message: its length if it is a PUBLISH that may be forwarded and lies in one piece, with
+ * the topic in the key; else 0. */
+static __always_inline __u32 fast_publish(struct sk_msg_md *msg, struct shunt_flow_key *key)
+{
+	__u8 *data = (void *)(long)msg->data, *end = (void *)(long)msg->data_end;
+	__u8 h[WIRE_HEADER_MAX] = {}, *t;
+	__u32 avail = 0, header_len = 0;
+	__u64 topic_len;
+	__s32 total;
+
+#pragma unroll
+	for (int i = 0; i < WIRE_HEADER_MAX; i++) {
+		if (data + i + 1 > end)
+			break;
+		h[i] = data[i];
+		avail = i + 1;
+	}
+	total = wire_header(h, avail, &header_len);
+	if (h[0] != WIRE_FAST_PUBLISH || total <= 0 || (__u32)total > msg->size)
+		return 0;
+	/* Only what lies in one piece is redirected as a whole or not at all when memory runs out midway. */
+	if ((__u64)(end - data) < (__u32)total) {
+		if (bpf_msg_pull_data(msg, 0, total, 0))
+			return 0;
+		data = (void *)(long)msg->data;
+		end = (void *)(long)msg->data_end;
+		if ((__u64)(end - data) < (__u32)total)
+			return 0;
+	}
+	barrier_var(header_len);
+	if (header_len > WIRE_HEADER_MAX)
+		return 0;
+	t = data + header_len;
+	if (t + 2 > end)
+		return 0;
+	topic_len = wire_topic_len(t, total - header_len);
+	barrier_var(topic_len);
+	if (topic_len < 1 || topic_len > SHUNT_TOPIC_MAX)
+		return 0;
+	key->topic_len = topic_len;
+	if (bpf_probe_read_kernel(key->topic, topic_len, t + 2))
+		return 0;
+	return total;
+}
+
+SEC("sk_msg")
+int local_publish(struct sk_msg_md *msg)
+{
+	struct shunt_flow_key key = {.road = SHUNT_ROAD_LOCAL};
+	struct shunt_local_target *target;
+	struct bpf_sock *sk = msg->sk;
+	struct shunt_slot *mine, *to;
+	struct shunt_sock *own;
+	struct shunt_flow *flow;
+	struct tcp_sock *tp;
+	__u32 total, slot, queued;
+	__u64 isn_pair;
+
+	if (!sk || !control.enabled)
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_OFF);
+	own = bpf_sk_storage_get(&sock_state, sk, NULL, 0);
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!own || !tp || sk->state != TCP_ESTABLISHED)
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_OFF);
+	mine = own_slot(own);
+	if (!mine)
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_OFF);
+	if (mine->fence != (SHUNT_FENCE_OPEN | (__u32)(tp->write_seq - own->base_seq)) && !(without & SHUNT_WITHOUT_FENCE))
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_FENCE);
+
+	/* The fence is open, so the daemon has finished all this socket ever gave it and stands at a packet boundary:
+	 * what comes now begins a packet. */
+	key.ns = mine->ns;
+	key.form = mine->form;
+	total = fast_publish(msg, &key);
+	if (!total)
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_SHAPE);
+	flow = bpf_map_lookup_elem(&flows, &key);
+	if (!flow)
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_FLOW);
+
+	slot = flow->slot;
+	isn_pair = flow->isn_pair;
+	to = slot_at(slot);
+	target = bpf_map_lookup_elem(&local_targets, &slot);
+	if (!to || !target)
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_DEAD);
+	if (!(without & SHUNT_WITHOUT_GENERATION) &&
+	    (to->generation != flow->generation || target->isn_pair != isn_pair || !same_sock(target->sock, target->cookie)))
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_DEAD);
+	if (to->held && !(without & SHUNT_WITHOUT_HOLD))
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_HELD);
+	queued = unread_bytes(target->sock);
+	to->queued = queued;
+	if (queued >= control.local_cap && !(without & SHUNT_WITHOUT_CAP))
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_FULL);
+
+	if (total < msg->size)
+		bpf_msg_apply_bytes(msg, total);
+	if (bpf_msg_redirect_hash(msg, &local_socks, &isn_pair, BPF_F_INGRESS) != SK_PASS)
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_DEAD);
+	count_forwarded(SHUNT_ROAD_LOCAL, mine, to, flow, 1, total);
+	return SK_PASS;
+}
+
+/* ---- local road: what the daemon sends -------------------------------------------------------------------------- */
+
+SEC("sk_msg")
+int local_deliver(struct sk_msg_md *msg)
+{
+	struct shunt_local_target *target;
+	struct shunt_sock *own;
+	struct shunt_slot *to;
+	__u64 isn_pair;
+	__u32 slot;
+
+	if (!msg->sk || (without & SHUNT_WITHOUT_ONE_WRITER))
+		return SK_PASS;
+	own = bpf_sk_storage_get(&sock_state, msg->sk, NULL, 0);
+	if (!own)
+		return SK_PASS;
+	slot = own->slot;
+	isn_pair = own->isn_pair;
+	to = slot_at(slot);
+	target = bpf_map_lookup_elem(&local_targets, &slot);
+	if (to && target && target->isn_pair == isn_pair)
+		to->queued = unread_bytes(target->sock) + msg->size;
+	/* Refused only when the client's socket has left the map, which it does by closing: then nobody reads the bytes,
+	 * and TCP will tell the daemon so. */
+	bpf_msg_redirect_hash(msg, &local_socks, &isn_pair, BPF_F_INGRESS);
+	return SK_PASS;
+}
+
+/* ---- remote road ------------------------------------------------------------------------------------------------ */
+
+/* Cut `overlap` bytes off the front; 0 when it worked. One call of the helper takes less than 4096. A global function,
+ * so that the verifier looks at it once. */
+__noinline int trim_front(struct __sk_buff *skb, __u32 overlap)
+{
+	for (int i = 0; i < 20 && overlap; i++) {
+		__u32 step = overlap > 4095 ? 4095 : overlap;
+
+		if (bpf_skb_adjust_room(skb, -(__s32)step, 0, 0))
+			return -1;
+		overlap -= step;
+	}
+	return overlap ? -1 : 0;
+}
+
+/* The kernel hands an skb over whole even if part of it was read before: after a retransmission that overlaps, or when
+ * the socket entered the map with a half-read skb. The sequence number tells how much is old. */
+static __always_inline bool correct_overlap(struct __sk_buff *skb, struct shunt_slot *mine)
+{
+	__u32 seq = skb->cb[0], len = skb->len, overlap;
+
+	if (!mine->seen) {
+		struct bpf_sock *sk = skb->sk;
+		struct tcp_sock *tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+
+		if (!tp)
+			return false;
+		mine->next_seq = tp->copied_seq;
+		mine->seen = 1;
+	}
+	overlap = mine->next_seq - seq;
+	mine->next_seq = seq + len;
+	if ((__s32)overlap <= 0 || (without & SHUNT_WITHOUT_OVERLAP))
+		return true;
+	return overlap < len && !trim_front(skb, overlap);
+}
+
+static __always_inline __s32 load_header(struct __sk_buff *skb, __u32 off, __u32 avail, __u8 *h)
+{
+	__u64 len = avail < WIRE_HEADER_MAX ? avail : WIRE_HEADER_MAX;
+
+	barrier_var(len); /* the verifier is to see the bounds on what is passed on */
+	if (len < 2 || len > WIRE_HEADER_MAX)
+		return -1;
+	return bpf_skb_load_bytes(skb, off, h, len);
+}
+
+/* The packet at `off`: its length if it is a PUBLISH that may be forwarded and the skb holds all of it, with the topic in
+ * the key (whose topic must be zero before); else 0. A global function, so that the verifier looks at it once and not
+ * once for each way that leads to it. */
+__noinline int load_publish(struct __sk_buff *skb, __u32 off, struct shunt_flow_key *key)
+{
+	__u32 avail = skb->len - off, header_len = 0, remaining;
+	__u8 h[WIRE_HEADER_MAX] = {}, t[2] = {};
+	__u64 topic_len;
+	__s32 total;
+
+	if (!key || off >= skb->len || load_header(skb, off, avail, h))
+		return 0;
+	total = wire_header(h, avail, &header_len);
+	if (h[0] != WIRE_FAST_PUBLISH || total <= 0 || (__u32)total > avail)
+		return 0;
+	remaining = total - header_len;
+	if (remaining < 2 || bpf_skb_load_bytes(skb, off + header_len, t, 2))
+		return 0;
+	topic_len = wire_topic_len(t, remaining);
+	barrier_var(topic_len);
+	if (topic_len < 1 || topic_len > SHUNT_TOPIC_MAX)
+		return 0;
+	if (bpf_skb_load_bytes(skb, off + header_len + 2, key->topic, topic_len))
+		return 0;
+	key->topic_len = topic_len;
+	return total;
+}
+
+struct run {
+	struct __sk_buff *skb;
+	struct shunt_flow_key *key;
+	__u32 off, len;
+};
+
+/* One more packet of the skb: it must be a plain QoS 0 PUBLISH to the same topic. */
+static long next_packet(__u32 i, void *arg)
+{
+	struct run *run = arg;
+	struct shunt_flow_key key = {};
+	const __u64 *a = (const __u64 *)key.topic, *b = (const __u64 *)run->key->topic;
+	__u64 differ = 0;
+	__s32 total = load_publish(run->skb, run->off, &key);
+
+	if (total <= 0 || key.topic_len != run->key->topic_len)
+		return 1;
+	for (int w = 0; w < SHUNT_TOPIC_MAX / 8; w++) /* one branch, not one a word: the verifier follows each */
+		differ |= a[w] ^ b[w];
+	if (differ)
+		return 1;
+	run->off += total;
+	return run->off == run->len;
+}
+
+/* The number of packets in the skb if it holds whole forwardable publishes to one topic and nothing else; else 0. */
+static __always_inline __u32 fast_run(struct __sk_buff *skb, struct shunt_flow_key *key)
+{
+	struct run run = {.skb = skb, .key = key, .len = skb->len};
+	__s32 total = load_publish(skb, 0, key);
+	long more;
+
+	if (total <= 0)
+		return 0;
+	run.off = total;
+	if (run.off == run.len)
+		return 1;
+	more = bpf_loop(SHUNT_RUN_MAX - 1, next_packet, &run, 0);
+	return run.off == run.len ? 1 + more : 0;
+}
+
+struct remote_queue {
+	__u32 skbs;   /* waiting for the worker that sends them */
+	__u32 queued; /* bytes in the send buffer */
+	__u32 sndbuf;
+	bool up;
+};
+
+static __always_inline void look_at_remote(__u32 slot, struct remote_queue *q)
+{
+	struct bpf_sock *sk = bpf_map_lookup_elem(&remote_socks, &slot);
+	struct tcp_sock *tp;
+
+	q->up = false;
+	if (!sk)
+		return;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (tp) {
+		struct sock *s = (struct sock *)tp;
+		struct sk_psock *psock = (void *)((unsigned long)s->sk_user_data & ~7UL);
+
+		q->skbs = BPF_CORE_READ(psock, ingress_skb.qlen);
+		q->queued = s->sk_wmem_queued;
+		q->sndbuf = s->sk_sndbuf;
+		q->up = sk->state == TCP_ESTABLISHED;
+	}
+	bpf_sk_release(sk);
+}
+
+/* Whether the receiver can take it now, by its queue and by the state of the daemon: SHUNT_PASS_REASONS for yes. */
+static __always_inline __u32 remote_ready(struct shunt_slot *to, const struct remote_queue *q, __u32 len, __u32 packets)
+{
+	__u64 now = bpf_ktime_get_ns();
+	bool stopped = now - control.heartbeat_ns > control.stale_ns;
+
+	if (!q->up)
+		return SHUNT_PASS_DEAD;
+	/* never so much that the send would block: a blocked queue holds up what this client sends, too */
+	if ((q->skbs >= control.remote_cap || q->queued + 2 * len > q->sndbuf / 2) && !(without & SHUNT_WITHOUT_CAP))
+		return SHUNT_PASS_FULL;
+	if (stopped || (without & SHUNT_WITHOUT_BUSY))
+		return SHUNT_PASS_REASONS;
+	if (q->skbs || packets > 1) {
+		to->busy_until_ns = now + control.busy_ns;
+		return SHUNT_PASS_BUSY;
+	}
+	if (now < to->busy_until_ns)
+		return SHUNT_PASS_BUSY;
+	return SHUNT_PASS_REASONS;
+}
+
+static __always_inline int pass_remote(struct shunt_slot *mine, __u32 len, __u32 reason)
+{
+	mine->passed += len;
+	return pass(SHUNT_ROAD_REMOTE, reason);
+}
+
+SEC("sk_skb")
+int remote_verdict(struct __sk_buff *skb)
+{
+	struct shunt_flow_key key = {.road = SHUNT_ROAD_REMOTE};
+	__u64 cookie = bpf_get_socket_cookie(skb);
+	__u32 *index = bpf_map_lookup_elem(&remote_slots, &cookie);
+	struct remote_queue q = {};
+	struct shunt_slot *mine, *to;
+	struct shunt_flow *flow;
+	__u32 packets, len, slot, reason;
+
+	mine = index ? slot_at(*index) : NULL;
+	if (!mine)
+		return pass(SHUNT_ROAD_REMOTE, SHUNT_PASS_OFF);
+	if (!skb->len) /* FIN */
+		return SK_PASS;
+	if (!correct_overlap(skb, mine))
+		return pass_remote(mine, skb->len, SHUNT_PASS_SHAPE);
+	len = skb->len;
+	if (!control.enabled)
+		return pass_remote(mine, len, SHUNT_PASS_OFF);
+	if (mine->fence != (SHUNT_FENCE_OPEN | mine->passed) && !(without & SHUNT_WITHOUT_FENCE))
+		return pass_remote(mine, len, SHUNT_PASS_FENCE);
+
+	key.ns = mine->ns;
+	key.form = mine->form;
+	packets = fast_run(skb, &key);
+	if (!packets)
+		return pass_remote(mine, len, SHUNT_PASS_SHAPE);
+	flow = bpf_map_lookup_elem(&flows, &key);
+	if (!flow)
+		return pass_remote(mine, len, SHUNT_PASS_FLOW);
+
+	slot = flow->slot;
+	to = slot_at(slot);
+	if (!to || (to->generation != flow->generation && !(without & SHUNT_WITHOUT_GENERATION)))
+		return pass_remote(mine, len, SHUNT_PASS_DEAD);
+	if (to->held && !(without & SHUNT_WITHOUT_HOLD))
+		return pass_remote(mine, len, SHUNT_PASS_HELD);
+	look_at_remote(slot, &q);
+	to->queued = q.queued;
+	reason = remote_ready(to, &q, len, packets);
+	if (reason != SHUNT_PASS_REASONS)
+		return pass_remote(mine, len, reason);
+	if (bpf_sk_redirect_hash(skb, &remote_socks, &slot, 0) != SK_PASS)
+		return pass_remote(mine, len, SHUNT_PASS_DEAD);
+	count_forwarded(SHUNT_ROAD_REMOTE, mine, to, flow, packets, len);
+	return SK_PASS;
+}
+
+/* What the daemon injects: the slot of the receiver, then whole packets (or a piece of one that is too large, while no
+ * flow to the receiver is open). Whatever cannot be redirected has lost its receiver. */
+SEC("sk_skb")
+int inject_verdict(struct __sk_buff *skb)
+{
+	__u32 slot = 0;
+
+	if (bpf_skb_load_bytes(skb, 0, &slot, SHUNT_INJECT_HEADER) ||
+	    bpf_skb_adjust_room(skb, -SHUNT_INJECT_HEADER, 0, 0))
+		return SK_DROP;
+	return bpf_sk_redirect_hash(skb, &remote_socks, &slot, 0);
+}

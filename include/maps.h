@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Keys and values of the BPF maps: what the daemon (user/fastpath) and the BPF programs (bpf/fastpath.bpf.c) share.
+ * Fixed-width fields only; `bpftool map dump pinned /sys/fs/bpf/shunt/NAME` prints them by these names through BTF.
+ *
+ * Ownership is per field and stated at the field: "daemon" is the worker thread that owns the connection, "kernel" the
+ * BPF programs.
+ */
+#ifndef SHUNT_MAPS_H
+#define SHUNT_MAPS_H
+
+#include "wire.h"
+
+enum {
+	SHUNT_TOPIC_MAX = 128,	 /* longest topic a flow can have, bytes; longer ones stay with the daemon */
+	SHUNT_NAME_MAX = 32,	 /* of a client identifier, what fits is shown in the maps, with a NUL */
+	SHUNT_SLOTS_MAX = 16384, /* connections the fast path can know at once; the others stay with the daemon */
+	SHUNT_FLOWS_MAX = 65536, /* flows at once; when full the others stay with the daemon */
+	SHUNT_CLIENTS_MAX = 32768, /* sockets of local clients at once, connected to any listener */
+	SHUNT_INJECT_HEADER = 4, /* bytes in front of an injected packet: the slot of its receiver, native order */
+	SHUNT_PORTS_MAX = 64,
+	SHUNT_RUN_MAX = 32,	 /* packets in one skb that the remote road forwards together */
+};
+
+enum shunt_road {
+	SHUNT_ROAD_NONE = 0,
+	SHUNT_ROAD_LOCAL = 1,
+	SHUNT_ROAD_REMOTE = 2,
+	SHUNT_ROADS = 3,
+};
+
+/* Why the kernel gave data to the daemon instead of forwarding it. */
+enum shunt_pass {
+	SHUNT_PASS_OFF,	  /* switched off, or the connection has no slot yet */
+	SHUNT_PASS_FENCE, /* the daemon has not finished what it was given before (invariant 2) */
+	SHUNT_PASS_SHAPE, /* not one whole plain QoS 0 PUBLISH */
+	SHUNT_PASS_FLOW,  /* no flow for the topic */
+	SHUNT_PASS_DEAD,  /* the receiver of the flow is gone or going */
+	SHUNT_PASS_HELD,  /* the daemon has output that must go first */
+	SHUNT_PASS_FULL,  /* the queue in front of the receiver is at its cap (invariant 4) */
+	SHUNT_PASS_BUSY,  /* load at the receiver: the daemon batches better (invariant 5) */
+	SHUNT_PASS_REASONS,
+};
+
+/* Protections that the tests can take out, one bit each; see tests/bpf. */
+enum shunt_without {
+	SHUNT_WITHOUT_FENCE = 1 << 0,	   /* forward though the daemon has not finished (invariant 2) */
+	SHUNT_WITHOUT_ONE_WRITER = 1 << 1, /* the daemon's output beside the kernel's, not in its queue (3) */
+	SHUNT_WITHOUT_CAP = 1 << 2,	   /* no bound on the queue in front of a receiver (4) */
+	SHUNT_WITHOUT_BUSY = 1 << 3,	   /* take the fast road under load, too (5) */
+	SHUNT_WITHOUT_HOLD = 1 << 4,	   /* overtake what the daemon holds for the receiver (2) */
+	SHUNT_WITHOUT_GENERATION = 1 << 5, /* forward to whoever has the slot now (2) */
+	SHUNT_WITHOUT_CLOSE_WAIT = 1 << 6, /* a closing receiver does not wait for redirects on their way (1) */
+	SHUNT_WITHOUT_OVERLAP = 1 << 7,	   /* no correction by sequence number (8) */
+	SHUNT_WITHOUT_DRAIN = 1 << 8,	   /* large packets go in pieces while flows are open (3) */
+};
+
+/* Map `flows`: exact topic in a namespace -> the one receiver. */
+struct shunt_flow_key {
+	__u16 ns;		     /* namespace: index of the listener */
+	__u8 form;		     /* wire form of publisher and receiver: 0 versions 3.1 and 3.1.1, 1 version 5.0 */
+	__u8 road;		     /* enum shunt_road of the publisher */
+	__u32 topic_len;	     /* bytes of topic */
+	char topic[SHUNT_TOPIC_MAX]; /* zero-filled */
+};
+
+struct shunt_flow {
+	/* daemon, once, at installation */
+	__u64 generation;	       /* of the receiver; the flow is void when its slot has another */
+	__u64 isn_pair;		       /* of the receiver: its key in local_socks (local road) */
+	__u32 slot;		       /* of the receiver: its index in slots and key in remote_socks */
+	char receiver[SHUNT_NAME_MAX]; /* its client identifier, for people */
+	/* kernel, any CPU, atomically */
+	__u32 reserved;
+	__u64 messages, bytes; /* forwarded by this flow */
+	__u64 last_ns;	       /* CLOCK_MONOTONIC of the last one */
+};
+
+/* Map `slots`: one connection. BPF_F_MMAPABLE: the daemon reads and writes without system calls, always with atomic loads
+ * and stores. One cache line a writer, so that neither side slows the other. */
+struct shunt_slot {
+	/* daemon */
+	__u64 fence;	  /* bit 32: open; low 32 bits: count of bytes the daemon has finished, at a packet boundary */
+	__u64 generation; /* of the connection while it may receive by a flow, else 0; never used twice */
+	__u64 isn_pair;	  /* local road: which socket this slot speaks of */
+	__u32 held;	  /* 1: the daemon has output for this client that must go first */
+	__u16 ns;	  /* namespace of what this connection publishes */
+	__u8 form, road;
+	char name[SHUNT_NAME_MAX];
+	/* kernel */
+	__u64 last_seen_ns;		 /* CLOCK_MONOTONIC of the last packet forwarded for this publisher: its keepalive */
+	__u64 sent_messages, sent_bytes; /* forwarded from this client; one writer, it holds the socket's lock */
+	__u64 received_messages, received_bytes; /* forwarded to this client; any CPU, atomically */
+	__u32 queued;	  /* bytes in front of this client when last looked at */
+	__u32 passed;	  /* remote road: low 32 bits of the count of bytes given to the daemon */
+	__u32 next_seq;	  /* remote road: TCP sequence number expected next (overlap correction) */
+	__u32 seen;	  /* remote road: 1 once next_seq is set */
+	__u64 busy_until_ns; /* remote road: load was seen at this receiver, flows to it pass until then */
+};
+
+#define SHUNT_FENCE_OPEN (1ULL << 32)
+
+/* Map `local_clients`: sockets of clients on this host by the pair of initial sequence numbers, which both ends of a
+ * connection know and nobody can choose (addresses and ports repeat across network namespaces). Kernel. */
+struct shunt_local_client {
+	__u64 sock;	/* address of the client's tcp_sock */
+	__u64 cookie;	/* of that socket: an address alone may be used again */
+	__u32 slot;	/* 0 until the daemon has accepted its CONNECT */
+	__u32 base_seq; /* sequence number of the client's first byte */
+};
+
+/* Map `local_targets`, by slot: what the kernel needs to look at a receiver. Not mapped by the daemon. Kernel. */
+struct shunt_local_target {
+	__u64 isn_pair; /* 0 as soon as the client's socket begins to close */
+	__u64 sock;
+	__u64 cookie;
+};
+
+/* Storage of a socket of a connection to a listener, both ends. Kernel; the daemon looks it up by file descriptor. */
+struct shunt_sock {
+	__u64 isn_pair;
+	__u32 base_seq; /* of the client's first byte */
+	__u32 slot;	/* client's end: cached from local_clients; broker's end: set by the daemon */
+	__u32 is_client;
+	__u32 reserved;
+};
+
+/* Variable `control`: the daemon's side of the bargain, mapped by it. Daemon. */
+struct shunt_control {
+	__u64 heartbeat_ns; /* CLOCK_MONOTONIC when a worker last said that it is alive */
+	__u64 netns_cookie; /* of the daemon: whose loopback the listeners are on */
+	__u64 stale_ns;	    /* a heartbeat older than this is that of a stopped daemon */
+	__u64 busy_ns;	    /* how long a receiver under load stays with the daemon */
+	__u32 enabled;	    /* forward at all */
+	__u32 local;	    /* take up new local clients */
+	__u32 local_cap;    /* bytes unread at a local client, from which on flows to it pass */
+	__u32 remote_cap;   /* skbs queued in front of a remote client, likewise */
+	__u32 nports;
+	__u16 ports[SHUNT_PORTS_MAX]; /* of listeners whose clients may take the local road */
+};
+
+/* Map `counters`, per CPU, by road. */
+struct shunt_counters {
+	__u64 forwarded, forwarded_bytes; /* PUBLISH packets delivered by the kernel */
+	__u64 passed[SHUNT_PASS_REASONS]; /* by enum shunt_pass; times, not packets */
+};
+
+/* Argument and result of the program that the daemon runs to look at sockets it has no descriptor of. */
+struct shunt_look {
+	__u64 isn_pair;
+	__u32 slot;
+	__u32 command; /* enum shunt_look_command */
+	__s32 result;  /* 0 or -errno */
+	__u32 queued;  /* bytes unread in front of the client */
+	__u32 in_use;  /* references to the client's socket beyond its own: a redirect may be on its way */
+	__u32 pad;
+};
+
+enum shunt_look_command {
+	SHUNT_LOOK_BIND,  /* tie slot to the client's socket isn_pair */
+	SHUNT_LOOK_STATE, /* fill in queued and in_use */
+};
+
+_Static_assert(sizeof(struct shunt_flow_key) == 136, "layout shared with the kernel");
+_Static_assert(sizeof(struct shunt_flow) == 80, "layout shared with the kernel");
+_Static_assert(sizeof(struct shunt_slot) == 128, "two cache lines");
+_Static_assert(sizeof(struct shunt_local_client) == 24, "layout shared with the kernel");
+_Static_assert(sizeof(struct shunt_look) == 32, "layout shared with the kernel");
+
+#endif

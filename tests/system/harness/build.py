@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""Where things are, and the C programs of the tests: compiled once into the build directory when they are needed."""
+
+import fcntl
+import os
+import subprocess
+
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TOP = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.path.join(TOP, os.environ.get("SHUNT_BUILD", "build"))
+
+CFLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", f"-I{TOP}/include"]
+
+
+def program(name, *libraries):
+    """The path of build/tests/system/NAME, made from tests/system/NAME.c."""
+    source, folder = f"{HERE}/{name}.c", f"{BUILD}/tests/system"
+    target = f"{folder}/{name}"
+    os.makedirs(folder, exist_ok=True)
+    with open(f"{target}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.exists(target) or os.path.getmtime(target) < os.path.getmtime(source):
+            subprocess.run([os.environ.get("CC", "gcc"), *CFLAGS, "-o", target, source, *libraries], check=True)
+    return target

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""What tests ask the fast path: which flows there are and how much the kernel carried. The one place that knows the
+names in shuntctl's JSON."""
+
+import contextlib
+import time
+
+from .client import TIMEOUT
+
+
+def forwarded(stats, road):
+    """Messages that the kernel delivered on a road."""
+    return stats["fastpath"][road]["forwarded"]
+
+
+def passed(stats, road):
+    """Times the kernel gave data to the daemon on a road."""
+    return stats["fastpath"][road]["passed"]
+
+
+def dropped(stats):
+    """Messages dropped, all reasons together."""
+    return sum(value for value in stats["dropped"].values()) if isinstance(stats["dropped"], dict) else stats["dropped"]
+
+
+def state(stats):
+    """`on` or `off`."""
+    return stats["fastpath"]["state"]
+
+
+def flow_topics(flows):
+    """Topic -> client identifier of the receiver."""
+    return {flow["topic"]: flow["receiver"] for flow in flows["flows"]}
+
+
+class FastMixin:
+    """Parts of a SystemTest. On the road `off`, and with a reference broker, they do the same without asking."""
+
+    @property
+    def fast(self):
+        """Is a fast path expected to carry QoS 0 in this run?"""
+        return self.road != "off" and not self.reference
+
+    def install(self, publisher, subscriber, *topics, daemon=None, count=3):
+        """Publish `count` messages on each topic, each received, and wait for the flows. The daemon needs none of them
+        again to route these topics to the subscriber."""
+        for topic in topics:
+            for n in range(count):
+                publisher.publish(topic, b"install %d" % n)
+                packet = subscriber.receive()[0]
+                assert (packet.topic, packet.payload) == (topic, b"install %d" % n), packet
+        if self.fast:
+            self.wait_flows(topics, daemon=daemon)
+
+    def wait_flows(self, topics, daemon=None):
+        """Wait until every topic has a flow."""
+        daemon = daemon or self.daemon
+        deadline = time.monotonic() + TIMEOUT
+        while missing := set(topics) - set(flow_topics(daemon.flows())):
+            assert time.monotonic() < deadline, f"no flow for {sorted(missing)[:3]}"
+            time.sleep(0.01)
+
+    def no_flow(self, topic, daemon=None):
+        """The topic has no flow now."""
+        if self.fast:
+            assert topic not in flow_topics((daemon or self.daemon).flows()), f"{topic} has a flow"
+
+    @contextlib.contextmanager
+    def carries(self, messages, share=0.95, daemon=None):
+        """Of so many messages published in the block, the kernel carries at least this share."""
+        daemon = daemon or self.daemon
+        before = self.forwarded(daemon)
+        yield
+        if self.fast:
+            carried = self.forwarded(daemon) - before
+            assert carried >= share * messages, f"the kernel carried {carried} of {messages}: {daemon.stats()['fastpath']}"
+            assert carried <= messages, f"the kernel counted {carried} of {messages}"
+
+    def forwarded(self, daemon=None):
+        """Messages that the kernel carried on this road until now."""
+        return forwarded((daemon or self.daemon).stats(), self.road) if self.fast else 0
+
+    def dropped(self, daemon=None):
+        """Messages the daemon and the kernel dropped until now."""
+        return dropped((daemon or self.daemon).stats())

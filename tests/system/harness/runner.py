@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""The runner: finds the tests, runs every class on every road in a few processes, compares the roads, counts."""
+
+import argparse
+import fnmatch
+import glob
+import importlib
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import unittest
+
+from . import build, network, run, statements
+from .daemon import Daemon
+from .kernel import KernelLog
+from .network import LOOPBACK
+from .suite import ROAD_OPTIONS, ROADS, SystemTest
+from .unit import Result, Unit, execute
+
+
+def arguments():
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="run", description="System tests of the broker.")
+    parser.add_argument("--fastpath", choices=("on", "off", "both"), default="both",
+                        help="roads: off; on = local and remote; both = all three, and compare them (default)")
+    parser.add_argument("--road", action="append", choices=ROADS, help="only this road; may be repeated")
+    parser.add_argument("-k", dest="patterns", action="append", metavar="PATTERN",
+                        help="only tests whose name contains or matches PATTERN; may be repeated")
+    parser.add_argument("-j", dest="jobs", type=int, default=(os.cpu_count() or 1) + 1, help="processes (%(default)s)")
+    parser.add_argument("--daemon", metavar="PATH", help="the daemon (default: build/shuntd)")
+    parser.add_argument("--reference", action="store_true",
+                        help="run Debian's mosquitto instead, to test the tests; what only Shunt has is skipped")
+    parser.add_argument("--require-fastpath", action="store_true",
+                        help="fail, do not skip, where the kernel refuses the fast path")
+    parser.add_argument("--list", action="store_true", help="list the tests and what they prove")
+    parser.add_argument("--statements", action="store_true", help="print the table statement -> tests")
+    parser.add_argument("--slowest", type=int, default=0, metavar="N", help="list the N slowest at the end")
+    return parser.parse_args()
+
+
+def discover(patterns):
+    """[(class, [test names])], filtered."""
+    sys.path.insert(0, build.HERE)
+    found = []
+    for path in sorted(glob.glob(f"{build.HERE}/test_*.py")):
+        module = importlib.import_module(os.path.basename(path)[:-3])
+        for klass in vars(module).values():
+            if isinstance(klass, type) and issubclass(klass, SystemTest) and klass.__module__ == module.__name__:
+                names = [name for name in unittest.defaultTestLoader.getTestCaseNames(klass)
+                         if _wanted(str(klass(name)), patterns)]
+                if names:
+                    found.append((klass, names))
+    return found
+
+
+def _wanted(name, patterns):
+    return not patterns or any(p in name or fnmatch.fnmatch(name, p) for p in patterns)
+
+
+def _tests(found):
+    return [(str(klass(name)), getattr(klass, name).__doc__) for klass, names in found for name in names]
+
+
+def why_skipped(options):
+    """Road -> why it cannot be used here."""
+    reasons = {}
+    if not options.reference and ("local" in options.roads or "remote" in options.roads):
+        reasons.update(_probe(options))
+    if "remote" in options.roads and "remote" not in reasons and (reason := network.why_not()):
+        reasons["remote"] = reason
+    return reasons
+
+
+def _probe(options):
+    """Does the daemon say that the kernel takes the fast path?"""
+    daemon = Daemon(LOOPBACK, ROAD_OPTIONS["local"], options.daemon)
+    try:
+        status = daemon.start().stats()["fastpath"]
+        daemon.stop()
+    finally:
+        daemon.remove()
+    if status["state"] == "on":
+        return {}
+    reason = f"fast path is off: {status['reason']}"
+    if options.require_fastpath:
+        raise SystemExit(reason)
+    return {"local": reason, "remote": reason}
+
+
+def units(found, options, skipped):
+    """(units to run, Results of what is skipped)."""
+    todo, results = [], []
+    for klass, names in found:
+        for road in options.roads:
+            here = [n for n in names if road in getattr(getattr(klass, n), "roads", klass.roads)]
+            if not here:
+                continue
+            if road in skipped:
+                results += [Result(str(klass(n)), road, "SKIP", message=skipped[road]) for n in here]
+            else:
+                todo.append((klass.exclusive, Unit(klass.__module__, klass.__name__, road, here, options.reference,
+                                                   options.daemon)))
+    return todo, results
+
+
+def show(result):
+    """One line a test, and the story of a failure."""
+    line = f"{result.status} {result.road:6} {result.test}"
+    if result.status == "SKIP":
+        line += f": {result.message}"
+    else:
+        line += f" {result.seconds:.2f} s"
+    print(line, flush=True)
+    if result.status == "FAIL":
+        print("".join(f"    {text}\n" for text in result.message.splitlines()), flush=True)
+
+
+def _worker():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def run_units(todo, jobs):
+    """Run the shared ones in a pool, then the exclusive ones alone; yields Results."""
+    # Longest first would need knowledge; classes in turn, roads side by side, is good enough.
+    for alone in (False, True):
+        some = [unit for exclusive, unit in todo if exclusive == alone]
+        if some:
+            with multiprocessing.Pool(1 if alone else min(jobs, len(some)), _worker) as pool:
+                for results in pool.imap_unordered(execute, some, chunksize=1):
+                    yield from results
+
+
+def compare(results):
+    """A FAIL for every recorded test whose roads differ."""
+    by_test = {}
+    for result in results:
+        if result.record is not None:
+            by_test.setdefault(result.test, {})[result.road] = result.record
+    for test, records in sorted(by_test.items()):
+        names = list(records)
+        for other in names[1:]:
+            if difference := _difference(records[names[0]], records[other]):
+                yield Result(f"{test} (compared with {names[0]})", other, "FAIL", message=difference)
+
+
+def _difference(one, other):
+    """Where two records differ first, in words."""
+    for key in sorted(set(one) | set(other)):
+        a, b = one.get(key), other.get(key)
+        if a == b:
+            continue
+        if isinstance(a, list) and isinstance(b, list):
+            n = next((i for i, (x, y) in enumerate(zip(a, b)) if x != y), min(len(a), len(b)))
+            return f"{key}: {len(a)} and {len(b)} messages, message {n} is {a[n:n + 1]} and {b[n:n + 1]}"
+        return f"{key}: {a} and {b}"
+    return None
+
+
+def main():
+    """Returns the exit status."""
+    options = arguments()
+    options.roads = options.road or {"on": ["local", "remote"], "off": ["off"], "both": list(ROADS)}[options.fastpath]
+    if options.reference:
+        options.roads = [road for road in options.roads if road != "local"]  # the same as off
+    found = discover(options.patterns)
+    if options.list:
+        for name, doc in _tests(found):
+            print(f"{name}: {' '.join((doc or '').split())}")
+        return 0
+    if options.statements:
+        print(statements.table(_tests(found)))
+        return 0
+    statements.proved(_tests(found))
+    run.begin()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return _run(found, options)
+    finally:
+        run.end()
+
+
+def _run(found, options):
+    begin, kernel = time.monotonic(), KernelLog()
+    todo, results = units(found, options, why_skipped(options))
+    for result in results:
+        show(result)
+    for result in run_units(todo, options.jobs):
+        show(result)
+        results.append(result)
+    for result in compare(results):
+        show(result)
+        results.append(result)
+    results.append(_kernel_result(kernel))
+    show(results[-1])
+    for result in sorted(results, key=lambda r: -r.seconds)[:options.slowest]:
+        print(f"{result.seconds:7.2f} s {result.road:6} {result.test}")
+    count = {status: sum(r.status == status for r in results) for status in ("PASS", "FAIL", "SKIP")}
+    print(f"system tests: {time.monotonic() - begin:.0f} s")
+    print(f"{count['PASS']} passed, {count['FAIL']} failed, {count['SKIP']} skipped")
+    return 1 if count["FAIL"] else 0
+
+
+def _kernel_result(kernel):
+    if kernel.fd < 0:
+        return Result("kernel log", "all", "SKIP", message=kernel.reason)
+    lines = kernel.complaints()
+    return Result("kernel log", "all", "FAIL" if lines else "PASS", message="\n".join(lines))

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""
+What a test file is written with: SystemTest and the decorators.
+
+Each test runs on every road: `off` (no fast path), `local` (clients on this host, the sk_msg road) and `remote` (clients
+in a network namespace of their own, the sk_skb road). The daemon is one per class and road, with the class's `options`;
+so topics and client identifiers carry the test's name.
+"""
+
+import functools
+import hashlib
+import unittest
+
+from . import fast
+from .client import Client
+from .daemon import Daemon
+
+ROADS = ("off", "local", "remote")
+ROAD_OPTIONS = {
+    "off": ["fastpath false"],
+    "local": ["fastpath true", "fastpath_local on"],
+    "remote": ["fastpath true", "fastpath_local off"],
+}
+
+
+def roads(*names):
+    """Only on these roads."""
+    return functools.partial(_mark, roads=names)
+
+
+def recorded(test=None, by=None):
+    """Compare what every client received between the roads: all in order or, with `by`, in order per by(packet)."""
+    if test is None:
+        return functools.partial(recorded, by=by)
+    return _mark(test, recorded=True, record_by=by or (lambda packet: ""))
+
+
+def differs(reason):
+    """The reference broker is known to behave differently; Shunt's own rule is tested."""
+    return functools.partial(_mark, differs=reason)
+
+
+def own(test):
+    """Only Shunt has what is tested."""
+    return _mark(test, differs="only Shunt has it")
+
+
+def _mark(test, **attributes):
+    for name, value in attributes.items():
+        setattr(test, name, value)
+    return test
+
+
+class SystemTest(unittest.TestCase, fast.FastMixin):
+    """A test against a running daemon. The runner sets the class attributes below before it runs a test."""
+
+    options = ()	# of the daemon, lines of the configuration
+    roads = ROADS
+    exclusive = False	# alone on the machine: measures memory or needs both cores
+    limit = 60		# seconds a test may take
+    own_daemon = False	# every test starts what it needs itself
+    maxDiff = 2000
+
+    road = network = namespaces = daemon = None
+    reference = False
+    daemon_path = None
+
+    def setUp(self):
+        self.records, self.notes = {}, {}
+
+    # ---- names
+
+    @property
+    def name(self):
+        """The test's own name, without test_."""
+        return self._testMethodName.removeprefix("test_")
+
+    def topic(self, *levels):
+        """A topic of this test alone."""
+        return "/".join((self.name, *levels))
+
+    def id(self, name=None):
+        """A client identifier of this test alone; without a name what unittest wants: the test's."""
+        return super().id() if name is None else f"{name}-{self.name}"
+
+    # ---- clients and daemons
+
+    def raw(self, name="", daemon=None, network=None, rcvbuf=None, sndbuf=None):
+        """A TCP connection without CONNECT."""
+        daemon = daemon or self.daemon
+        log = self.records.setdefault(name, []) if name and getattr(self._method(), "recorded", False) else None
+        client = Client((network or daemon.network).socket(daemon.port, rcvbuf, sndbuf), name, log)
+        self.addCleanup(client.close)
+        return client
+
+    def client(self, name, daemon=None, network=None, rcvbuf=None, sndbuf=None, client_id=None, **fields):
+        """A connected client, named after `name` and the test."""
+        client = self.raw(name, daemon, network, rcvbuf, sndbuf)
+        return client.connect(self.id(name) if client_id is None else client_id, **fields)
+
+    def start(self, options=(), **arguments):
+        """Another daemon, stopped and checked at the end of the test."""
+        arguments.setdefault("network", self.network)
+        daemon = Daemon(options=[*self.road_options(), *options], path=self.daemon_path, reference=self.reference,
+                        **arguments)
+        self.addCleanup(daemon.remove)
+        daemon.start()
+        self.addCleanup(daemon.stop)
+        return daemon
+
+    def road_options(self):
+        """The options that make this road."""
+        return ROAD_OPTIONS[self.road]
+
+    def drain(self, publisher, subscriber, ack=True):
+        """What the subscriber has got of all the publisher has sent until now, and nothing later: PUBLISH packets."""
+        fence = self.topic("drain", subscriber.name)
+        subscriber.subscribe(fence)
+        publisher.publish(fence, b"drain")
+        came = []
+        while (packet := subscriber.receive(ack=ack)[0]).topic != fence:
+            came.append(packet)
+        subscriber.unsubscribe(fence)
+        return came
+
+    # ---- the comparison of roads
+
+    def note(self, name, value):
+        """A value that must be the same on every road."""
+        self.notes[name] = value
+
+    def record(self):
+        """What this run of the test recorded, as plain data."""
+        by = getattr(self._method(), "record_by", None)
+        data = {f"note {name}": value for name, value in self.notes.items()}
+        for client, packets in self.records.items():
+            for packet in packets:
+                data.setdefault(f"{client} {by(packet)}".strip(), []).append(_plain(packet))
+        return data
+
+    def _method(self):
+        return getattr(self, self._testMethodName)
+
+    def __str__(self):
+        return f"{type(self).__module__}.{self.name}"
+
+
+def _plain(packet):
+    payload = packet.payload
+    shown = repr(payload) if len(payload) <= 64 else f"{len(payload)} bytes {hashlib.sha1(payload).hexdigest()}"
+    return [packet.topic, shown, f"q{packet.qos} r{packet.retain:d} d{packet.dup:d}"]

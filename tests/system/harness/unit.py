@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""Run the tests of one class on one road, against one daemon, in a process of the runner's pool."""
+
+import dataclasses
+import importlib
+import os
+import signal
+import time
+import traceback
+import unittest
+
+from . import run
+from .daemon import Daemon
+from .network import LOOPBACK, Namespaces
+from .suite import ROAD_OPTIONS
+
+
+@dataclasses.dataclass
+class Unit:
+    """What one process does in one go."""
+
+    module: str
+    klass: str
+    road: str
+    tests: list
+    reference: bool
+    path: str
+
+
+@dataclasses.dataclass
+class Result:
+    """One test on one road."""
+
+    test: str
+    road: str
+    status: str  # PASS, FAIL or SKIP
+    seconds: float = 0.0
+    message: str = ""
+    record: dict = None
+
+
+class Limit(Exception):
+    """The test took too long."""
+
+
+class _Outcome(unittest.TestResult):
+    def __init__(self):
+        super().__init__()
+        self.status, self.message = "PASS", ""
+
+    def _fail(self, error):
+        if self.status == "FAIL":
+            return
+        self.status = "FAIL"
+        self.message = "".join(traceback.format_exception(*error))
+
+    def addError(self, test, err):
+        self._fail(err)
+
+    def addFailure(self, test, err):
+        self._fail(err)
+
+    def addSubTest(self, test, subtest, err):
+        if err is not None:
+            self._fail(err)
+            self.message = f"{subtest._subDescription()}\n{self.message}"
+
+    def addSkip(self, test, reason):
+        self.status, self.message = "SKIP", reason
+
+
+_namespaces = None
+
+
+def _network(road):
+    """(namespaces, network) of this process; namespaces are made once, when the remote road is first used."""
+    global _namespaces
+    if road != "remote":
+        return None, LOOPBACK
+    if _namespaces is None:
+        namespaces = Namespaces(f"{run.tag()}-{os.getpid()}")
+        _namespaces = namespaces, namespaces.clients()
+    return _namespaces
+
+
+def execute(unit):
+    """Run a unit; returns its Results. Never raises."""
+    klass = getattr(importlib.import_module(unit.module), unit.klass)
+    klass.road, klass.reference, klass.daemon_path = unit.road, unit.reference, unit.path
+    results = []
+    try:
+        klass.namespaces, klass.network = _network(unit.road)
+        for name in unit.tests:
+            results.append(_one(klass, name))
+    except Exception:  # the harness itself failed
+        results.append(Result(f"{unit.module}.{unit.klass}", unit.road, "FAIL", message=traceback.format_exc()))
+    finally:
+        results += _end(klass)
+    return results
+
+
+def _daemon(klass):
+    """The class's daemon, started anew when there is none or a test broke it."""
+    if klass.own_daemon:
+        return
+    if klass.daemon is not None and not klass.daemon.running():
+        klass.daemon.remove()
+        klass.daemon = None
+    if klass.daemon is None:
+        klass.daemon = Daemon(klass.network, [*ROAD_OPTIONS[klass.road], *klass.options], klass.daemon_path,
+                              klass.reference)
+        klass.daemon.start()
+
+
+def _one(klass, name):
+    test = klass(name)
+    outcome = _Outcome()
+    result = Result(str(test), klass.road, "FAIL")
+    reason = getattr(getattr(test, name), "differs", None) if klass.reference else None
+    if reason:
+        return Result(str(test), klass.road, "SKIP", message=reason)
+    begin = time.monotonic()
+    try:
+        with _limited(klass.limit):
+            _daemon(klass)
+            test.run(outcome)
+            if klass.daemon is not None and outcome.status == "PASS":
+                klass.daemon.check()
+        result.status, result.message = outcome.status, outcome.message
+    except Exception:
+        result.message = outcome.message + traceback.format_exc()
+    result.seconds = time.monotonic() - begin
+    if result.status == "PASS" and getattr(getattr(test, name), "recorded", False):
+        result.record = test.record()
+    if result.status == "FAIL" and klass.daemon is not None:
+        result.message += f"daemon's log:\n{klass.daemon.tail()}\n"
+    return result
+
+
+class _limited:
+    """Raise Limit in the block when it takes too long."""
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def __enter__(self):
+        signal.signal(signal.SIGALRM, self._late)
+        signal.alarm(self.seconds)
+
+    def __exit__(self, *_):
+        signal.alarm(0)
+
+    def _late(self, *_):
+        raise Limit(f"took more than {self.seconds} s")
+
+
+def _end(klass):
+    """Stop the class's daemon, which must end cleanly."""
+    daemon, klass.daemon = klass.daemon, None
+    if daemon is None:
+        return []
+    try:
+        daemon.stop()
+        return []
+    except Exception as error:
+        return [Result(f"{klass.__module__}.{klass.__name__} (end of the daemon)", klass.road, "FAIL",
+                       message=str(error))]
+    finally:
+        daemon.remove()

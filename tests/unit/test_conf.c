@@ -1,0 +1,638 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The configuration: every option, the syntax of the file, and the words of every error. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "conf/option.h"
+
+static char dir[] = "/tmp/shunt-test-conf.XXXXXX";
+static struct conf conf;
+
+/* ---- files and what is logged -------------------------------------------------------------------------------------- */
+
+static void write_file(const char *name, const void *content, size_t len)
+{
+	FILE *f = fopen(name, "we");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(content, 1, len, f), len);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void write_text(const char *name, const char *content)
+{
+	write_file(name, content, strlen(content));
+}
+
+static void assert_logged(const char *want)
+{
+	static char text[1 << 16];
+	FILE *f = fopen("log", "re");
+	size_t len;
+
+	assert_non_null(f);
+	len = fread(text, 1, sizeof(text) - 1, f);
+	text[len] = '\0';
+	fclose(f);
+	assert_string_equal(text, want);
+	assert_int_equal(truncate("log", 0), 0);
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	unlink("log");
+	log_set_timestamp(false, NULL);
+	return log_set_dest(LOG_DEST_FILE, "log") || conf_init(&conf);
+}
+
+static int end(void **state)
+{
+	(void)state;
+	conf_free(&conf);
+	return log_set_dest(LOG_DEST_STDERR, NULL);
+}
+
+/* Read a file that is fine. */
+static void read_text(const char *content)
+{
+	write_text("test.conf", content);
+	assert_int_equal(conf_file(&conf, "test.conf"), 0);
+	assert_logged("");
+}
+
+/* Read a file of one line, the second, that is an error, and expect this message. */
+static void assert_error(const char *line, const char *message)
+{
+	char text[1024], want[1024];
+
+	snprintf(text, sizeof(text), "# comment\n%s\n", line);
+	snprintf(want, sizeof(want), "Error in test.conf:2: %s\n", message);
+	write_text("test.conf", text);
+	assert_int_equal(conf_file(&conf, "test.conf"), -1);
+	assert_logged(want);
+}
+
+/* ---- the table ------------------------------------------------------------------------------------------------------ */
+
+/* A value other than the default for every option with a plain field, and what the field is then. */
+static const struct sample {
+	const char *name, *value;
+	uint64_t number;
+	const char *text; /* the field is a string */
+} samples[] = {
+	{"max_connections", "17", 17, NULL},
+	{"allow_anonymous", "true", 1, NULL},
+	{"allow_anonymous", "false", 0, NULL},
+	{"max_packet_size", "65536", 65536, NULL},
+	{"max_packet_size", "0", 0, NULL},
+	{"max_keepalive", "65535", 65535, NULL},
+	{"max_qos", "1", 1, NULL},
+	{"max_inflight_messages", "0", 0, NULL},
+	{"max_queued_messages", "4294967295", 4294967295, NULL},
+	{"max_queued_bytes", "10000000000", 10000000000, NULL},
+	{"max_output_bytes", "8192", 8192, NULL},
+	{"queue_qos0_messages", "true", 1, NULL},
+	{"persistent_client_expiration", "90s", 90, NULL},
+	{"persistent_client_expiration", "2h", 7200, NULL},
+	{"persistent_client_expiration", "14d", 14 * 86400, NULL},
+	{"persistent_client_expiration", "3w", 21 * 86400, NULL},
+	{"persistent_client_expiration", "2m", 60 * 86400, NULL},
+	{"persistent_client_expiration", "4294967295y", UINT64_C(4294967295) * 365 * 86400, NULL},
+	{"retain_available", "false", 0, NULL},
+	{"allow_zero_length_clientid", "off", 0, NULL},
+	{"auto_id_prefix", "edge 7 ", 0, "edge 7"},
+	{"sys_interval", "0", 0, NULL},
+	{"workers", "3", 3, NULL},
+	{"set_tcp_nodelay", "0", 0, NULL},
+	{"user", "mosquitto", 0, "mosquitto"},
+	{"pid_file", "/run/with a space.pid", 0, "/run/with a space.pid"},
+	{"control_socket", "/tmp/c", 0, "/tmp/c"},
+	{"fastpath", "false", FP_MODE_OFF, NULL},
+	{"fastpath", "off", FP_MODE_OFF, NULL},
+	{"fastpath", "on", FP_MODE_ON, NULL},
+	{"fastpath", "require", FP_MODE_REQUIRE, NULL},
+	{"fastpath_local", "off", 0, NULL},
+	{"bpf_pin_path", "/sys/fs/bpf/other", 0, "/sys/fs/bpf/other"},
+	{"log_dest", "stdout", LOG_DEST_STDOUT, NULL},
+	{"log_dest", "none", 0, NULL},
+	{"log_type", "debug", LOG_TYPE_DEBUG, NULL},
+	{"log_timestamp", "false", 0, NULL},
+	{"log_timestamp_format", "%Y-%m-%dT%H:%M:%S", 0, "%Y-%m-%dT%H:%M:%S"},
+	{"connection_messages", "false", 0, NULL},
+};
+
+static const struct conf_option *find_option(const char *name)
+{
+	for (size_t i = 0; i < conf_noptions; i++) {
+		if (!strcmp(conf_options[i].name, name))
+			return &conf_options[i];
+	}
+	fail_msg("no option %s", name);
+	return NULL;
+}
+
+static void test_every_option(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+		const struct sample *s = &samples[i];
+		const struct conf_option *o = find_option(s->name);
+		char line[256], *field;
+		uint64_t number = 0;
+
+		conf_free(&conf);
+		assert_int_equal(conf_init(&conf), 0);
+		assert_int_equal(conf_line(&conf, "listener 1883", "test"), 0);
+		snprintf(line, sizeof(line), "%s %s", s->name, s->value);
+		assert_int_equal(conf_line(&conf, line, "test"), 0);
+		field = o->scope == CONF_LISTENER ? (char *)&conf.listeners[0] : (char *)&conf;
+		field += o->offset;
+		if (s->text) {
+			assert_string_equal(*(char **)field, s->text);
+			continue;
+		}
+		memcpy(&number, field, o->size);
+		if (number != s->number)
+			fail_msg("%s: %llu", line, (unsigned long long)number);
+	}
+	assert_logged("");
+}
+
+/* No option without a sample, but for those that have tests of their own. */
+static void test_samples_are_complete(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < conf_noptions; i++) {
+		const char *name = conf_options[i].name;
+		bool found = !strcmp(name, "listener") || !strcmp(name, "include_dir");
+
+		for (size_t j = 0; j < sizeof(samples) / sizeof(samples[0]); j++)
+			found |= !strcmp(name, samples[j].name);
+		if (!found)
+			fail_msg("%s is not tested", name);
+	}
+}
+
+static void test_table(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < conf_noptions; i++) {
+		const struct conf_option *o = &conf_options[i];
+
+		assert_non_null(o->argument);
+		assert_true(!o->value != !o->fallback);
+		assert_true(strlen(o->help) > 10 && isupper((unsigned char)o->help[0]));
+		assert_int_equal(o->type == CONF_OTHER, o->parse != NULL);
+		assert_int_equal(o->type == CONF_UINT, o->max != 0);
+		if (o->type == CONF_BOOL)
+			assert_int_equal(o->size, sizeof(bool));
+		if (o->type == CONF_UINT && o->size < sizeof(uint64_t))
+			assert_true(o->max >> (8 * o->size) == 0);
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(o->name, conf_options[j].name);
+		for (size_t j = 0; conf_foreign_name(j); j++)
+			assert_string_not_equal(o->name, conf_foreign_name(j));
+	}
+	for (size_t j = 1; conf_foreign_name(j); j++)
+		assert_true(strcmp(conf_foreign_name(j - 1), conf_foreign_name(j)) < 0);
+}
+
+static void test_defaults(void **state)
+{
+	(void)state;
+	assert_int_equal(conf.nlisteners, 0);
+	assert_int_equal(conf.allow_anonymous, -1);
+	assert_int_equal(conf.workers, 0);
+	assert_int_equal(conf.max_inflight_messages, 20);
+	assert_int_equal(conf.max_queued_messages, 1000);
+	assert_int_equal(conf.max_queued_bytes, 0);
+	assert_int_equal(conf.max_output_bytes, 2 << 20);
+	assert_false(conf.queue_qos0_messages);
+	assert_int_equal(conf.max_packet_size, 2000000);
+	assert_int_equal(conf.max_keepalive, 0);
+	assert_true(conf.retain_available);
+	assert_true(conf.allow_zero_length_clientid);
+	assert_string_equal(conf.auto_id_prefix, "auto-");
+	assert_int_equal(conf.max_qos, 2);
+	assert_int_equal(conf.sys_interval, 10);
+	assert_int_equal(conf.persistent_client_expiration, 0);
+	assert_true(conf.set_tcp_nodelay);
+	assert_true(conf.connection_messages);
+	assert_int_equal(conf.log_types, LOG_TYPE_DEFAULT);
+	assert_int_equal(conf.log_dests, LOG_DEST_STDERR);
+	assert_null(conf.log_file);
+	assert_true(conf.log_timestamp);
+	assert_null(conf.log_timestamp_format);
+	assert_null(conf.user);
+	assert_null(conf.pid_file);
+	assert_int_equal(conf.fastpath, FP_MODE_ON);
+	assert_true(conf.fastpath_local);
+	assert_string_equal(conf.bpf_pin_path, "/sys/fs/bpf/shunt");
+	assert_null(conf.control_socket);
+}
+
+/* ---- syntax --------------------------------------------------------------------------------------------------------- */
+
+static void test_syntax(void **state)
+{
+	(void)state;
+	read_text("# a comment\r\n"
+		  "\r\n"
+		  "   \t \n"
+		  "max_qos 1\r\n"
+		  "  \tmax_keepalive \t 30  \t \r\n"
+		  "auto_id_prefix a # b\n"
+		  "sys_interval 5");
+	assert_int_equal(conf.max_qos, 1);
+	assert_int_equal(conf.max_keepalive, 30);
+	assert_string_equal(conf.auto_id_prefix, "a # b");
+	assert_int_equal(conf.sys_interval, 5);
+
+	read_text("sys_interval 6\nauto_id_prefix c\nsys_interval 7\nauto_id_prefix d\n");
+	assert_int_equal(conf.sys_interval, 7);
+	assert_string_equal(conf.auto_id_prefix, "d");
+
+	read_text("");
+}
+
+static void test_syntax_errors(void **state)
+{
+	static const char nul[] = "max_qos 1\nmax_qos\0 2\n";
+
+	(void)state;
+	assert_error(" # x", "a comment begins in the first column: take away what is before the \"#\".");
+	assert_error("max_qos", "max_qos needs a value: write \"max_qos 0|1|2\".");
+	assert_error("max_qos  \t", "max_qos needs a value: write \"max_qos 0|1|2\".");
+	write_file("test.conf", nul, sizeof(nul) - 1);
+	assert_int_equal(conf_file(&conf, "test.conf"), -1);
+	assert_logged("Error in test.conf:2: there is a NUL byte in the line.\n");
+	assert_int_equal(conf_file(&conf, "missing.conf"), -1);
+	assert_logged("Error: Unable to read configuration file missing.conf: No such file or directory.\n");
+	assert_int_equal(conf_file(&conf, "."), -1);
+	assert_logged("Error: Unable to read configuration file .: Is a directory.\n");
+	assert_int_equal(conf_line(&conf, "max_qos 7", "-o \"max_qos 7\""), -1);
+	assert_logged("Error in -o \"max_qos 7\": max_qos: \"7\" is not a whole number from 0 to 2.\n");
+}
+
+static void test_long_line(void **state)
+{
+	enum { LENGTH = 10000000 };
+	char *line = malloc(LENGTH);
+
+	(void)state;
+	assert_non_null(line);
+	memset(line, 'x', LENGTH);
+	write_file("test.conf", line, LENGTH);
+	assert_int_equal(conf_file(&conf, "test.conf"), -1);
+	assert_logged("Error in test.conf:1: unknown option \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+		      "xxxxx\"; shunt.conf(5) lists those there are.\n");
+	free(line);
+}
+
+static void test_all_errors_are_reported(void **state)
+{
+	(void)state;
+	write_text("test.conf", "max_qos 3\nsys_interval 5\nnonsense 1\nlistener 0\n");
+	assert_int_equal(conf_file(&conf, "test.conf"), -1);
+	assert_logged("Error in test.conf:1: max_qos: \"3\" is not a whole number from 0 to 2.\n"
+		      "Error in test.conf:3: unknown option \"nonsense\"; shunt.conf(5) lists those there are.\n"
+		      "Error in test.conf:4: listener: \"0\" is not a port number from 1 to 65535.\n");
+	assert_int_equal(conf.sys_interval, 5);
+	assert_int_equal(conf.max_qos, 2);
+}
+
+static void test_values_that_are_wrong(void **state)
+{
+	(void)state;
+	assert_error("retain_available yes", "retain_available: \"yes\" is neither true nor false.");
+	assert_error("allow_anonymous maybe", "allow_anonymous: \"maybe\" is neither true nor false.");
+	assert_error("max_qos -1", "max_qos: \"-1\" is not a whole number from 0 to 2.");
+	assert_error("max_qos 1 2", "max_qos: \"1 2\" is not a whole number from 0 to 2.");
+	assert_error("workers 0x10", "workers: \"0x10\" is not a whole number from 0 to 256.");
+	assert_error("max_keepalive 65536", "max_keepalive: \"65536\" is not a whole number from 0 to 65535.");
+	assert_error("max_queued_bytes 99999999999999999999",
+		     "max_queued_bytes: \"99999999999999999999\" is not a whole number from 0 to 9223372036854775807.");
+	assert_error("max_packet_size 19", "max_packet_size: \"19\" is not 0 or a whole number from 20 to 268435460.");
+	assert_error("max_output_bytes 0",
+		     "max_output_bytes: \"0\" is not a whole number from 4096 to 9223372036854775807.");
+	assert_error("persistent_client_expiration 14", "persistent_client_expiration: \"14\" is not a number and one of the "
+							"letters s h d w m y, as in 14d.");
+	assert_error("persistent_client_expiration d", "persistent_client_expiration: \"d\" is not a number and one of the "
+						       "letters s h d w m y, as in 14d.");
+	assert_error("persistent_client_expiration 11111111111111111111111111d",
+		     "persistent_client_expiration: \"11111111111111111111111111d\" is not a number and one of the letters "
+		     "s h d w m y, as in 14d.");
+	assert_error("fastpath maybe", "fastpath: \"maybe\" is none of true, false, require.");
+	assert_error("fastpath_local require", "fastpath_local: \"require\" is neither true nor false.");
+	assert_error("bpf_pin_path shunt",
+		     "bpf_pin_path: \"shunt\" is not a path that begins with / and has at most 150 characters.");
+	assert_error("log_type chatter", "log_type: \"chatter\" is none of error, warning, notice, information, subscribe, "
+					 "unsubscribe, debug, all, none.");
+	assert_error("log_dest syslog",
+		     "log_dest: mosquitto logs to \"syslog\", Shunt does not: write stderr, stdout, none or file PATH.");
+	assert_error("log_dest stderr file", "log_dest: \"stderr file\" is none of stderr, stdout, none, file PATH.");
+	assert_error("log_dest file", "log_dest: which file? Write \"log_dest file PATH\".");
+	assert_error("log_timestamp_format %c%c%c%c%c%c%c%c%c%c%c%c%c",
+		     "log_timestamp_format: the format and its result may have at most 63 characters.");
+	assert_error("control_socket /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		     "aaaaaaaaaaaaaaaaaaaa",
+		     "control_socket: the path has 108 characters, a Unix socket may have at most 107.");
+}
+
+static void test_unknown_names(void **state)
+{
+	(void)state;
+	assert_error("max_inflght_messages 5", "unknown option \"max_inflght_messages\"; the nearest is max_inflight_messages.");
+	assert_error("lsitener 1883", "unknown option \"lsitener\"; the nearest is listener.");
+	assert_error("fast_path true", "unknown option \"fast_path\"; the nearest is fastpath.");
+	assert_error("max_qos=1 2", "unknown option \"max_qos=1\"; the nearest is max_qos.");
+	assert_error("x 1", "unknown option \"x\"; shunt.conf(5) lists those there are.");
+	assert_error("password_file /etc/p",
+		     "password_file is an option of mosquitto that Shunt 0.1.0 does not have: take the line out.");
+	assert_error("port 1883",
+		     "port is an option of mosquitto that Shunt 0.1.0 does not have: write \"listener PORT\" instead.");
+	assert_error("plugin_opt_file x",
+		     "plugin_opt_file is an option of mosquitto that Shunt 0.1.0 does not have: take the line out.");
+	for (size_t i = 0; conf_foreign_name(i); i++) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "%s x", conf_foreign_name(i));
+		assert_int_equal(conf_line(&conf, line, "x"), -1);
+	}
+}
+
+/* ---- the log -------------------------------------------------------------------------------------------------------- */
+
+static void test_log_lines_add_up(void **state)
+{
+	(void)state;
+	read_text("log_type error\nlog_type subscribe unsubscribe\nlog_dest file a b.log\nlog_dest stdout\n");
+	assert_int_equal(conf.log_types, LOG_TYPE_ERROR | LOG_TYPE_SUBSCRIBE | LOG_TYPE_UNSUBSCRIBE);
+	assert_int_equal(conf.log_dests, LOG_DEST_FILE | LOG_DEST_STDOUT);
+	assert_string_equal(conf.log_file, "a b.log");
+	read_text("log_type none\nlog_type notice\nlog_dest none\n");
+	assert_int_equal(conf.log_types, LOG_TYPE_NOTICE);
+	assert_int_equal(conf.log_dests, 0);
+	read_text("log_type all\nlog_dest stderr\n");
+	assert_int_equal(conf.log_types, LOG_TYPE_ALL);
+	assert_int_equal(conf.log_dests, LOG_DEST_STDERR);
+}
+
+/* ---- listeners ------------------------------------------------------------------------------------------------------ */
+
+static bool has_ipv6(void)
+{
+	struct sockaddr_in6 addr = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(AF_INET6, SOCK_STREAM, 0);
+	bool has = fd >= 0 && !bind(fd, (struct sockaddr *)&addr, sizeof(addr));
+
+	close(fd);
+	return has;
+}
+
+static void assert_local(uint16_t port)
+{
+	assert_true(conf.local_only);
+	assert_int_equal(conf.nlisteners, has_ipv6() ? 2 : 1);
+	assert_string_equal(conf.listeners[0].address, "127.0.0.1");
+	if (conf.nlisteners == 2)
+		assert_string_equal(conf.listeners[1].address, "::1");
+	for (size_t i = 0; i < conf.nlisteners; i++) {
+		assert_int_equal(conf.listeners[i].port, port);
+		assert_true(conf.listeners[i].allow_anonymous);
+		assert_int_equal(conf.listeners[i].max_connections, 0);
+	}
+	assert_logged("");
+}
+
+static void test_no_listener(void **state)
+{
+	(void)state;
+	assert_int_equal(conf_finish(&conf, 0), 0);
+	assert_local(1883);
+}
+
+static void test_no_listener_but_port(void **state)
+{
+	(void)state;
+	assert_int_equal(conf_finish(&conf, 18830), 0);
+	assert_local(18830);
+}
+
+static void test_no_listener_no_anonymous(void **state)
+{
+	(void)state;
+	read_text("allow_anonymous false\n");
+	assert_int_equal(conf_finish(&conf, 0), 0);
+	assert_false(conf.listeners[0].allow_anonymous);
+	assert_logged("Warning: allow_anonymous is false and this version has no password file: nobody can connect.\n");
+}
+
+static void test_listeners(void **state)
+{
+	(void)state;
+	read_text("listener 1883\n"
+		  "max_connections 10\n"
+		  "listener 1884   ::1  \n"
+		  "max_connections -1\n"
+		  "allow_anonymous true\n"
+		  "listener 65535 localhost\n"
+		  "max_connections 4294967295\n"
+		  "listener 1883 192.0.2.1\n");
+	assert_int_equal(conf_finish(&conf, 0), 0);
+	assert_logged("");
+	assert_false(conf.local_only);
+	assert_int_equal(conf.nlisteners, 4);
+	assert_int_equal(conf.listeners[0].port, 1883);
+	assert_null(conf.listeners[0].address);
+	assert_int_equal(conf.listeners[0].max_connections, 10);
+	assert_string_equal(conf.listeners[0].where, "test.conf:1");
+	assert_true(conf.listeners[0].allow_anonymous);
+	assert_string_equal(conf.listeners[1].address, "::1");
+	assert_int_equal(conf.listeners[1].max_connections, 0);
+	assert_string_equal(conf.listeners[1].where, "test.conf:3");
+	assert_int_equal(conf.listeners[2].port, 65535);
+	assert_int_equal(conf.listeners[2].max_connections, UINT32_MAX);
+	assert_int_equal(conf.listeners[3].max_connections, 0);
+	assert_true(conf.listeners[3].allow_anonymous);
+}
+
+static void test_listener_refuses_anonymous(void **state)
+{
+	(void)state;
+	read_text("listener 1883\n");
+	assert_int_equal(conf_finish(&conf, 18830), 0);
+	assert_int_equal(conf.nlisteners, 1);
+	assert_int_equal(conf.listeners[0].port, 1883);
+	assert_false(conf.listeners[0].allow_anonymous);
+	assert_logged("Warning: -p 18830 does nothing, because the configuration has a listener (test.conf:1).\n"
+		      "Warning: A listener is configured, so clients without a user name are refused, and this version has no "
+		      "password file: nobody can connect. Add \"allow_anonymous true\" to let everybody in.\n");
+}
+
+static void test_listener_errors(void **state)
+{
+	(void)state;
+	assert_error("max_connections 5",
+		     "max_connections is an option of a listener: write it below a \"listener\" line.");
+	assert_error("listener 65536", "listener: \"65536\" is not a port number from 1 to 65535.");
+	assert_error("listener 0", "listener: \"0\" is not a port number from 1 to 65535.");
+	assert_error("listener 18831883 ::1", "listener: \"18831883\" is not a port number from 1 to 65535.");
+	assert_error("listener mqtt", "listener: \"mqtt\" is not a port number from 1 to 65535.");
+	assert_error("listener 0 /run/s", "listener: \"/run/s\": this version does not listen on Unix sockets.");
+	assert_error("listener 1883 ::1 x", "listener: \"::1 x\" is not an address: write \"listener PORT ADDRESS\".");
+	assert_int_equal(conf.nlisteners, 0);
+	read_text("listener 1883\n");
+	assert_error("max_connections -2", "max_connections: \"-2\" is not a whole number from 0 to 4294967295, nor -1.");
+}
+
+static void test_listener_twice(void **state)
+{
+	(void)state;
+	read_text("listener 1883 localhost\nlistener 1883\nlistener 1883 LOCALHOST\nlistener 1883\nallow_anonymous true\n");
+	assert_int_equal(conf_finish(&conf, 0), -1);
+	assert_logged("Error in test.conf:3: listener: port 1883 of this address is taken by the listener in test.conf:1.\n"
+		      "Error in test.conf:4: listener: port 1883 of this address is taken by the listener in test.conf:2.\n");
+}
+
+/* ---- include_dir ---------------------------------------------------------------------------------------------------- */
+
+static void make_folder(const char *name)
+{
+	assert_int_equal(mkdir(name, 0700), 0);
+}
+
+static void test_include_order(void **state)
+{
+	static const char *const names[] = {"b.conf", "A.conf", "01.conf", "a.conf", "B.conf",	"00.conf",
+					    "a0.conf", "A1.conf", "a.confx", "conf", ".conf", "not"};
+
+	(void)state;
+	make_folder("order.d");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "order.d/%s", names[i]);
+		write_text(path, "max_qos 9\n");
+	}
+	write_text("test.conf", "include_dir order.d\n");
+	assert_int_equal(conf_file(&conf, "test.conf"), -1);
+#define WRONG ".conf:1: max_qos: \"9\" is not a whole number from 0 to 2.\n"
+	assert_logged("Error in order.d/00" WRONG "Error in order.d/01" WRONG "Error in order.d/A" WRONG
+		      "Error in order.d/A1" WRONG "Error in order.d/a" WRONG "Error in order.d/a0" WRONG
+		      "Error in order.d/B" WRONG "Error in order.d/b" WRONG);
+#undef WRONG
+}
+
+static void test_include(void **state)
+{
+	char line[128];
+
+	(void)state;
+	make_folder("include.d");
+	make_folder("empty.d");
+	write_text("include.d/1.conf", "listener 1883\nsys_interval 3\n");
+	write_text("include.d/2.conf", "max_connections 8\nlistener 1884\n");
+	/* In the place of the line: what comes before and after counts as such. Relative to the working folder. */
+	read_text("sys_interval 1\ninclude_dir include.d\ninclude_dir empty.d\nmax_connections 9\n");
+	assert_int_equal(conf.sys_interval, 3);
+	assert_int_equal(conf.nlisteners, 2);
+	assert_int_equal(conf.listeners[0].max_connections, 8);
+	assert_string_equal(conf.listeners[0].where, "include.d/1.conf:1");
+	assert_int_equal(conf.listeners[1].max_connections, 9);
+
+	snprintf(line, sizeof(line), "include_dir %s/include.d", dir);
+	assert_int_equal(conf_line(&conf, line, "-o"), 0);
+	assert_int_equal(conf.nlisteners, 4);
+
+	assert_error("include_dir nowhere.d", "include_dir: nowhere.d cannot be read: No such file or directory.");
+	write_text("include.d/3.conf", "include_dir empty.d\n");
+	write_text("test.conf", "include_dir include.d\ninclude_dir empty.d\n");
+	assert_int_equal(conf_file(&conf, "test.conf"), -1);
+	assert_logged("Error in include.d/3.conf:1: include_dir is allowed in the main configuration file only.\n");
+}
+
+/* ---- documentation -------------------------------------------------------------------------------------------------- */
+
+static void test_documents(void **state)
+{
+	char *help = NULL, *man = NULL;
+	size_t help_len, man_len;
+	FILE *f;
+
+	(void)state;
+	f = open_memstream(&help, &help_len);
+	conf_help(f);
+	fclose(f);
+	f = open_memstream(&man, &man_len);
+	conf_man(f);
+	fclose(f);
+	assert_memory_equal(man, ".\\\" ", 4);
+	assert_non_null(strstr(man, "\n.TH SHUNT.CONF 5 "));
+	for (size_t i = 0; i < conf_noptions; i++) {
+		char item[128];
+
+		snprintf(item, sizeof(item), "\n  %s %s  (", conf_options[i].name, conf_options[i].argument);
+		assert_true(strstr(help, item) || !strncmp(help, item + 1, strlen(item) - 1));
+		snprintf(item, sizeof(item), "\n.TP\n\\fB%s\\fR \\fI", conf_options[i].name);
+		assert_non_null(strstr(man, item));
+	}
+	for (char *line = strtok(help, "\n"); line; line = strtok(NULL, "\n")) {
+		if (strncmp(line, "        ", 8) == 0)
+			assert_true(strlen(line) <= 80);
+		assert_null(strchr(line, '`'));
+	}
+	assert_null(strchr(man, '`'));
+	free(help);
+	free(man);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_table, begin, end),
+		cmocka_unit_test_setup_teardown(test_defaults, begin, end),
+		cmocka_unit_test_setup_teardown(test_samples_are_complete, begin, end),
+		cmocka_unit_test_setup_teardown(test_every_option, begin, end),
+		cmocka_unit_test_setup_teardown(test_syntax, begin, end),
+		cmocka_unit_test_setup_teardown(test_syntax_errors, begin, end),
+		cmocka_unit_test_setup_teardown(test_long_line, begin, end),
+		cmocka_unit_test_setup_teardown(test_all_errors_are_reported, begin, end),
+		cmocka_unit_test_setup_teardown(test_values_that_are_wrong, begin, end),
+		cmocka_unit_test_setup_teardown(test_unknown_names, begin, end),
+		cmocka_unit_test_setup_teardown(test_log_lines_add_up, begin, end),
+		cmocka_unit_test_setup_teardown(test_no_listener, begin, end),
+		cmocka_unit_test_setup_teardown(test_no_listener_but_port, begin, end),
+		cmocka_unit_test_setup_teardown(test_no_listener_no_anonymous, begin, end),
+		cmocka_unit_test_setup_teardown(test_listeners, begin, end),
+		cmocka_unit_test_setup_teardown(test_listener_refuses_anonymous, begin, end),
+		cmocka_unit_test_setup_teardown(test_listener_errors, begin, end),
+		cmocka_unit_test_setup_teardown(test_listener_twice, begin, end),
+		cmocka_unit_test_setup_teardown(test_include_order, begin, end),
+		cmocka_unit_test_setup_teardown(test_include, begin, end),
+		cmocka_unit_test_setup_teardown(test_documents, begin, end),
+	};
+	char command[sizeof(dir) + 8];
+	int failed;
+
+	if (!mkdtemp(dir) || chdir(dir))
+		return 1;
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	if (system(command) != 0)
+		return 1;
+	return failed;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * A network connection. It belongs to the worker that accepted it until its CONNECT is read, and from then on to the worker of
+ * its client identifier. Closing is only ever done by conn_close(), which nothing below the packet handlers and the end of the
+ * turn calls: whatever goes wrong in between sets `broken`.
+ */
+#ifndef SHUNT_CONN_H
+#define SHUNT_CONN_H
+
+#include "broker/session.h"
+#include "broker/worker.h"
+#include "net/listener.h"
+
+enum conn_state {
+	CONN_NEW,    /* waits for CONNECT */
+	CONN_MOVING, /* on its way to another worker */
+	CONN_OPEN,
+	CONN_CLOSED, /* waits for deliveries to be acknowledged, then freed */
+};
+
+enum {
+	CONNECT_DEADLINE_MS = 10000, /* for the CONNECT, from accept */
+	/* The most a CONNECT of 3.1.1 can be: five strings of 65,535 bytes with their lengths, and the rest. */
+	CONNECT_SIZE_MAX = 5 * 65537 + 15,
+	/* Acknowledgements that wait for a client that does not read: above the first nothing more is read from it, below the
+	 * second it goes on. Bytes. */
+	CONTROL_HIGH = 65536,
+	CONTROL_LOW = 32768,
+	RETRY_MAX_MS = 64, /* after -EBUSY of fp_send() */
+};
+
+struct conn {
+	struct watch watch;
+	struct worker *worker;
+	struct list all;
+	struct list ready, dirty, fence; /* members of the worker's lists */
+	enum conn_state state;
+	uint8_t version; /* enum mqtt_version; 3.1.1 until CONNECT says */
+	bool counted_client;
+	bool placed;	 /* is on the worker of its client identifier */
+	bool readable;	 /* the socket may have more */
+	bool hangup;	 /* EPOLLRDHUP was seen: read to the end */
+	bool paused;	 /* not read, because of acknowledgements it does not take */
+	bool blocked;	 /* the socket takes nothing more for now */
+	bool broken;	 /* to be closed at the end of the turn, with `why` */
+	enum close_reason why;
+	unsigned listener;
+	char peer[NET_ADDRESS_MAX];
+	char *client_id; /* between CONNECT and the session */
+	struct session *session;
+	struct session_sink sink;
+
+	uint8_t *in; /* begins with a packet that is not complete, or not handled because of `paused` */
+	size_t in_len, in_cap;
+	uint64_t received; /* bytes read from the socket */
+	uint64_t bytes_in, bytes_out;
+	uint64_t last_rx_ns;
+	uint64_t connected_ns;
+
+	uint16_t keep_alive; /* seconds; 0 off */
+	struct timer deadline; /* for CONNECT, then of the keepalive */
+	struct timer retry;
+	uint32_t retry_ms;
+
+	struct message *will; /* a reference; NULL: none. Published when the connection ends without DISCONNECT */
+	bool will_retain;
+
+	struct fp_link link;
+	bool held; /* fp_hold() was told so */
+	bool want_target;
+	uint64_t flow_retry_ns; /* no flow is tried before */
+	uint32_t pending; /* deliveries on other workers that were not acknowledged */
+
+	struct inbox_item move;
+};
+
+/* Take over a socket that was accepted. Closes it when there is no memory. */
+void conn_accept(struct worker *w, int fd, unsigned listener, const char *peer);
+
+/* Hand the connection to the worker of its client id; its input buffer holds the CONNECT. */
+void conn_move(struct conn *c, struct worker *to);
+
+/* Read and handle what is there, within the turn's share. */
+void conn_read(struct conn *c);
+
+/* Append a packet that is no PUBLISH. */
+void conn_send(struct conn *c, const uint8_t *packet, size_t len);
+
+/* There is output: write at the end of the turn. */
+void conn_dirty(struct conn *c);
+
+/* Write what the socket takes. Does not close: see `broken`. */
+void conn_write(struct conn *c);
+
+/* The end of the turn for a connection with output: write, let the session go on, hold or release. */
+void conn_flush(struct conn *c);
+
+/* Close at the end of the turn. */
+void conn_break(struct conn *c, enum close_reason why);
+
+/* Close now: log, publish the will, let the session go. The struct stays until the end of the turn at least. */
+void conn_close(struct conn *c, enum close_reason why);
+
+/* Free a closed one nothing refers to. */
+void conn_free(struct conn *c);
+
+/* Start the keepalive, 1.5 times the client's [MQTT-3.1.2-24]. */
+void conn_keepalive(struct conn *c);
+
+/* packets.c: handle one whole packet. Returns 0, or the reason to close (enum close_reason) plus 1; -EAGAIN: the packet
+ * was not consumed, because the connection moves. */
+int conn_handle(struct conn *c, uint8_t first, const uint8_t *body, size_t len);
+
+/* connect.c: the same for the first packet. */
+int conn_handle_connect(struct conn *c, uint8_t first, const uint8_t *body, size_t len);
+
+static inline int conn_fail(enum close_reason why)
+{
+	return (int)why + 1;
+}
+
+/* The close reason that stands for a reason of the codec. */
+enum close_reason conn_close_reason(int mqtt_reason);
+
+#endif

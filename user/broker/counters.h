@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What the broker counts. Every thread that handles MQTT has a struct counters of its own, which only it writes; readers add all of them
+ * up and may be a moment behind. The names here are those of broker_stats and of `shuntctl stats`.
+ */
+#ifndef SHUNT_COUNTERS_H
+#define SHUNT_COUNTERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Why a message that should have gone to a client did not. */
+enum drop_reason {
+	DROP_QOS0_OUTPUT_FULL, /* QoS 0, and the client does not take its output */
+	DROP_QUEUE_FULL,       /* max_queued_messages or max_queued_bytes */
+	DROP_NO_MEMORY,
+	DROP_REASONS,
+};
+
+/* Why a connection ended. */
+enum close_reason {
+	CLOSE_DISCONNECT, /* the client sent DISCONNECT */
+	CLOSE_PEER,	  /* the client closed or reset the connection without it */
+	CLOSE_TIMEOUT,	  /* keepalive, or no CONNECT in time */
+	CLOSE_MALFORMED,
+	CLOSE_PROTOCOL,
+	CLOSE_OVERSIZE,
+	CLOSE_NOT_AUTHORISED,
+	CLOSE_REFUSED, /* CONNECT refused for another reason */
+	CLOSE_TAKEN_OVER,
+	CLOSE_NO_MEMORY,
+	CLOSE_SOCKET_ERROR,
+	CLOSE_SHUTDOWN,
+	CLOSE_REASONS,
+};
+
+struct close_text {
+	const char *name; /* in statistics */
+	const char *log;  /* behind "disconnected: " in mosquitto's wording; NULL: nothing */
+};
+extern const struct close_text close_texts[CLOSE_REASONS];
+extern const char *const drop_names[DROP_REASONS];
+
+struct counters {
+	/* since the start */
+	uint64_t messages_received, messages_sent; /* MQTT packets */
+	uint64_t bytes_received, bytes_sent;
+	uint64_t publish_received, publish_sent;
+	uint64_t publish_bytes_received, publish_bytes_sent; /* payload */
+	uint64_t connections;				     /* accepted by a listener */
+	uint64_t sockets_refused;			     /* max_connections */
+	uint64_t connects;				     /* CONNECT accepted */
+	uint64_t expired;				     /* sessions that were not resumed in time */
+	uint64_t dropped[DROP_REASONS];
+	uint64_t closed[CLOSE_REASONS];
+	/* now; a thread's share may be negative, the sum is not */
+	int64_t sockets;
+	int64_t clients_connected, sessions;
+	int64_t subscriptions, retained;
+	int64_t stored_messages, stored_bytes;
+} __attribute__((aligned(64)));
+
+/* The calling thread's. Threads that never called counters_bind() share one. */
+struct counters *counters_mine(void);
+void counters_bind(struct counters *c);
+
+/* Add the shared one and the n given to *sum, which the caller cleared. */
+void counters_sum(const struct counters *const *c, size_t n, struct counters *sum);
+
+/* One member by its address: COUNT(publish_sent, 1). Atomic, for the thread's shared one and for readers. */
+#define COUNT(member, n) ((void)__atomic_fetch_add(&counters_mine()->member, (n), __ATOMIC_RELAXED))
+
+#endif

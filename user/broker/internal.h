@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What the process has one of. Constant while the workers run, but for what says otherwise. */
+#ifndef SHUNT_BROKER_INTERNAL_H
+#define SHUNT_BROKER_INTERNAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/tree.h"
+#include "conf/conf.h"
+
+struct worker;
+
+/* One listening socket; a listener of the configuration has several when its address stands for several. */
+struct broker_socket {
+	int fd;
+	unsigned listener;
+};
+
+struct broker {
+	const struct conf *conf;
+	struct broker_socket *sockets;
+	size_t nsockets;
+	uint32_t *listener_connections; /* atomic; by listener */
+	struct worker *workers;
+	unsigned nworkers;
+	struct tree *tree;
+	/* The subscription lock: whoever changes the tree, a session's subscriptions or its receiver, or a flow. */
+	pthread_mutex_t lock;
+	uint64_t start_ns;
+	uint64_t clients_max; /* written by the worker that publishes $SYS; atomic */
+};
+
+/* The broker of broker_start(). */
+extern struct broker the_broker;
+
+static inline void subscriptions_lock(struct broker *b)
+{
+	pthread_mutex_lock(&b->lock);
+}
+
+static inline void subscriptions_unlock(struct broker *b)
+{
+	pthread_mutex_unlock(&b->lock);
+}
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The session of a client, section 4.1 of 3.1.1 (3.1.2.4): what outlives its network connection. It belongs to the worker
+ * that hash(client id) names, its owner; only the members marked "any thread" are touched by others.
+ *
+ * Life: other workers find sessions through the topic tree, under RCU, and send deliveries to the owner's inbox before
+ * their next quiescent state. A session that ended is freed by the owner on receiving an item that was sent after a grace
+ * period: every delivery to it was received before.
+ *
+ * The functions below are the QoS state machines of section 4.3. They write packets to the connection's output and know
+ * nothing of sockets.
+ */
+#ifndef SHUNT_SESSION_H
+#define SHUNT_SESSION_H
+
+#include "base/list.h"
+#include "base/rcu.h"
+#include "base/table.h"
+#include "broker/counters.h"
+#include "broker/output.h"
+#include "broker/pid_map.h"
+#include "conf/conf.h"
+#include "fastpath/fastpath.h"
+#include "net/inbox.h"
+#include "net/timer.h"
+
+struct conn;
+
+enum {
+	/* Retained messages that a subscription may bring beyond the queue limits: references only, 2.5 MiB. */
+	SESSION_RETAINED_MAX = 65536,
+};
+
+/* The connection as its session sees it; embedded in struct conn. */
+struct session_sink {
+	struct output out;
+	uint8_t version; /* enum mqtt_version */
+	bool failed;	 /* something could not be appended: the connection must be closed */
+	/* Something was appended: write it at the end of the turn. NULL in tests. */
+	void (*dirty)(struct session_sink *);
+	/* The output is full: try to write now. NULL in tests. */
+	void (*flush)(struct session_sink *);
+};
+
+/* What happens to a flow's receiver; see flow.c. */
+enum flow_target {
+	FLOW_TARGET_NONE,
+	FLOW_TARGET_ASKED, /* the owner was or will be asked to make the connection a target */
+	FLOW_TARGET_READY, /* `receiver` is set */
+};
+
+struct session {
+	/* constant, any thread */
+	char *id;
+	size_t id_len;
+	unsigned worker;
+	const struct conf *conf;
+
+	/* any thread: written by the owner under the subscription lock, read under it; the two bytes also without, as hints */
+	struct fp_receiver receiver; /* generation 0: no target */
+	bool online;		     /* atomic */
+	uint8_t road;		     /* atomic; enum fp_road of the connection */
+	uint8_t target;		     /* atomic; enum flow_target; NONE to ASKED by any thread */
+	struct inbox_item target_item; /* its own while ASKED, else nobody's */
+
+	/* the owner's from here on */
+	struct table_node by_id;
+	struct conn *conn; /* NULL: offline */
+	struct session_sink *sink;
+	bool clean; /* ends with its connection */
+	bool dropping; /* said so in the log */
+	uint16_t last_pid;
+	uint16_t receive_max; /* of the client; 65535 before 5.0 */
+
+	struct table subs; /* struct subscription by node; changed under the subscription lock */
+
+	/* to the client */
+	struct list inflight;	/* struct delivery with a packet identifier, in the order first sent */
+	struct list *resend;	/* the next of them to send again after a reconnect; &inflight: none */
+	struct pid_map sent;	/* packet identifier -> struct delivery */
+	struct list queue;	/* struct delivery of QoS 1 and 2 that wait for the window or for the output */
+	struct list backlog;	/* struct delivery of QoS 0 that wait for the output */
+	uint32_t queued, backlogged;
+	uint64_t queued_bytes;
+	/* from the client */
+	struct pid_map received; /* QoS 2 that wait for PUBREL [MQTT-4.3.3-2] */
+
+	uint64_t dropped[DROP_REASONS];
+	uint64_t messages_in, messages_out; /* PUBLISH */
+
+	struct timer expiry;
+	struct rcu_later later;
+	struct inbox_item free_item;
+};
+
+/* NULL without memory. */
+struct session *session_new(const char *id, size_t id_len, unsigned worker, const struct conf *conf);
+/* Free it and all messages; it has no subscriptions, no connection and no timer any more. */
+void session_free(struct session *s);
+
+/* A connection now writes for the session: send again what was not acknowledged [MQTT-4.4.0-1] and go on with the
+ * queue. Call after the CONNACK was appended. */
+void session_online(struct session *s, struct session_sink *sink);
+void session_offline(struct session *s);
+
+enum {
+	DELIVER_RETAINED = 1, /* because of a new subscription: RETAIN is set [MQTT-3.3.1-8] */
+};
+
+/* Deliver a message with this QoS. What cannot be sent or queued is dropped and counted. */
+void session_deliver(struct session *s, struct message *m, uint8_t qos, unsigned flags);
+
+/* There may be room in the output again: send what waits. */
+void session_pump(struct session *s);
+
+/* Does QoS 0 wait that must go out before anything later of QoS 0? */
+static inline bool session_backlogged(const struct session *s)
+{
+	return s->backlogged > 0;
+}
+
+/* Acknowledgements from the client. They return
+ *	MQTT_RC_SUCCESS
+ *	MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND	nothing in flight has the identifier
+ *	MQTT_RC_PROTOCOL_ERROR			the delivery does not expect this packet */
+int session_puback(struct session *s, uint16_t pid);
+int session_pubrec(struct session *s, uint16_t pid); /* then send PUBREL, also if not found */
+int session_pubcomp(struct session *s, uint16_t pid);
+
+/* A PUBLISH of QoS 2: 1 it is new and must be delivered, 0 it was delivered before, -ENOMEM. */
+int session_receive(struct session *s, uint16_t pid);
+/* Its PUBREL: then send PUBCOMP in any case [MQTT-4.3.3-2]. */
+int session_pubrel(struct session *s, uint16_t pid);
+
+static inline bool session_is_online(const struct session *s)
+{
+	return s->sink != NULL;
+}
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The topic tree: subscriptions and retained messages, one node a level. Readers (tree_match, tree_retained) take no
+ * lock: they must be threads registered with RCU, and what they found is valid until their next quiescent state.
+ * Everything that changes the tree is called under one lock of the caller's, the subscription lock.
+ *
+ * The tree does not know what a subscriber is; subscriptions and what they point to must stay valid for readers, that
+ * is, be freed by rcu_call_later().
+ */
+#ifndef SHUNT_TREE_H
+#define SHUNT_TREE_H
+
+#include <stdbool.h>
+
+#include "broker/message.h"
+#include "mqtt/str.h"
+
+enum {
+	TREE_LEVELS_MAX = 200, /* of topic names and filters; deeper ones are refused, as by mosquitto */
+};
+
+/* The options byte of a subscription, laid out as in the SUBSCRIBE of 5.0, section 3.8.3.1. */
+enum {
+	SUB_QOS_MASK = 0x03,
+	SUB_NO_LOCAL = 0x04,
+	SUB_RETAIN_AS_PUBLISHED = 0x08,
+	SUB_RETAIN_HANDLING_SHIFT = 4,
+};
+
+struct tree_node;
+
+struct tree_sub {
+	void *subscriber;
+	struct tree_node *node; /* writers only; NULL: not in the tree */
+	uint32_t index;		/* its place at the node; writers only */
+	uint8_t options;	/* atomic */
+};
+
+struct tree;
+
+struct tree *tree_new(void);
+/* Nothing may use it any more. Subscriptions still in it are the caller's; retained messages are dropped. From a thread
+ * registered with RCU. */
+void tree_free(struct tree *t);
+
+/* ---- changing: under the subscription lock ---------------------------------------------------------------------- */
+
+/* The node of a filter, or NULL. Two subscriptions to the same filter have the same node. */
+struct tree_node *tree_find(struct tree *t, struct mqtt_str filter);
+
+/* Add a subscription with subscriber and options set. 0, -ENOMEM, or -E2BIG (too many levels). */
+int tree_subscribe(struct tree *t, struct mqtt_str filter, struct tree_sub *sub);
+
+static inline void tree_set_options(struct tree_sub *sub, uint8_t options)
+{
+	__atomic_store_n(&sub->options, options, __ATOMIC_RELAXED);
+}
+
+/* Take it out. Readers may see it until a grace period has passed. */
+void tree_unsubscribe(struct tree *t, struct tree_sub *sub);
+
+/* Number of the state of the tree, counted up by every tree_retain(). */
+uint64_t tree_seq(const struct tree *t);
+
+/* Retain the message for its topic, in place of another; takes a reference. 0, -ENOMEM or -E2BIG. *added says if there
+ * was none before. */
+int tree_retain(struct tree *t, struct message *m, bool *added);
+/* Forget the topic's retained message; true if there was one. */
+bool tree_forget(struct tree *t, struct mqtt_str topic);
+
+/* ---- reading: any thread under RCU ------------------------------------------------------------------------------- */
+
+struct tree_hit {
+	void *subscriber;
+	uint8_t options; /* of overlapping subscriptions: the maximum QoS [MQTT-3.3.5-1] */
+};
+
+/* The result of tree_match(), reused from call to call. Zero-initialised it is empty; tree_hits_free() at the end. */
+struct tree_hits {
+	struct tree_hit *v;
+	size_t n, cap;
+	/* to find a subscriber again among the hits */
+	uint32_t *seen;
+	size_t seen_mask, seen_cap;
+};
+
+void tree_hits_free(struct tree_hits *hits);
+
+/* Every subscriber of the topic once. 0; -E2BIG or -ENOMEM with hits->n == 0. */
+int tree_match(struct tree *t, struct mqtt_str topic, struct tree_hits *hits);
+
+/* Call `each` for the retained message of every topic that the filter matches, if it was retained not after seq; stops
+ * and returns what `each` returns when that is not 0. The message is borrowed. */
+int tree_retained(struct tree *t, struct mqtt_str filter, uint64_t seq, int (*each)(struct message *m, void *arg),
+		  void *arg);
+
+#endif

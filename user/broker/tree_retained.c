@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Retained messages in the topic tree, section 3.3.1.3 of 3.1.1. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/list.h"
+#include "broker/counters.h"
+#include "broker/tree_node.h"
+#include "mqtt/topic.h"
+
+static void retained_free_later(struct rcu_later *later)
+{
+	struct retained *r = container_of(later, struct retained, later);
+
+	message_unref(r->message);
+	free(r);
+}
+
+/* Count up or down from the node to the root. */
+static void count_below(struct tree_node *n, int by)
+{
+	for (; n; n = n->parent)
+		__atomic_store_n(&n->retained_below, n->retained_below + (uint32_t)by, __ATOMIC_RELEASE);
+}
+
+int tree_retain(struct tree *t, struct message *m, bool *added)
+{
+	struct retained *r, *old;
+	struct tree_path path;
+	struct tree_node *n;
+	int rc = tree_split(message_topic(m), &path);
+
+	if (rc)
+		return rc;
+	r = malloc(sizeof(*r));
+	n = r ? tree_make(t, &path) : NULL;
+	if (!n) {
+		free(r);
+		return -ENOMEM;
+	}
+	r->message = message_ref(m);
+	r->seq = ++t->seq;
+	old = n->retained;
+	*added = !old;
+	/* A walk that comes between the two stores may miss the message: its subscriber then gets it as a live one or is
+	 * later than the store of the pointer. So the count goes up first. */
+	if (!old)
+		count_below(n, 1);
+	__atomic_store_n(&n->retained, r, __ATOMIC_RELEASE);
+	if (old)
+		rcu_call_later(&old->later, retained_free_later);
+	return 0;
+}
+
+bool tree_forget(struct tree *t, struct mqtt_str topic)
+{
+	struct tree_node *n = tree_find(t, topic);
+	struct retained *old = n ? n->retained : NULL;
+
+	if (!old)
+		return false;
+	__atomic_store_n(&n->retained, NULL, __ATOMIC_RELEASE);
+	count_below(n, -1);
+	rcu_call_later(&old->later, retained_free_later);
+	tree_prune(t, n);
+	return true;
+}
+
+struct walk {
+	struct tree *tree;
+	struct tree_path path;
+	uint64_t seq;
+	int (*each)(struct message *m, void *arg);
+	void *arg;
+};
+
+static int visit(const struct walk *w, const struct tree_node *n)
+{
+	const struct retained *r = __atomic_load_n(&n->retained, __ATOMIC_ACQUIRE);
+
+	return r && r->seq <= w->seq ? w->each(r->message, w->arg) : 0;
+}
+
+/* Recursive, TREE_LEVELS_MAX deep at most. Children of the root that begin with '$' are hidden from wildcards
+ * [MQTT-4.7.2-1]. */
+static bool hidden(const struct tree_node *child)
+{
+	return !child->parent->parent && child->level_len > 0 && child->level[0] == '$';
+}
+
+static int walk_all(const struct walk *w, const struct tree_node *n)
+{
+	int rc = visit(w, n);
+
+	for (struct tree_node *c = __atomic_load_n(&n->first_child, __ATOMIC_ACQUIRE); c && !rc;
+	     c = __atomic_load_n(&c->next_sibling, __ATOMIC_ACQUIRE))
+		if (!hidden(c) && __atomic_load_n(&c->retained_below, __ATOMIC_ACQUIRE))
+			rc = walk_all(w, c);
+	return rc;
+}
+
+static int walk_path(const struct walk *w, struct tree_node *n, uint32_t at)
+{
+	struct mqtt_str level;
+	int rc = 0;
+
+	if (!__atomic_load_n(&n->retained_below, __ATOMIC_ACQUIRE))
+		return 0;
+	if (at == w->path.n)
+		return visit(w, n);
+	level = w->path.level[at];
+	if (topic_level_is(level, '#'))
+		return walk_all(w, n);
+	if (!topic_level_is(level, '+')) {
+		n = tree_step(w->tree, n, level);
+		return n ? walk_path(w, n, at + 1) : 0;
+	}
+	for (struct tree_node *c = __atomic_load_n(&n->first_child, __ATOMIC_ACQUIRE); c && !rc;
+	     c = __atomic_load_n(&c->next_sibling, __ATOMIC_ACQUIRE))
+		if (!hidden(c))
+			rc = walk_path(w, c, at + 1);
+	return rc;
+}
+
+int tree_retained(struct tree *t, struct mqtt_str filter, uint64_t seq, int (*each)(struct message *m, void *arg),
+		  void *arg)
+{
+	struct walk w = {.tree = t, .seq = seq, .each = each, .arg = arg};
+	int rc = tree_split(filter, &w.path);
+
+	return rc ? rc : walk_path(&w, t->root, 0);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * A worker: one thread with its loop, its connections and its sessions. A turn of the loop goes
+ *
+ *	wait, read and handle packets, receive the inbox, timers	(loop.c)
+ *	connections with more to read					worker.c
+ *	send the deliveries for other workers' sessions
+ *	write the output of every connection that has some
+ *	acknowledge the deliveries received; open fences
+ *	close what broke, free what was closed
+ *
+ * A session lives on the worker that the hash of its client identifier names.
+ */
+#ifndef SHUNT_WORKER_H
+#define SHUNT_WORKER_H
+
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "base/table.h"
+#include "broker/counters.h"
+#include "broker/session.h"
+#include "broker/tree.h"
+#include "net/loop.h"
+
+enum {
+	WORKERS_MAX = 256,
+	READ_SIZE = 65536, /* bytes read from a connection at once */
+	BATCH_MAX = 128,
+};
+
+struct broker;
+struct conn;
+struct worker;
+
+/* A listening socket as a worker sees it. */
+struct acceptor {
+	struct watch watch;
+	struct worker *worker;
+	unsigned listener; /* index in conf */
+	struct timer resume; /* runs while out of descriptors */
+};
+
+/* A message for a session of another worker. */
+struct batch_entry {
+	struct session *session;
+	struct message *message; /* a reference */
+	struct conn *from;	 /* wants to know when it is written; counted in its `pending`. NULL: nobody */
+	uint8_t qos;
+};
+
+/* Filled by a worker in a turn, sent to another, and sent back when every entry was written, if somebody wants to know. */
+struct batch {
+	struct inbox_item item;
+	struct batch *next; /* waits to be sent back */
+	struct worker *sender;
+	bool wanted_back;
+	unsigned n;
+	struct batch_entry entry[BATCH_MAX];
+};
+
+struct worker {
+	struct loop loop;
+	struct broker *broker; /* constant */
+	unsigned index;	       /* constant */
+	pthread_t thread;
+	struct counters counters; /* written by this thread only, read by all */
+
+	/* this thread's only */
+	bool stopping;
+	struct table sessions; /* by client identifier */
+	struct list conns;     /* struct conn by `all` */
+	struct list ready;     /* more to read; by `ready` */
+	struct list dirty;     /* something to write; by `dirty` */
+	struct list fence;     /* fp_handled() may be due; by `fence` */
+	struct list dead;      /* closed; by `all` */
+	struct tree_hits hits; /* of the last match */
+	struct batch **out;    /* being filled, for each worker; NULL: none */
+	struct batch *back, **back_end; /* received in this turn, to be sent back after writing */
+	uint8_t *scratch;      /* READ_SIZE bytes and a few to look at */
+	struct acceptor *acceptors;
+	size_t nacceptors;
+	struct timer heartbeat;
+	struct timer sys;
+	struct sys_state *sys_state; /* worker 0 only, see sys.c */
+	uint64_t no_fd_logged_ns;
+};
+
+/* Create the loop and the tables; the thread is started by worker_start(). 0 or -errno. */
+int worker_init(struct worker *w, struct broker *b, unsigned index);
+int worker_start(struct worker *w);
+/* After the threads have ended, in the thread that ends them: receive what is left in the inbox. True if there was any. */
+bool worker_drain(struct worker *w);
+void worker_destroy(struct worker *w);
+
+/* Run fn(worker, arg) on the worker's thread and wait for it. Not from a worker. */
+void worker_call(struct worker *w, void (*fn)(struct worker *, void *), void *arg);
+
+/* The worker a client identifier belongs to. */
+struct worker *worker_of(struct broker *b, const char *id, size_t len);
+
+/* The session of a client identifier, NULL if it has none here. */
+struct session *worker_session(struct worker *w, const char *id, size_t len);
+/* A new one, in the table; NULL without memory. */
+struct session *worker_session_new(struct worker *w, const char *id, size_t len);
+/* End a session that has no connection: remove its subscriptions and messages, free it when nobody can see it. */
+void worker_session_end(struct worker *w, struct session *s);
+
+/* Hand a delivery to the worker of its session. `from` may be NULL. */
+void worker_deliver(struct worker *w, struct session *s, struct message *m, uint8_t qos, struct conn *from);
+
+/* accept.c: watch the listening sockets; stop it. */
+int accept_start(struct worker *w);
+void accept_stop(struct worker *w);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The configuration: mosquitto.conf syntax, read into plain values. user/conf/options.c holds the one table of options
+ * from which the parser, the man page, --help and the defaults come. Read by the main thread before the workers start,
+ * read-only from then on.
+ */
+#ifndef SHUNT_CONF_H
+#define SHUNT_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "fastpath/fastpath.h"
+
+struct conf_listener {
+	uint16_t port;
+	char *address;		  /* host or address to bind; NULL: all */
+	uint32_t max_connections; /* 0: no limit */
+	bool allow_anonymous;	  /* filled in by conf_finish() from the global option and its default */
+	char *where;		  /* "FILE:LINE", for messages */
+};
+
+struct conf {
+	struct conf_listener *listeners;
+	size_t nlisteners;
+	bool local_only;		       /* there is no listener line; set by conf_finish() */
+	int allow_anonymous;		       /* -1 not set: true only when there is no listener line */
+	uint32_t workers;		       /* 0: one per core */
+	uint32_t max_inflight_messages;	       /* per client; 0 no limit; default 20 */
+	uint32_t max_queued_messages;	       /* per client; 0 no limit; default 1000 */
+	uint64_t max_queued_bytes;	       /* per client; 0 no limit; default 0 */
+	uint64_t max_output_bytes;	       /* per client, output the socket does not take; default 2 MiB */
+	bool queue_qos0_messages;	       /* for offline persistent sessions; default false */
+	uint32_t max_packet_size;	       /* bytes, whole packet; default 2000000; 0 no limit */
+	uint16_t max_keepalive;		       /* seconds; 0 no limit; default 0 */
+	bool retain_available;		       /* default true */
+	bool allow_zero_length_clientid;       /* default true */
+	char *auto_id_prefix;		       /* default "auto-" */
+	uint8_t max_qos;		       /* default 2 */
+	uint32_t sys_interval;		       /* seconds; 0 off; default 10 */
+	uint64_t persistent_client_expiration; /* seconds; 0 never */
+	bool set_tcp_nodelay;		       /* default true here: messages are batched by the daemon itself */
+	bool connection_messages;	       /* default true */
+	unsigned log_types;		       /* mask of enum log_type */
+	unsigned log_dests;		       /* mask of enum log_dest; default stderr */
+	char *log_file;			       /* log_dest file PATH; NULL: none */
+	bool log_timestamp;		       /* default true */
+	char *log_timestamp_format;	       /* NULL: epoch seconds */
+	char *user;	       /* run as, when started as root; NULL: "shunt", or "nobody" where that is missing */
+	char *pid_file;	       /* NULL: none */
+	enum fp_mode fastpath; /* default true */
+	bool fastpath_local;   /* default true */
+	char *bpf_pin_path;    /* default /sys/fs/bpf/shunt */
+	char *control_socket;  /* NULL: control_default_path() of admin/control.h */
+
+	/* The parser's own. */
+	bool in_include;      /* reading a file of include_dir */
+	bool log_types_given; /* by a line: the next one adds to it, the first replaces the default */
+	bool log_dests_given;
+};
+
+/* Defaults. 0 or -ENOMEM; conf_free() is due in both cases. */
+int conf_init(struct conf *c);
+void conf_free(struct conf *c);
+
+/* Each returns 0, or -1 after logging all that is wrong, with file and line. conf_line is option -o. */
+int conf_file(struct conf *c, const char *path);
+int conf_line(struct conf *c, const char *line, const char *where);
+/* Check what only the whole can tell, fill in the defaults that depend on other options; port: option -p, 0 if none.
+ * 0, or -1 after logging what is wrong. */
+int conf_finish(struct conf *c, uint16_t port);
+
+/* The options for --help, a summary of each. */
+void conf_help(FILE *f);
+/* The manual page shunt.conf(5), man(7) source. */
+void conf_man(FILE *f);
+
+#endif

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The options of the configuration, each in one place: what the parser accepts, what the default is, and what --help and
+ * shunt.conf(5) say of it, in this order. */
+#include "conf/option.h"
+
+/* The field of an option, in the configuration or in the listener. */
+#define IN_CONF(member) \
+	.scope = CONF_GLOBAL, .offset = offsetof(struct conf, member), .size = sizeof(((struct conf *)NULL)->member)
+#define IN_LISTENER(member)                                                       \
+	.scope = CONF_LISTENER, .offset = offsetof(struct conf_listener, member), \
+	.size = sizeof(((struct conf_listener *)NULL)->member)
+
+static const char true_false[] = "true|false";
+
+/* clang-format off */
+const struct conf_option conf_options[] = {
+
+/* ---- listeners --------------------------------------------------------------------------------------------------- */
+{
+	.name = "listener", .scope = CONF_GLOBAL, .type = CONF_OTHER, .parse = conf_parse_listener,
+	.argument = "PORT [ADDRESS]",
+	.fallback = "port 1883 on the loopback addresses only",
+	.help = "Accept clients on TCP port PORT of ADDRESS. ADDRESS is an IPv4 or IPv6 address or a host name; without it, "
+		"clients are accepted on all addresses.\n"
+		"May be given many times. The lines that follow, up to the next `listener`, may hold the options of this "
+		"listener.\n"
+		"\n"
+		"Without any `listener`, Shunt listens on 127.0.0.1 and, if there is IPv6, on ::1, on port 1883 or the one "
+		"given by `-p`, and everybody may connect. With a `listener` line, see `allow_anonymous`.",
+}, {
+	.name = "max_connections", IN_LISTENER(max_connections), .type = CONF_OTHER,
+	.parse = conf_parse_max_connections,
+	.argument = "COUNT", .fallback = "no limit",
+	.help = "Refuse further clients of this listener while COUNT of them are connected. 0 or -1 is no limit.",
+}, {
+	.name = "allow_anonymous", IN_CONF(allow_anonymous), .type = CONF_OTHER,
+	.parse = conf_parse_allow_anonymous,
+	.argument = true_false, .fallback = "true without any listener line, else false",
+	.help = "Accept clients that give no user name.\n"
+		"This version cannot check a password, so that nobody can connect where this is false.",
+},
+
+/* ---- sessions and messages ---------------------------------------------------------------------------------------- */
+{
+	.name = "max_packet_size", IN_CONF(max_packet_size), .type = CONF_UINT,
+	.min = 20, .max = 268435460, .or_zero = true,
+	.argument = "BYTES", .value = "2000000",
+	.help = "Disconnect a client that sends an MQTT packet of more than BYTES. 0 leaves only the limit of the protocol, "
+		"268435460.",
+}, {
+	.name = "max_keepalive", IN_CONF(max_keepalive), .type = CONF_UINT, .max = 65535,
+	.argument = "SECONDS", .value = "0",
+	.help = "Refuse clients whose keep alive is more than SECONDS, or none. 0 accepts all.",
+}, {
+	.name = "max_qos", IN_CONF(max_qos), .type = CONF_UINT, .max = 2,
+	.argument = "0|1|2", .value = "2",
+	.help = "The highest QoS that clients may publish with. Subscriptions are granted at most this QoS.",
+}, {
+	.name = "max_inflight_messages", IN_CONF(max_inflight_messages), .type = CONF_UINT, .max = 65535,
+	.argument = "COUNT", .value = "20",
+	.help = "Send a client at most COUNT messages of QoS 1 and 2 that it has not acknowledged. The others wait in its "
+		"queue. 0 is no limit; 1 keeps the order of messages even when some are sent again.",
+}, {
+	.name = "max_queued_messages", IN_CONF(max_queued_messages), .type = CONF_UINT, .max = UINT32_MAX,
+	.argument = "COUNT", .value = "1000",
+	.help = "Keep at most COUNT messages of QoS 1 and 2 for a client beside those in flight. Further ones are dropped "
+		"and counted. 0 is no limit.",
+}, {
+	.name = "max_queued_bytes", IN_CONF(max_queued_bytes), .type = CONF_UINT, .max = INT64_MAX,
+	.argument = "BYTES", .value = "0",
+	.help = "Keep at most BYTES of such messages for a client. 0 is no limit. Where `max_queued_messages` is set too, the "
+		"limit that is reached first counts.",
+}, {
+	.name = "max_output_bytes", IN_CONF(max_output_bytes), .type = CONF_UINT, .min = 4096, .max = INT64_MAX,
+	.argument = "BYTES", .value = "2097152",
+	.help = "Keep at most BYTES of output for a connected client that does not read. Messages of QoS 0 above it are "
+		"dropped and counted; those of QoS 1 and 2 wait in the client's queue.",
+}, {
+	.name = "queue_qos0_messages", IN_CONF(queue_qos0_messages), .type = CONF_BOOL,
+	.argument = true_false, .value = "false",
+	.help = "Keep messages of QoS 0, too, for clients with a persistent session while they are away.",
+}, {
+	.name = "persistent_client_expiration", IN_CONF(persistent_client_expiration), .type = CONF_OTHER,
+	.parse = conf_parse_duration,
+	.argument = "DURATION", .fallback = "never",
+	.help = "Forget a persistent session whose client was away for DURATION. It is a number and one of the letters "
+		"s h d w m y: seconds, hours, days, weeks, months of 30 days, years of 365 days.\n"
+		"\n"
+		"\tpersistent_client_expiration 14d",
+}, {
+	.name = "retain_available", IN_CONF(retain_available), .type = CONF_BOOL,
+	.argument = true_false, .value = "true",
+	.help = "Keep retained messages. When false, a client that publishes one is disconnected.",
+}, {
+	.name = "allow_zero_length_clientid", IN_CONF(allow_zero_length_clientid), .type = CONF_BOOL,
+	.argument = true_false, .value = "true",
+	.help = "Accept clients that have no client identifier and give them one.",
+}, {
+	.name = "auto_id_prefix", IN_CONF(auto_id_prefix), .type = CONF_STRING,
+	.argument = "TEXT", .value = "auto-",
+	.help = "What the client identifiers that Shunt gives begin with.",
+}, {
+	.name = "sys_interval", IN_CONF(sys_interval), .type = CONF_UINT, .max = 65535,
+	.argument = "SECONDS", .value = "10",
+	.help = "Publish the state of the broker below $SYS/broker every SECONDS. 0 publishes nothing there.",
+},
+
+/* ---- the process --------------------------------------------------------------------------------------------------- */
+{
+	.name = "workers", IN_CONF(workers), .type = CONF_UINT, .max = 256,
+	.argument = "COUNT", .value = "0",
+	.help = "Serve clients by COUNT threads. 0 is one for each processor the process may use.",
+}, {
+	.name = "set_tcp_nodelay", IN_CONF(set_tcp_nodelay), .type = CONF_BOOL,
+	.argument = true_false, .value = "true",
+	.help = "Set TCP_NODELAY on the connections of clients. Shunt writes what it has for a client at once, so that little "
+		"is gained by false.",
+}, {
+	.name = "user", IN_CONF(user), .type = CONF_STRING,
+	.argument = "NAME", .fallback = "shunt, or nobody if there is no such user",
+	.help = "When started as root, go on as user NAME after what needs root is done. `root` keeps all privileges. Does "
+		"nothing when not started as root.",
+}, {
+	.name = "pid_file", IN_CONF(pid_file), .type = CONF_STRING,
+	.argument = "FILE", .fallback = "none",
+	.help = "Write the process number to FILE.",
+}, {
+	.name = "control_socket", IN_CONF(control_socket), .type = CONF_OTHER, .parse = conf_parse_control_socket,
+	.argument = "FILE",
+	.fallback = "/run/shunt/control.sock when started as root, else $XDG_RUNTIME_DIR/shunt.sock or /tmp/shunt-UID.sock",
+	.help = "The Unix socket where `shuntctl`(1) reaches the daemon. Its owner is the daemon's user, and who is in that "
+		"user's group may use it.\n"
+		"When another daemon has the socket, that is an error if this option is given; by default Shunt then "
+		"runs without one and warns.",
+}, {
+	.name = "include_dir", .scope = CONF_GLOBAL, .type = CONF_OTHER, .parse = conf_parse_include_dir,
+	.argument = "FOLDER", .fallback = "none",
+	.help = "Read all files of FOLDER whose names end in `.conf`, here. They are read in alphabetical order, upper case "
+		"before the lower case of the same letter: 00.conf, 01.conf, A.conf, a.conf, B.conf. A relative FOLDER is "
+		"taken from the working folder. Such a file cannot include others.",
+},
+
+/* ---- the fast path --------------------------------------------------------------------------------------------------- */
+{
+	.name = "fastpath", IN_CONF(fastpath), .type = CONF_OTHER, .parse = conf_parse_fastpath,
+	.argument = "true|false|require", .value = "true",
+	.help = "Let the kernel carry messages of QoS 0 past the daemon where it can. When it cannot (no privileges, an old "
+		"kernel), one line of the log says why and the daemon carries everything. With `require` it does not start "
+		"then. Can be switched at run time by `shuntctl fastpath on|off`.",
+}, {
+	.name = "fastpath_local", IN_CONF(fastpath_local), .type = CONF_BOOL,
+	.argument = "on|off", .value = "on",
+	.help = "Use the road for clients on this host, which crosses neither TCP nor the daemon. When off, they are treated as "
+		"clients on other hosts are.",
+}, {
+	.name = "bpf_pin_path", IN_CONF(bpf_pin_path), .type = CONF_OTHER, .parse = conf_parse_pin_path,
+	.argument = "FOLDER", .value = "/sys/fs/bpf/shunt",
+	.help = "Show the maps of the fast path in FOLDER, which must be below a mounted bpffs.\n"
+		"\n"
+		"\tbpftool map dump pinned /sys/fs/bpf/shunt/flows",
+},
+
+/* ---- the log --------------------------------------------------------------------------------------------------------- */
+{
+	.name = "log_dest", IN_CONF(log_dests), .type = CONF_OTHER, .parse = conf_parse_log_dest,
+	.argument = "stderr|stdout|none|file PATH", .value = "stderr",
+	.help = "Where the log goes. May be given many times to have it in several places, but in one file only; `none` takes "
+		"back the lines before. The file is closed and opened again when the daemon gets SIGHUP. It must not be a "
+		"symbolic link.",
+}, {
+	.name = "log_type", IN_CONF(log_types), .type = CONF_OTHER, .parse = conf_parse_log_type,
+	.argument = "TYPE...", .value = "error warning notice information",
+	.help = "What is logged: `error`, `warning`, `notice`, `information`, `subscribe`, `unsubscribe`, `debug`, `all` or "
+		"`none`. May be given many times; each adds to those before, `none` takes them back. `debug` logs every "
+		"packet, so the kernel carries no messages then.",
+}, {
+	.name = "log_timestamp", IN_CONF(log_timestamp), .type = CONF_BOOL,
+	.argument = true_false, .value = "true",
+	.help = "Begin each line of the log with the time.",
+}, {
+	.name = "log_timestamp_format", IN_CONF(log_timestamp_format), .type = CONF_OTHER,
+	.parse = conf_parse_log_timestamp_format,
+	.argument = "FORMAT", .fallback = "seconds since 1970",
+	.help = "How the time is written in the log, as of `strftime`(3).\n"
+		"\n"
+		"\tlog_timestamp_format %Y-%m-%dT%H:%M:%S",
+}, {
+	.name = "connection_messages", IN_CONF(connection_messages), .type = CONF_BOOL,
+	.argument = true_false, .value = "true",
+	.help = "Log clients that connect and disconnect.",
+},
+};
+/* clang-format on */
+
+const size_t conf_noptions = sizeof(conf_options) / sizeof(conf_options[0]);

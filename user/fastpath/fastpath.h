@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The fast path as the broker sees it. Everything that talks to libbpf is behind this header; built without BPF, or on a
+ * kernel that cannot, the same functions do nothing and every byte goes through the daemon.
+ *
+ * Threads: open, close and enable are the main thread's. A struct fp_link belongs to the worker that owns its connection,
+ * and the functions that take one are that worker's only. Flow functions may be called from any thread; the caller
+ * serialises them with its changes of subscriptions (the broker's subscription lock), so that an install cannot slip in
+ * behind an invalidation. The stats functions may be called from any thread.
+ */
+#ifndef SHUNT_FASTPATH_H
+#define SHUNT_FASTPATH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+enum fp_mode { FP_MODE_OFF, FP_MODE_ON, FP_MODE_REQUIRE };
+enum fp_road { FP_ROAD_NONE = 0, FP_ROAD_LOCAL = 1, FP_ROAD_REMOTE = 2 };
+
+struct fp_config {
+	enum fp_mode mode;	  /* option fastpath */
+	bool local;		  /* option fastpath_local */
+	const char *pin_path;	  /* option bpf_pin_path */
+	unsigned nworkers;
+	const uint16_t *ports;	  /* TCP ports of plain MQTT listeners */
+	size_t nports;
+	uid_t uid;		  /* the daemon's user after it dropped root: gets the pins; (uid_t)-1 if it keeps its own */
+	gid_t gid;
+};
+
+/* Load, attach, probe the kernel and pin. Needs privileges; the descriptors outlive them. Returns 0 also when the kernel
+ * refuses (fp_status() says why); -ENOTSUP only with FP_MODE_REQUIRE. Call before the listeners accept. */
+int fp_open(const struct fp_config *cfg);
+void fp_close(void);
+
+/* Switch forwarding on or off at run time; existing connections keep their roads for the daemon's own output. Returns 0,
+ * or -ENOTSUP when the fast path could not be loaded. */
+int fp_enable(bool on);
+
+struct fp_status {
+	bool loaded, enabled;
+	bool local, remote;	/* which roads passed the probe */
+	char reason[200];	/* why it is off; empty when it is on */
+	char pin_path[200];	/* where the maps are pinned; empty when they are not */
+};
+void fp_status(struct fp_status *out);
+
+/* ---- one connection -------------------------------------------------------------------------------------------- */
+
+/* Zero-initialised by its owner. The fields are private to user/fastpath, but `road`, `whole_max`, `slot`, `generation` and
+ * `isn_pair` may be read (to make a struct fp_receiver). */
+struct fp_link {
+	enum fp_road road;
+	bool target;		/* may receive by flows */
+	bool draining;		/* a packet too large for one hand-over is on its way out, or was lately: no flows */
+	uint32_t slot;
+	size_t whole_max;	/* see fp_send(); 0: no rule */
+	uint64_t generation;	/* 0: not a target */
+	uint64_t isn_pair;
+	uint64_t cookie;	/* of the socket (remote road) */
+	uint64_t base;		/* bytes read from the socket before the kernel began to count (remote road) */
+	uint64_t ticket;	/* grace period waited for while draining */
+	uint64_t drain_ns;	/* when draining began, later when the last large packet went out */
+	size_t large_left;	/* bytes of a large packet still to go */
+	uint32_t known[16];	/* topics a flow was installed for, by hash: what fp_flow_wanted() need not ask again */
+	uint32_t known_version;
+};
+
+/* Give the connection a road, after its CONNECT was accepted and before its CONNACK is queued. `fd` is a plain TCP
+ * socket, ns the namespace (listener index), form 0 for MQTT 3.1/3.1.1 and 1 for 5.0, received the bytes read from fd so
+ * far, of which buffered have not been consumed yet. From here on every write to fd goes through fp_send(). Failure is
+ * not an error: the road is then FP_ROAD_NONE. */
+void fp_attach(struct fp_link *link, int fd, uint16_t ns, uint8_t form, const char *client_id, uint64_t received);
+
+/* The handover fence (invariant 2). `received` = bytes read from fd in all. Call when every one of them has been
+ * consumed (nothing of a packet is left in the input buffer) and every delivery they caused, on whatever worker, has been
+ * written to its receiver's socket (accepted by fp_send) or that receiver is held (fp_hold). The kernel forwards for
+ * this publisher only after that. Cheap: a store. No-op for FP_ROAD_NONE. */
+void fp_handled(struct fp_link *link, uint64_t received);
+
+/* Hold the receiver: the daemon has output queued for it that could not be written yet, so flows to it pass to the
+ * daemon. fp_hold(true) when a flush leaves something in the queue, fp_hold(false) when a flush has emptied it. */
+void fp_hold(struct fp_link *link, bool held);
+
+/* Write to the connection. Like sendmsg(MSG_NOSIGNAL|MSG_DONTWAIT), returns the bytes taken or a negative errno:
+ *   -EAGAIN  the socket is full; EPOLLOUT will tell
+ *   -EBUSY   the queue in front of the client is full and nothing will tell: try again after a millisecond or more
+ *            (back off to 64 ms while it lasts)
+ *   other    the connection is broken
+ * When link->whole_max is not 0 the iovec must hold whole MQTT packets, in all at most whole_max bytes, or exactly one
+ * packet when that is larger: all of it is taken, or -EBUSY; only of the one larger packet a part may be taken, and the
+ * caller goes on with its rest and nothing else. Look at whole_max before each call. */
+ssize_t fp_send(struct fp_link *link, int fd, const struct iovec *iov, int iovcnt);
+
+/* Make the connection a possible receiver of flows. Call from the owner when the output queue is empty and no packet is
+ * partly written (the way of writing changes here). After it fp_target_of() is non-zero. Idempotent. */
+void fp_make_target(struct fp_link *link, int fd, const char *client_id);
+
+/* No flow may reach the connection any more. Call before a new CONNACK on takeover, before shutdown() or close(). */
+void fp_retire(struct fp_link *link);
+
+/* Forget the connection; call after close(fd). Its slot may be used again. */
+void fp_detach(struct fp_link *link);
+
+/* CLOCK_MONOTONIC nanoseconds of the last packet that only the kernel saw from this publisher; 0 if none. */
+uint64_t fp_last_seen_ns(const struct fp_link *link);
+
+/* What the kernel forwarded from (sent) and to (received) this client; for lists of clients. */
+struct fp_client_counters {
+	uint64_t sent_messages, sent_bytes, received_messages, received_bytes;
+};
+void fp_client_counters(const struct fp_link *link, struct fp_client_counters *out);
+
+/* The daemon is alive: each worker calls it at least every 100 ms while fp_wants_heartbeat(), from a timer. */
+void fp_heartbeat(unsigned worker);
+bool fp_wants_heartbeat(void);
+
+/* ---- flows ----------------------------------------------------------------------------------------------------- */
+
+/* A receiver as a publisher's worker knows it: copied out of the link under the subscription lock, or kept in atomics by
+ * the session. generation 0: not a target. */
+struct fp_receiver {
+	enum fp_road road;
+	uint8_t form;
+	uint32_t slot;
+	uint64_t generation;
+	uint64_t isn_pair;
+};
+
+/* Would a flow from this publisher for this topic be of use (road, topic length, switched on, not installed already)?
+ * Lock-free; the first test on the publish path. The publisher's worker only. */
+bool fp_flow_wanted(struct fp_link *publisher, const char *topic, size_t topic_len);
+
+/* Install the flow (publisher's namespace, form and road; topic) -> receiver. The caller holds the subscription lock and
+ * has matched again under it: this receiver is the only one. 0, or -errno (map full). */
+int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const char *topic, size_t topic_len,
+		    const struct fp_receiver *to, const char *receiver_id);
+
+/* Remove the flows whose topic matches the filter (of namespace ns). Before SUBACK and UNSUBACK, under the lock. */
+void fp_flow_invalidate(uint16_t ns, const char *filter, size_t filter_len);
+/* Remove the flows to a receiver that is gone or no target any more; slot 0 is nobody. */
+void fp_flow_remove_receiver(uint32_t slot);
+
+struct fp_flow_info {
+	uint16_t ns;
+	uint8_t form;
+	enum fp_road road;
+	char topic[129];
+	char receiver[32];
+	uint64_t messages, bytes, last_ns;
+};
+/* Call `each` for every installed flow; stops when it returns non-zero. Any thread. */
+int fp_flow_each(int (*each)(const struct fp_flow_info *, void *), void *arg);
+
+/* ---- counters --------------------------------------------------------------------------------------------------- */
+
+struct fp_road_stats {
+	uint64_t forwarded, forwarded_bytes; /* PUBLISH packets the kernel delivered */
+	uint64_t passed;		     /* times the kernel gave data to the daemon */
+	uint64_t passed_fence, passed_no_flow, passed_full, passed_held, passed_busy, passed_shape, passed_dead,
+		passed_off; /* by reason; they add up to passed */
+};
+struct fp_stats {
+	struct fp_road_stats local, remote;
+	uint64_t flows, slots;
+	uint64_t dropped; /* messages lost in the kernel, by any reason */
+};
+void fp_stats(struct fp_stats *out);
+
+#endif

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What the files of user/fastpath share. One fast path a process: the BPF programs and maps are the process's, too.
+ *
+ * Written by the main thread in fp_open() and fp_close(), before the workers start and after they end; fields that change
+ * meanwhile say how.
+ */
+#ifndef SHUNT_FASTPATH_INTERNAL_H
+#define SHUNT_FASTPATH_INTERNAL_H
+
+#include <pthread.h>
+
+#include "fastpath/fastpath.h"
+#include "maps.h"
+
+struct fastpath_bpf;
+
+enum {
+	/* What one sk_msg carries whole whatever the state of memory: 16 page fragments, of which the first may be short. A
+	 * local client's output is handed over in pieces of at most this, so that nothing can get between. */
+	FP_LOCAL_WHOLE = 15 * 4096,
+	/* Pieces for a remote receiver: small against its send buffer, so that a slow one does not fill the injector. */
+	FP_REMOTE_WHOLE = 16384,
+	FP_LOCAL_FLOW_CAP = 64 * 1024,	  /* bytes unread at a local client from which on flows pass to the daemon */
+	FP_LOCAL_DAEMON_CAP = 256 * 1024, /* and from which on the daemon waits */
+	FP_REMOTE_FLOW_CAP = 32,	  /* skbs queued in front of a remote client */
+	FP_STALE_MS = 350,		  /* a heartbeat older than this is that of a stopped daemon */
+	FP_BUSY_MS = 20,		  /* a remote receiver under load stays with the daemon so long */
+	FP_LARGE_LINGER_MS = 1000,	  /* after a large packet its receiver takes no flows for so long */
+	FP_DRAIN_MAX_MS = 10000,	  /* a receiver whose queue cannot be proven drained by then is cut off */
+};
+
+struct fastpath {
+	struct fastpath_bpf *bpf; /* NULL: not loaded */
+	bool local, remote;	  /* roads that passed the probe */
+	char reason[200];
+	char pin_path[200];
+	int pin_lock;		  /* descriptor of the pin directory, locked while we live; -1 */
+	struct shunt_slot *slots; /* mapped; see maps.h for who writes what */
+	volatile struct shunt_control *control; /* mapped; the main thread, but for heartbeat_ns: any worker, atomically */
+	int flows_fd, counters_fd, sock_state_fd, local_clients_fd, broker_socks_fd, remote_socks_fd, remote_slots_fd,
+		injectors_fd, look_fd;
+};
+
+extern struct fastpath fp;
+
+/* Protections to be taken out by the next fp_open(), a mask of enum shunt_without: for the tests that show that they are
+ * needed. */
+extern uint32_t fp_without;
+
+/* probe.c: try each road on sockets of our own. Sets fp.local and fp.remote; `why` says what failed. */
+void fp_probe(bool want_local, char *why, size_t size);
+
+/* pins.c: find, lock and clean a directory for the pins and pin the maps there; owned by uid and gid, so that they can be
+ * removed without privileges. 0 or -errno. */
+int fp_pin(const char *path, uid_t uid, gid_t gid);
+void fp_unpin(void);
+
+/* slots.c: slot numbers. A freed one is used again only after a grace period, when no program can still hold it. */
+uint32_t fp_slot_alloc(void);
+void fp_slot_free(uint32_t slot);
+uint64_t fp_slots_used(void);
+static inline struct shunt_slot *fp_slot(uint32_t slot)
+{
+	return &fp.slots[slot];
+}
+
+/* grace.c: when every BPF program that ran at the time of the request has ended. Any thread. */
+int fp_grace_start(void);
+void fp_grace_stop(void);
+uint64_t fp_grace_request(void);
+bool fp_grace_passed(uint64_t ticket);
+
+/* look.c: the state of a local client's socket. 0 or -errno (-ENOENT: it closed). */
+int fp_look_bind(uint64_t isn_pair, uint32_t slot);
+int fp_look(uint64_t isn_pair, uint32_t slot, uint32_t *queued, uint32_t *in_use);
+
+/* inject.c: the way of the daemon's packets to remote receivers. */
+int fp_inject_ready(void); /* for the calling thread; 0 or -errno */
+ssize_t fp_inject(uint32_t slot, const struct iovec *iov, int iovcnt);
+void fp_inject_stop(void);
+
+/* flows.c */
+void fp_flows_clear(void);
+uint64_t fp_flows_count(void);
+
+/* Any thread; the switch itself is one thread's at a time, see fp_enable(). */
+static inline bool fp_switched_on(void)
+{
+	return __atomic_load_n(&fp.control->enabled, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t load64(const __u64 *p)
+{
+	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+static inline void store64(__u64 *p, uint64_t v)
+{
+	__atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
+
+#endif

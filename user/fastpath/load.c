@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Loading the fast path: programs, maps, attachment, the probe; and the switch. */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "fastpath/internal.h"
+
+#include "fastpath.skel.h" /* needs the types of maps.h */
+
+struct fastpath fp = {.pin_lock = -1, .reason = "not started"};
+uint32_t fp_without;
+
+/* libbpf tells what failed in many lines; they belong into the debug log, the first into the reason. */
+static int libbpf_line(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	char line[512];
+
+	if (level == LIBBPF_DEBUG || !log_wants(LOG_TYPE_DEBUG))
+		return 0;
+	vsnprintf(line, sizeof(line), fmt, args);
+	line[strcspn(line, "\n")] = '\0';
+	log_debug("%s", line);
+	return 0;
+}
+
+/* Where cgroup v2 is mounted: /sys/fs/cgroup, or elsewhere on hosts that have v1 beside it. */
+static int open_cgroup_root(void)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	char line[4096], path[4096], fstype[64];
+	int fd = -ENOENT;
+
+	if (!f)
+		return -errno;
+	while (fd < 0 && fgets(line, sizeof(line), f)) {
+		const char *dash = strstr(line, " - ");
+
+		if (!dash || sscanf(dash, " - %63s", fstype) != 1 || strcmp(fstype, "cgroup2") != 0)
+			continue;
+		if (sscanf(line, "%*s %*s %*s %*s %4095s", path) != 1)
+			continue;
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd < 0)
+			fd = -errno;
+	}
+	fclose(f);
+	return fd;
+}
+
+static int attach_to_map(const struct bpf_program *prog, const struct bpf_map *map, enum bpf_attach_type type)
+{
+	return bpf_prog_attach(bpf_program__fd(prog), bpf_map__fd(map), type, 0) ? -errno : 0;
+}
+
+/* The sockets of local clients: without it only the remote road is left. */
+static int attach_local_road(void)
+{
+	int cgroup = open_cgroup_root(), error = 0;
+
+	if (cgroup < 0)
+		return cgroup;
+	fp.bpf->links.local_release = bpf_program__attach_cgroup(fp.bpf->progs.local_release, cgroup);
+	if (!fp.bpf->links.local_release)
+		error = -errno;
+	if (!error) {
+		fp.bpf->links.local_sockops = bpf_program__attach_cgroup(fp.bpf->progs.local_sockops, cgroup);
+		if (!fp.bpf->links.local_sockops)
+			error = -errno;
+	}
+	close(cgroup);
+	return error;
+}
+
+static int attach_to_maps(void)
+{
+	int error = attach_to_map(fp.bpf->progs.local_publish, fp.bpf->maps.local_socks, BPF_SK_MSG_VERDICT);
+
+	if (!error)
+		error = attach_to_map(fp.bpf->progs.local_deliver, fp.bpf->maps.broker_socks, BPF_SK_MSG_VERDICT);
+	if (!error)
+		error = attach_to_map(fp.bpf->progs.remote_verdict, fp.bpf->maps.remote_socks, BPF_SK_SKB_VERDICT);
+	if (!error)
+		error = attach_to_map(fp.bpf->progs.inject_verdict, fp.bpf->maps.injectors, BPF_SK_SKB_VERDICT);
+	return error;
+}
+
+static uint64_t own_netns_cookie(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	if (fd < 0)
+		return 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len))
+		cookie = 0;
+	close(fd);
+	return cookie;
+}
+
+static void set_control(const struct fp_config *cfg)
+{
+	volatile struct shunt_control *c = fp.control;
+
+	c->netns_cookie = own_netns_cookie();
+	c->heartbeat_ns = clock_ns();
+	c->stale_ns = (uint64_t)FP_STALE_MS * NS_PER_MS;
+	c->busy_ns = (uint64_t)FP_BUSY_MS * NS_PER_MS;
+	c->local_cap = FP_LOCAL_FLOW_CAP;
+	c->remote_cap = FP_REMOTE_FLOW_CAP;
+	c->nports = 0;
+	for (size_t i = 0; i < cfg->nports && i < SHUNT_PORTS_MAX; i++)
+		c->ports[c->nports++] = cfg->ports[i];
+}
+
+static int map_memory(void)
+{
+	size_t size = sizeof(struct shunt_slot) * SHUNT_SLOTS_MAX;
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(fp.bpf->maps.slots), 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	fp.slots = p;
+	fp.control = &fp.bpf->bss->control;
+	fp.flows_fd = bpf_map__fd(fp.bpf->maps.flows);
+	fp.counters_fd = bpf_map__fd(fp.bpf->maps.counters);
+	fp.sock_state_fd = bpf_map__fd(fp.bpf->maps.sock_state);
+	fp.local_clients_fd = bpf_map__fd(fp.bpf->maps.local_clients);
+	fp.broker_socks_fd = bpf_map__fd(fp.bpf->maps.broker_socks);
+	fp.remote_socks_fd = bpf_map__fd(fp.bpf->maps.remote_socks);
+	fp.remote_slots_fd = bpf_map__fd(fp.bpf->maps.remote_slots);
+	fp.injectors_fd = bpf_map__fd(fp.bpf->maps.injectors);
+	fp.look_fd = bpf_program__fd(fp.bpf->progs.local_look);
+	return 0;
+}
+
+static int refuse(int error, const char *what)
+{
+	if (error == -EPERM || error == -EACCES)
+		snprintf(fp.reason, sizeof(fp.reason), "%s: not permitted; start as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON",
+			 what);
+	else
+		snprintf(fp.reason, sizeof(fp.reason), "%s: %s", what, strerror(-error));
+	return error;
+}
+
+static int load(const struct fp_config *cfg)
+{
+	struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+	int error;
+
+	setrlimit(RLIMIT_MEMLOCK, &unlimited); /* kernels before 5.11 count maps there; no harm in failing */
+	fp.bpf = fastpath_bpf__open();
+	if (!fp.bpf)
+		return refuse(-errno, "cannot open the BPF programs");
+	fp.bpf->rodata->without = fp_without;
+	error = fastpath_bpf__load(fp.bpf);
+	if (error)
+		return refuse(error, "cannot load the BPF programs");
+	error = map_memory();
+	if (error)
+		return refuse(error, "cannot map the BPF maps");
+	set_control(cfg);
+	error = attach_to_maps();
+	if (error)
+		return refuse(error, "cannot attach to the socket maps");
+	error = fp_grace_start();
+	if (error)
+		return refuse(error, "membarrier");
+	error = attach_local_road();
+	if (error)
+		log_notice("Fast path: no local road, cannot attach to cgroup v2: %s.", strerror(-error));
+	if (!fp_without)
+		fp_probe(!error, fp.reason, sizeof(fp.reason));
+	else
+		fp.local = fp.remote = true;
+	if (!fp.local && !fp.remote)
+		return -ENOTSUP;
+	return 0;
+}
+
+static void unload(void)
+{
+	if (fp.bpf)
+		fp.control->enabled = fp.control->local = 0;
+	fp_grace_stop();
+	fp_inject_stop();
+	if (fp.slots)
+		munmap(fp.slots, sizeof(struct shunt_slot) * SHUNT_SLOTS_MAX);
+	fp.slots = NULL;
+	fastpath_bpf__destroy(fp.bpf);
+	fp.bpf = NULL;
+	fp.local = fp.remote = false;
+}
+
+int fp_open(const struct fp_config *cfg)
+{
+	int error;
+
+	libbpf_set_print(libbpf_line);
+	fp.reason[0] = '\0';
+	error = load(cfg);
+	if (error) {
+		unload();
+		return cfg->mode == FP_MODE_REQUIRE ? -ENOTSUP : 0;
+	}
+	if (!cfg->local)
+		fp.local = false;
+	error = fp_pin(cfg->pin_path, cfg->uid, cfg->gid);
+	if (error)
+		log_warning("Fast path: cannot pin the maps at %s: %s; bpftool will find them by number only.", cfg->pin_path,
+			    strerror(-error));
+	return fp_enable(cfg->mode != FP_MODE_OFF);
+}
+
+int fp_enable(bool on)
+{
+	if (!fp.bpf)
+		return on ? -ENOTSUP : 0;
+	fp.control->local = on && fp.local;
+	__atomic_store_n(&fp.control->enabled, on, __ATOMIC_RELEASE);
+	if (!on)
+		snprintf(fp.reason, sizeof(fp.reason), "switched off");
+	else
+		fp.reason[0] = '\0';
+	return 0;
+}
+
+void fp_status(struct fp_status *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->loaded = fp.bpf != NULL;
+	out->enabled = fp.bpf && fp.control->enabled;
+	out->local = fp.local;
+	out->remote = fp.remote;
+	memcpy(out->reason, fp.reason, sizeof(out->reason));
+	memcpy(out->pin_path, fp.pin_path, sizeof(out->pin_path));
+}
+
+void fp_close(void)
+{
+	if (!fp.bpf)
+		return;
+	fp_flows_clear();
+	fp_unpin();
+	unload();
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Looking at the socket of a local client, which the daemon has no descriptor of: a BPF program does it. */
+#include <bpf/bpf.h>
+#include <errno.h>
+
+#include "fastpath/internal.h"
+
+static int run(struct shunt_look *look)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = look, .ctx_size_in = sizeof(*look));
+
+	if (bpf_prog_test_run_opts(fp.look_fd, &opts))
+		return -errno;
+	return look->result;
+}
+
+int fp_look_bind(uint64_t isn_pair, uint32_t slot)
+{
+	struct shunt_look look = {.isn_pair = isn_pair, .slot = slot, .command = SHUNT_LOOK_BIND};
+
+	return run(&look);
+}
+
+int fp_look(uint64_t isn_pair, uint32_t slot, uint32_t *queued, uint32_t *in_use)
+{
+	struct shunt_look look = {.isn_pair = isn_pair, .slot = slot, .command = SHUNT_LOOK_STATE};
+	int error = run(&look);
+
+	if (error)
+		return error;
+	*queued = look.queued;
+	*in_use = look.in_use;
+	return 0;
+}

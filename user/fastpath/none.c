@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The fast path that is not there: built with WITH_BPF=0. Every connection has FP_ROAD_NONE and every byte goes through
+ * the daemon. */
+#include "fastpath/fastpath.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+int fp_open(const struct fp_config *cfg)
+{
+	return cfg->mode == FP_MODE_REQUIRE ? -ENOTSUP : 0;
+}
+
+void fp_close(void)
+{
+}
+
+int fp_enable(bool on)
+{
+	return on ? -ENOTSUP : 0;
+}
+
+void fp_status(struct fp_status *out)
+{
+	memset(out, 0, sizeof(*out));
+	snprintf(out->reason, sizeof(out->reason), "built without BPF");
+}
+
+void fp_attach(struct fp_link *link, int fd, uint16_t ns, uint8_t form, const char *client_id, uint64_t received)
+{
+	(void)fd, (void)ns, (void)form, (void)client_id, (void)received;
+	link->road = FP_ROAD_NONE;
+}
+
+void fp_handled(struct fp_link *link, uint64_t received)
+{
+	(void)link, (void)received;
+}
+
+void fp_hold(struct fp_link *link, bool held)
+{
+	(void)link, (void)held;
+}
+
+ssize_t fp_send(struct fp_link *link, int fd, const struct iovec *iov, int iovcnt)
+{
+	struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)iovcnt};
+	ssize_t n;
+
+	(void)link;
+	do
+		n = sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+void fp_make_target(struct fp_link *link, int fd, const char *client_id)
+{
+	(void)link, (void)fd, (void)client_id;
+}
+
+void fp_retire(struct fp_link *link)
+{
+	(void)link;
+}
+
+void fp_detach(struct fp_link *link)
+{
+	(void)link;
+}
+
+uint64_t fp_last_seen_ns(const struct fp_link *link)
+{
+	(void)link;
+	return 0;
+}
+
+void fp_client_counters(const struct fp_link *link, struct fp_client_counters *out)
+{
+	(void)link;
+	memset(out, 0, sizeof(*out));
+}
+
+void fp_heartbeat(unsigned worker)
+{
+	(void)worker;
+}
+
+bool fp_wants_heartbeat(void)
+{
+	return false;
+}
+
+bool fp_flow_wanted(struct fp_link *publisher, const char *topic, size_t topic_len)
+{
+	(void)publisher, (void)topic, (void)topic_len;
+	return false;
+}
+
+int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const char *topic, size_t topic_len,
+		    const struct fp_receiver *to, const char *receiver_id)
+{
+	(void)publisher, (void)ns, (void)form, (void)topic, (void)topic_len, (void)to, (void)receiver_id;
+	return -ENOTSUP;
+}
+
+void fp_flow_invalidate(uint16_t ns, const char *filter, size_t filter_len)
+{
+	(void)ns, (void)filter, (void)filter_len;
+}
+
+void fp_flow_remove_receiver(uint32_t slot)
+{
+	(void)slot;
+}
+
+int fp_flow_each(int (*each)(const struct fp_flow_info *, void *), void *arg)
+{
+	(void)each, (void)arg;
+	return 0;
+}
+
+void fp_stats(struct fp_stats *out)
+{
+	memset(out, 0, sizeof(*out));
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "net/listener.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BACKLOG = 4096 }; /* the kernel takes net.core.somaxconn if that is less */
+
+static int open_one(const struct addrinfo *ai)
+{
+	const int on = 1;
+	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		goto fail;
+	/* The wildcard addresses of both families are sockets of their own. */
+	if (ai->ai_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		goto fail;
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
+		goto fail;
+	return fd;
+fail:
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+int net_listen(const char *address, uint16_t port, int *fds, int max, const char **error)
+{
+	struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+	struct addrinfo *list;
+	char service[8];
+	int n = 0;
+	int failed = -EADDRNOTAVAIL;
+	int rc;
+
+	snprintf(service, sizeof(service), "%u", port);
+	rc = getaddrinfo(address, service, &hints, &list);
+	if (rc) {
+		*error = gai_strerror(rc);
+		return rc == EAI_SYSTEM ? -errno : -EADDRNOTAVAIL;
+	}
+	for (struct addrinfo *ai = list; ai && n < max; ai = ai->ai_next) {
+		int fd = open_one(ai);
+
+		if (fd >= 0)
+			fds[n++] = fd;
+		else if (failed == -EADDRNOTAVAIL || fd != -EAFNOSUPPORT)
+			failed = fd;
+	}
+	freeaddrinfo(list);
+	if (n > 0)
+		return n;
+	*error = strerrordesc_np(-failed);
+	return failed;
+}
+
+int net_accept(int listen_fd, char peer[NET_ADDRESS_MAX])
+{
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} addr;
+	socklen_t len = sizeof(addr);
+	char name[INET6_ADDRSTRLEN] = "?";
+	uint16_t port = 0;
+	int fd;
+
+	do
+		fd = accept4(listen_fd, &addr.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	while (fd < 0 && errno == EINTR);
+	if (fd < 0)
+		return -errno;
+	if (addr.sa.sa_family == AF_INET) {
+		inet_ntop(AF_INET, &addr.in.sin_addr, name, sizeof(name));
+		port = ntohs(addr.in.sin_port);
+	} else if (addr.sa.sa_family == AF_INET6) {
+		inet_ntop(AF_INET6, &addr.in6.sin6_addr, name, sizeof(name));
+		port = ntohs(addr.in6.sin6_port);
+	}
+	snprintf(peer, NET_ADDRESS_MAX, "%s:%u", name, port);
+	return fd;
+}
+
+void net_set_nodelay(int fd)
+{
+	const int on = 1;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Listening TCP sockets and the names of peers. No state of its own: any thread. */
+#ifndef SHUNT_LISTENER_H
+#define SHUNT_LISTENER_H
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+enum { NET_ADDRESS_MAX = INET6_ADDRSTRLEN + 8 }; /* "ADDRESS:PORT" and a NUL */
+
+/* Bind and listen on `port` of every address that `address` (name or number; NULL: all of both families) stands for.
+ * Stores up to `max` non-blocking descriptors and returns their number, at least 1; or -errno when not a single one
+ * could be opened, with *error a static text for it. The caller closes them. */
+int net_listen(const char *address, uint16_t port, int *fds, int max, const char **error);
+
+/* Accept one connection, non-blocking, close-on-exec. Stores "ADDRESS:PORT" of the peer. The descriptor or -errno. */
+int net_accept(int listen_fd, char peer[NET_ADDRESS_MAX]);
+
+/* Set TCP_NODELAY: what is written goes out at once. */
+void net_set_nodelay(int fd);
+
+#endif
