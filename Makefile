@@ -36,7 +36,7 @@ else
 mode := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
 ldmode := -Wl,-z,relro,-z,now
 endif
-cppflags = -Iinclude -Iuser -I$(BUILD)/gen -D_GNU_SOURCE= $(CPPFLAGS)
+cppflags = -Iinclude -Iuser -I$(BUILD)/gen -D_GNU_SOURCE= -DWITH_BPF=$(WITH_BPF) $(CPPFLAGS)
 cflags = -std=gnu11 $(CFLAGS) -Wall -Wextra -Werror $(mode)
 ldflags = $(CFLAGS) $(mode) $(ldmode) $(LDFLAGS)
 libs := -lurcu-qsbr -lurcu-common -lcjson -lpthread $(if $(filter 1,$(WITH_BPF)),-lbpf -lelf -lz)
@@ -50,11 +50,14 @@ endif
 
 # ---- what there is --------------------------------------------------------------------------------------------------
 TOOLS := $(patsubst user/%/main.c,%,$(wildcard user/*/main.c))
-LIB_SRC := $(foreach d,base mqtt net broker fastpath conf admin,$(wildcard user/$d/*.c))
+LIB := base mqtt net broker fastpath conf admin
+LIB_SRC := $(wildcard $(LIB:%=user/%/*.c))
 UNIT := $(patsubst %.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst %.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BPF_SRC := $(wildcard bpf/*.bpf.c tests/bpf/*.bpf.c)
 BPF := $(patsubst %.c,%,$(wildcard tests/bpf/test_*.c))
+MAN := $(addprefix $(BUILD)/man/,$(addsuffix .1,$(filter-out shuntd,$(TOOLS))) \
+	$(if $(filter shuntd,$(TOOLS)),shuntd.8 shunt.conf.5))
 left_out := user/fastpath/none.c
 ifneq ($(WITH_BPF),1)
 left_out := $(filter-out $(left_out),$(wildcard user/fastpath/*.c)) $(BPF_SRC) $(wildcard tests/bpf/*.c)
@@ -65,7 +68,7 @@ BPF := $(filter-out $(left_out:.c=),$(BPF))
 SKELS := $(patsubst %.bpf.c,$(BUILD)/gen/%.skel.h,$(notdir $(BPF_SRC)))
 
 # ---- build ----------------------------------------------------------------------------------------------------------
-all: $(TOOLS:%=$(BUILD)/%)
+all: $(TOOLS:%=$(BUILD)/%) $(MAN)
 ifneq ($(WITH_BPF),1)
 	@echo "    note  built without the fast path: $(if $(wildcard $(VMLINUX_BTF)),WITH_BPF=$(WITH_BPF),no $(VMLINUX_BTF))"
 endif
@@ -97,15 +100,30 @@ $(BUILD)/libshunt.a: $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/sources
 define link
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(ldflags) -o $@ $(filter %.o %.a,$^) $(LINK_WITH) $(libs)
+	$(Q)$(CC) $(ldflags) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LINK_WITH) $(libs)
 endef
 $(foreach t,$(TOOLS),$(eval $(BUILD)/$t: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildcard user/$t/*.c))))
 $(TOOLS:%=$(BUILD)/%): $(BUILD)/libshunt.a $(BUILD)/sources
 	$(link)
 $(BUILD)/tests/unit/% $(BUILD)/tests/bpf/%: LINK_WITH = -lcmocka
 $(BUILD)/tests/fuzz/%: LINK_WITH = -fsanitize=fuzzer
-$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libshunt.a
+.SECONDEXPANSION:
+helpers = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/$1/test_% tests/$1/fuzz_% %.bpf.c,$(wildcard tests/$1/*.c)))
+$(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libshunt.a $$(call helpers,$$(*D))
 	$(link)
+
+# The manual pages come from the tables of options that the parsers use.
+define page
+	$(call say,MAN,$@)
+	@mkdir -p $(@D)
+	$(Q)$< $(or $1,--man) >$@
+endef
+$(BUILD)/man/shunt.conf.5: $(BUILD)/shuntd
+	$(call page,--man-conf)
+$(BUILD)/man/%.8: $(BUILD)/%
+	$(page)
+$(BUILD)/man/%.1: $(BUILD)/%
+	$(page)
 
 # ---- BPF ------------------------------------------------------------------------------------------------------------
 $(BUILD)/gen/vmlinux.h: $(BUILD)/bpf-flags
@@ -121,7 +139,7 @@ $(BUILD)/gen/%.bpf.o: %.bpf.c $(BUILD)/gen/vmlinux.h
 
 $(BUILD)/gen/%.skel.h: $(BUILD)/gen/%.bpf.o
 	$(call say,GEN,$@)
-	$(Q)bpftool gen skeleton $< >$@
+	$(Q){ echo '/* NOLINTBEGIN */'; bpftool gen skeleton $<; echo '/* NOLINTEND */'; } >$@
 
 # ---- use ------------------------------------------------------------------------------------------------------------
 run:
@@ -141,7 +159,8 @@ bench:
 
 fuzz: $(FUZZ:tests/fuzz/fuzz_%=fuzz-%)
 fuzz-build:
-	$(submake) BUILD=$(BUILD)/fuzz CC=$(CLANG) SANITIZE=address,undefined,fuzzer-no-link WITH_BPF=0 fuzzers
+	$(submake) BUILD=$(BUILD)/fuzz CC=$(CLANG) SANITIZE=address,undefined,fuzzer-no-link \
+		WITH_BPF=0 LIB='base mqtt conf' fuzzers
 fuzz-%: fuzz-build
 	@scripts/fuzz $(BUILD)/fuzz/tests/fuzz/fuzz_$* $(FUZZ_SECONDS)
 .PHONY: run check bench fuzz fuzz-build
@@ -149,8 +168,9 @@ fuzz-%: fuzz-build
 # ---- lint -----------------------------------------------------------------------------------------------------------
 c_files = $(wildcard bpf/*.[ch] include/*.h user/*/*.[ch] tests/*/*.[ch])
 c_units = $(filter-out %.bpf.c $(filter-out user/fastpath/none.c,$(left_out)),$(filter %.c,$(c_files)))
-sh_files = .ci/run $(shell grep -lE '^.!/bin/(ba)?sh' $(wildcard scripts/* tests/*/*))
-py_files = $(shell find scripts tests -name '*.py') $(shell grep -l '^.!/usr/bin/python3' $(wildcard scripts/* tests/*/*))
+scripts = $(shell find scripts tests -type f -perm -u+x)
+sh_files = .ci/run $(shell grep -lE '^.!/bin/(ba)?sh' $(scripts))
+py_files = $(shell find scripts tests -name '*.py') $(shell grep -l '^.!/usr/bin/python3' $(scripts))
 
 lint: lint-format lint-tidy lint-cppcheck lint-shell lint-python
 lint-format:
@@ -173,13 +193,12 @@ format:
 	$(Q)clang-format -i $(c_files)
 .PHONY: lint lint-format lint-tidy lint-cppcheck lint-shell lint-python format
 
-# ---- install --------------------------------------------------------------------------------------------------------
 install: all
-	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(BUILD)/shuntd
-	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(filter-out %/shuntd,$(TOOLS:%=$(BUILD)/%))
-.PHONY: install uninstall clean
-
+	@BUILD=$(BUILD) DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) SYSCONFDIR=$(SYSCONFDIR) scripts/install
+uninstall:
+	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) scripts/install --remove
 clean:
 	rm -rf $(BUILD)
+.PHONY: install uninstall clean
 
 -include $(wildcard $(BUILD)/gen/*.d) $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -447,49 +447,94 @@ static __always_inline struct shunt_slot *own_slot(struct shunt_sock *own)
 	return mine && mine->isn_pair == own->isn_pair ? mine : NULL;
 }
 
-/* The packet at the start of the message: its length if it is a PUBLISH that may be forwarded and lies in one piece, with
- * the topic in the key; else 0. */
-static __always_inline __u32 fast_publish(struct sk_msg_md *msg, struct shunt_flow_key *key)
+/* The packet at address `at`, of whose bytes `avail` are there: its length if it is a PUBLISH that may be forwarded and all of
+ * it is there, with the topic in the key (whose topic must be zero before); else 0. A global function, so that the verifier
+ * looks at it once and not once for each way that leads to it. */
+__noinline int read_publish(__u64 at, __u32 avail, struct shunt_flow_key *key)
 {
-	__u8 *data = (void *)(long)msg->data, *end = (void *)(long)msg->data_end;
-	__u8 h[WIRE_HEADER_MAX] = {}, *t;
-	__u32 avail = 0, header_len = 0;
-	__u64 topic_len;
+	__u64 header = avail < WIRE_HEADER_MAX ? avail : WIRE_HEADER_MAX, topic_len;
+	__u8 h[WIRE_HEADER_MAX] = {}, t[2] = {};
+	__u32 header_len = 0, remaining;
 	__s32 total;
 
-#pragma unroll
-	for (int i = 0; i < WIRE_HEADER_MAX; i++) {
-		if (data + i + 1 > end)
-			break;
-		h[i] = data[i];
-		avail = i + 1;
-	}
+	barrier_var(header); /* the verifier is to see the bounds on what is passed on */
+	if (!key || header < 2 || header > WIRE_HEADER_MAX || bpf_probe_read_kernel(h, header, (void *)at))
+		return 0;
 	total = wire_header(h, avail, &header_len);
-	if (h[0] != WIRE_FAST_PUBLISH || total <= 0 || (__u32)total > msg->size)
+	if (h[0] != WIRE_FAST_PUBLISH || total <= 0 || (__u32)total > avail)
 		return 0;
-	/* Only what lies in one piece is redirected as a whole or not at all when memory runs out midway. */
-	if ((__u64)(end - data) < (__u32)total) {
-		if (bpf_msg_pull_data(msg, 0, total, 0))
-			return 0;
-		data = (void *)(long)msg->data;
-		end = (void *)(long)msg->data_end;
-		if ((__u64)(end - data) < (__u32)total)
-			return 0;
-	}
-	barrier_var(header_len);
-	if (header_len > WIRE_HEADER_MAX)
+	remaining = total - header_len;
+	at += header_len;
+	if (remaining < 2 || bpf_probe_read_kernel(t, 2, (void *)at))
 		return 0;
-	t = data + header_len;
-	if (t + 2 > end)
-		return 0;
-	topic_len = wire_topic_len(t, total - header_len);
+	topic_len = wire_topic_len(t, remaining);
 	barrier_var(topic_len);
 	if (topic_len < 1 || topic_len > SHUNT_TOPIC_MAX)
 		return 0;
-	key->topic_len = topic_len;
-	if (bpf_probe_read_kernel(key->topic, topic_len, t + 2))
+	if (bpf_probe_read_kernel(key->topic, topic_len, (void *)(at + 2)))
 		return 0;
+	key->topic_len = topic_len;
 	return total;
+}
+
+static __always_inline bool same_topic(const struct shunt_flow_key *x, const struct shunt_flow_key *y)
+{
+	const __u64 *a = (const __u64 *)x->topic, *b = (const __u64 *)y->topic;
+	__u64 differ = x->topic_len ^ y->topic_len;
+
+	for (int w = 0; w < SHUNT_TOPIC_MAX / 8; w++) /* one branch, not one a word: the verifier follows each */
+		differ |= a[w] ^ b[w];
+	return !differ;
+}
+
+/* Packets that lie one behind the other. */
+struct run {
+	struct __sk_buff *skb; /* remote road */
+	__u64 at;	       /* local road: address of the first */
+	struct shunt_flow_key *key;
+	__u32 off, len;
+};
+
+static long next_in_msg(__u32 i, void *arg)
+{
+	struct run *run = arg;
+	struct shunt_flow_key key = {};
+	__s32 total = read_publish(run->at + run->off, run->len - run->off, &key);
+
+	if (total <= 0 || !same_topic(&key, run->key))
+		return 1;
+	run->off += total;
+	return run->off == run->len;
+}
+
+/*
+ * The number of packets in the message if it holds whole forwardable publishes to one topic and nothing else; else 0.
+ *
+ * All or nothing, because after a redirect the rest of the same message cannot pass any more: the kernel does not clear
+ * msg->sk_redir between two runs of the program on one message, and takes SK_PASS for another redirect then.
+ * And only what lies in one piece, because that is redirected as a whole or not at all when memory runs out midway.
+ */
+static __always_inline __u32 fast_msg(struct sk_msg_md *msg, struct shunt_flow_key *key)
+{
+	__u32 len = msg->size, there = (long)msg->data_end - (long)msg->data;
+	struct run run = {.key = key, .len = len};
+	__s32 total;
+	long more;
+
+	if (there < len && (there < 2 || len > SHUNT_PULL_MAX || bpf_msg_pull_data(msg, 0, len, 0)))
+		return 0;
+	/* as a number: the verifier's bounds on msg->data would have to be proven again for each packet */
+	run.at = (__u64)BPF_CORE_READ((struct sk_msg *)(void *)msg, data);
+	if (!run.at)
+		return 0;
+	total = read_publish(run.at, len, key);
+	if (total <= 0)
+		return 0;
+	run.off = total;
+	if (run.off == run.len)
+		return 1;
+	more = bpf_loop(SHUNT_RUN_MAX - 1, next_in_msg, &run, 0);
+	return run.off == run.len ? 1 + more : 0;
 }
 
 SEC("sk_msg")
@@ -502,7 +547,7 @@ int local_publish(struct sk_msg_md *msg)
 	struct shunt_sock *own;
 	struct shunt_flow *flow;
 	struct tcp_sock *tp;
-	__u32 total, slot, queued;
+	__u32 packets, slot, queued, len = msg->size;
 	__u64 isn_pair;
 
 	if (!sk || !control.enabled)
@@ -521,8 +566,8 @@ int local_publish(struct sk_msg_md *msg)
 	 * what comes now begins a packet. */
 	key.ns = mine->ns;
 	key.form = mine->form;
-	total = fast_publish(msg, &key);
-	if (!total)
+	packets = fast_msg(msg, &key);
+	if (!packets)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_SHAPE);
 	flow = bpf_map_lookup_elem(&flows, &key);
 	if (!flow)
@@ -544,11 +589,9 @@ int local_publish(struct sk_msg_md *msg)
 	if (queued >= control.local_cap && !(without & SHUNT_WITHOUT_CAP))
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_FULL);
 
-	if (total < msg->size)
-		bpf_msg_apply_bytes(msg, total);
 	if (bpf_msg_redirect_hash(msg, &local_socks, &isn_pair, BPF_F_INGRESS) != SK_PASS)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_DEAD);
-	count_forwarded(SHUNT_ROAD_LOCAL, mine, to, flow, 1, total);
+	count_forwarded(SHUNT_ROAD_LOCAL, mine, to, flow, packets, len);
 	return SK_PASS;
 }
 
@@ -628,9 +671,7 @@ static __always_inline __s32 load_header(struct __sk_buff *skb, __u32 off, __u32
 	return bpf_skb_load_bytes(skb, off, h, len);
 }
 
-/* The packet at `off`: its length if it is a PUBLISH that may be forwarded and the skb holds all of it, with the topic in
- * the key (whose topic must be zero before); else 0. A global function, so that the verifier looks at it once and not
- * once for each way that leads to it. */
+/* read_publish() for the packet at `off` of an skb. */
 __noinline int load_publish(struct __sk_buff *skb, __u32 off, struct shunt_flow_key *key)
 {
 	__u32 avail = skb->len - off, header_len = 0, remaining;
@@ -656,33 +697,20 @@ __noinline int load_publish(struct __sk_buff *skb, __u32 off, struct shunt_flow_
 	return total;
 }
 
-struct run {
-	struct __sk_buff *skb;
-	struct shunt_flow_key *key;
-	__u32 off, len;
-};
-
-/* One more packet of the skb: it must be a plain QoS 0 PUBLISH to the same topic. */
-static long next_packet(__u32 i, void *arg)
+static long next_in_skb(__u32 i, void *arg)
 {
 	struct run *run = arg;
 	struct shunt_flow_key key = {};
-	const __u64 *a = (const __u64 *)key.topic, *b = (const __u64 *)run->key->topic;
-	__u64 differ = 0;
 	__s32 total = load_publish(run->skb, run->off, &key);
 
-	if (total <= 0 || key.topic_len != run->key->topic_len)
-		return 1;
-	for (int w = 0; w < SHUNT_TOPIC_MAX / 8; w++) /* one branch, not one a word: the verifier follows each */
-		differ |= a[w] ^ b[w];
-	if (differ)
+	if (total <= 0 || !same_topic(&key, run->key))
 		return 1;
 	run->off += total;
 	return run->off == run->len;
 }
 
 /* The number of packets in the skb if it holds whole forwardable publishes to one topic and nothing else; else 0. */
-static __always_inline __u32 fast_run(struct __sk_buff *skb, struct shunt_flow_key *key)
+static __always_inline __u32 fast_skb(struct __sk_buff *skb, struct shunt_flow_key *key)
 {
 	struct run run = {.skb = skb, .key = key, .len = skb->len};
 	__s32 total = load_publish(skb, 0, key);
@@ -693,7 +721,7 @@ static __always_inline __u32 fast_run(struct __sk_buff *skb, struct shunt_flow_k
 	run.off = total;
 	if (run.off == run.len)
 		return 1;
-	more = bpf_loop(SHUNT_RUN_MAX - 1, next_packet, &run, 0);
+	more = bpf_loop(SHUNT_RUN_MAX - 1, next_in_skb, &run, 0);
 	return run.off == run.len ? 1 + more : 0;
 }
 
@@ -779,7 +807,7 @@ int remote_verdict(struct __sk_buff *skb)
 
 	key.ns = mine->ns;
 	key.form = mine->form;
-	packets = fast_run(skb, &key);
+	packets = fast_skb(skb, &key);
 	if (!packets)
 		return pass_remote(mine, len, SHUNT_PASS_SHAPE);
 	flow = bpf_map_lookup_elem(&flows, &key);

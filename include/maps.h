@@ -19,7 +19,8 @@ enum {
 	SHUNT_CLIENTS_MAX = 32768, /* sockets of local clients at once, connected to any listener */
 	SHUNT_INJECT_HEADER = 4, /* bytes in front of an injected packet: the slot of its receiver, native order */
 	SHUNT_PORTS_MAX = 64,
-	SHUNT_RUN_MAX = 32,	 /* packets in one skb that the remote road forwards together */
+	SHUNT_RUN_MAX = 32,	 /* packets in one send or skb that are forwarded together */
+	SHUNT_PULL_MAX = 65536,	 /* a longer message that is not in one piece is not copied into one */
 };
 
 enum shunt_road {

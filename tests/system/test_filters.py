@@ -2,6 +2,7 @@
 """Topic names and filters: section 4.7."""
 
 from harness import packets as p
+from harness.client import Closed
 from harness.suite import SystemTest, recorded
 
 # filter, topics it matches, topics it does not match
@@ -99,14 +100,30 @@ class Filters(SystemTest):
         self.assertEqual([x.topic for x in self.drain(publisher, watch) if "drain" not in x.topic], [])
 
     def test_longest(self):
-        """Topics and filters of 65535 bytes, and with all levels empty. [MQTT-4.7.3-3]"""
+        """Topics and filters of 65535 bytes. [MQTT-4.7.3-3]"""
         client = self.client("c")
-        for topic in ("x" * 65535, "a/" * 32767 + "b", "é" * 32767):
+        for topic in ("x" * 65535, "/".join(["y" * 500] * 130), "é" * 32767):
             client.subscribe(topic, qos=1)
             client.publish(topic, b"long", 1)
             packet = client.receive()[0]
             self.assertEqual((packet.topic, packet.payload), (topic, b"long"))
             client.unsubscribe(topic)
+
+    def test_deepest(self):
+        """Tens of thousands of levels either work or close that connection; others notice nothing."""
+        bystander = self.client("bystander")
+        for topic in ("/" * 65535, "a/" * 32767 + "b", "+/" * 32767 + "#", "+/" * 200 + "+"):
+            with self.subTest(topic[:4]):
+                client = self.client("c")
+                try:
+                    client.send(p.subscribe(1, (topic, 0)))
+                    client.expect(p.SUBACK)
+                    client.send(p.publish(topic.replace("+", "a").replace("#", "b"), b"deep", 1, mid=1))
+                    client.until(p.PUBACK)
+                    client.disconnect()
+                except (Closed, BrokenPipeError, ConnectionResetError):
+                    pass
+                bystander.ping()
 
     def test_dollar_topics(self):
         """Topics that begin with $ are hidden from leading wildcards only. [MQTT-4.7.2-1]"""

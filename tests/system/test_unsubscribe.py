@@ -97,6 +97,7 @@ class Unsubscribe(SystemTest):
             self.assertEqual(client.payloads(1), [b"%d" % n])
             client.unsubscribe(self.topic("t"))
             publisher.publish(self.topic("t"), b"no")
+            publisher.publish(self.topic("handled"), b"", 1)
         self.assertEqual(self.drain(publisher, client), [])
 
     def test_malformed(self):

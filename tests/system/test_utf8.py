@@ -13,7 +13,7 @@ ILL_FORMED = {
     "fe": b"\xfe", "ff": b"\xff\xff", "cut 3": b"\xe2\x82", "cut 4": b"\xf0\x9f\x98", "five bytes": b"\xf8\x88\x80\x80\x80",
 }
 NUL = {"NUL": b"\x00", "NUL inside": b"a\x00b", "NUL last": b"a\x00"}
-WELL_FORMED = ["é", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\ufffd", "\U00010000", "\U0010ffff", "😀/日本語", "\ufeff",
+WELL_FORMED = ["é", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\ufffd", "\U00010000", "\U0010fffd", "😀/日本語", "\ufeff",
                "a\ufeffb", "a\u200db"]
 
 

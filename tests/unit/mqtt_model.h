@@ -12,6 +12,8 @@
 #include "mqtt/topic.h"
 #include "wire.h"
 
+#define COUNT(array) (sizeof(array) / sizeof(*(array)))
+
 /* A reproducible random number generator (xorshift64*); the state must not be 0. */
 static inline uint32_t rng_next(uint64_t *state)
 {

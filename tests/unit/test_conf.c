@@ -4,9 +4,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+
 #include <cmocka.h>
+
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,6 +288,8 @@ static void test_syntax_errors(void **state)
 	assert_logged("Error: Unable to read configuration file .: Is a directory.\n");
 	assert_int_equal(conf_line(&conf, "max_qos 7", "-o \"max_qos 7\""), -1);
 	assert_logged("Error in -o \"max_qos 7\": max_qos: \"7\" is not a whole number from 0 to 2.\n");
+	assert_int_equal(conf_line(&conf, " ", "-o \" \""), -1);
+	assert_logged("Error in -o \" \": there is no option in it: write NAME VALUE.\n");
 }
 
 static void test_long_line(void **state)
@@ -297,8 +302,9 @@ static void test_long_line(void **state)
 	memset(line, 'x', LENGTH);
 	write_file("test.conf", line, LENGTH);
 	assert_int_equal(conf_file(&conf, "test.conf"), -1);
-	assert_logged("Error in test.conf:1: unknown option \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
-		      "xxxxx\"; shunt.conf(5) lists those there are.\n");
+	assert_logged(
+		"Error in test.conf:1: unknown option \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+		"xxxxx\"; shunt.conf(5) lists those there are.\n");
 	free(line);
 }
 
@@ -328,34 +334,41 @@ static void test_values_that_are_wrong(void **state)
 	assert_error("max_packet_size 19", "max_packet_size: \"19\" is not 0 or a whole number from 20 to 268435460.");
 	assert_error("max_output_bytes 0",
 		     "max_output_bytes: \"0\" is not a whole number from 4096 to 9223372036854775807.");
-	assert_error("persistent_client_expiration 14", "persistent_client_expiration: \"14\" is not a number and one of the "
-							"letters s h d w m y, as in 14d.");
-	assert_error("persistent_client_expiration d", "persistent_client_expiration: \"d\" is not a number and one of the "
-						       "letters s h d w m y, as in 14d.");
-	assert_error("persistent_client_expiration 11111111111111111111111111d",
-		     "persistent_client_expiration: \"11111111111111111111111111d\" is not a number and one of the letters "
-		     "s h d w m y, as in 14d.");
+	assert_error("persistent_client_expiration 14",
+		     "persistent_client_expiration: \"14\" is not a number and one of the "
+		     "letters s h d w m y, as in 14d.");
+	assert_error("persistent_client_expiration d",
+		     "persistent_client_expiration: \"d\" is not a number and one of the "
+		     "letters s h d w m y, as in 14d.");
+	assert_error(
+		"persistent_client_expiration 11111111111111111111111111d",
+		"persistent_client_expiration: \"11111111111111111111111111d\" is not a number and one of the letters "
+		"s h d w m y, as in 14d.");
 	assert_error("fastpath maybe", "fastpath: \"maybe\" is none of true, false, require.");
 	assert_error("fastpath_local require", "fastpath_local: \"require\" is neither true nor false.");
 	assert_error("bpf_pin_path shunt",
 		     "bpf_pin_path: \"shunt\" is not a path that begins with / and has at most 150 characters.");
-	assert_error("log_type chatter", "log_type: \"chatter\" is none of error, warning, notice, information, subscribe, "
-					 "unsubscribe, debug, all, none.");
-	assert_error("log_dest syslog",
-		     "log_dest: mosquitto logs to \"syslog\", Shunt does not: write stderr, stdout, none or file PATH.");
+	assert_error("log_type chatter",
+		     "log_type: \"chatter\" is none of error, warning, notice, information, subscribe, "
+		     "unsubscribe, debug, all, none.");
+	assert_error(
+		"log_dest syslog",
+		"log_dest: mosquitto logs to \"syslog\", Shunt does not: write stderr, stdout, none or file PATH.");
 	assert_error("log_dest stderr file", "log_dest: \"stderr file\" is none of stderr, stdout, none, file PATH.");
 	assert_error("log_dest file", "log_dest: which file? Write \"log_dest file PATH\".");
 	assert_error("log_timestamp_format %c%c%c%c%c%c%c%c%c%c%c%c%c",
 		     "log_timestamp_format: the format and its result may have at most 63 characters.");
-	assert_error("control_socket /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-		     "aaaaaaaaaaaaaaaaaaaa",
-		     "control_socket: the path has 108 characters, a Unix socket may have at most 107.");
+	assert_error(
+		"control_socket /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		"aaaaaaaaaaaaaaaaaaaa",
+		"control_socket: the path has 108 characters, a Unix socket may have at most 107.");
 }
 
 static void test_unknown_names(void **state)
 {
 	(void)state;
-	assert_error("max_inflght_messages 5", "unknown option \"max_inflght_messages\"; the nearest is max_inflight_messages.");
+	assert_error("max_inflght_messages 5",
+		     "unknown option \"max_inflght_messages\"; the nearest is max_inflight_messages.");
 	assert_error("lsitener 1883", "unknown option \"lsitener\"; the nearest is listener.");
 	assert_error("fast_path true", "unknown option \"fast_path\"; the nearest is fastpath.");
 	assert_error("max_qos=1 2", "unknown option \"max_qos=1\"; the nearest is max_qos.");
@@ -403,6 +416,14 @@ static bool has_ipv6(void)
 	return has;
 }
 
+/* Finish a configuration that is fine; hints may be logged. */
+static void finish(uint16_t port)
+{
+	assert_int_equal(conf_finish(&conf, port), 0);
+	assert_logged("");
+	conf_hint(&conf, port);
+}
+
 static void assert_local(uint16_t port)
 {
 	assert_true(conf.local_only);
@@ -421,14 +442,14 @@ static void assert_local(uint16_t port)
 static void test_no_listener(void **state)
 {
 	(void)state;
-	assert_int_equal(conf_finish(&conf, 0), 0);
+	finish(0);
 	assert_local(1883);
 }
 
 static void test_no_listener_but_port(void **state)
 {
 	(void)state;
-	assert_int_equal(conf_finish(&conf, 18830), 0);
+	finish(18830);
 	assert_local(18830);
 }
 
@@ -436,7 +457,7 @@ static void test_no_listener_no_anonymous(void **state)
 {
 	(void)state;
 	read_text("allow_anonymous false\n");
-	assert_int_equal(conf_finish(&conf, 0), 0);
+	finish(0);
 	assert_false(conf.listeners[0].allow_anonymous);
 	assert_logged("Warning: allow_anonymous is false and this version has no password file: nobody can connect.\n");
 }
@@ -452,7 +473,7 @@ static void test_listeners(void **state)
 		  "listener 65535 localhost\n"
 		  "max_connections 4294967295\n"
 		  "listener 1883 192.0.2.1\n");
-	assert_int_equal(conf_finish(&conf, 0), 0);
+	finish(0);
 	assert_logged("");
 	assert_false(conf.local_only);
 	assert_int_equal(conf.nlisteners, 4);
@@ -474,13 +495,14 @@ static void test_listener_refuses_anonymous(void **state)
 {
 	(void)state;
 	read_text("listener 1883\n");
-	assert_int_equal(conf_finish(&conf, 18830), 0);
+	finish(18830);
 	assert_int_equal(conf.nlisteners, 1);
 	assert_int_equal(conf.listeners[0].port, 1883);
 	assert_false(conf.listeners[0].allow_anonymous);
-	assert_logged("Warning: -p 18830 does nothing, because the configuration has a listener (test.conf:1).\n"
-		      "Warning: A listener is configured, so clients without a user name are refused, and this version has no "
-		      "password file: nobody can connect. Add \"allow_anonymous true\" to let everybody in.\n");
+	assert_logged(
+		"Warning: -p 18830 does nothing, because the configuration has a listener (test.conf:1).\n"
+		"Warning: A listener is configured, so clients without a user name are refused, and this version has no "
+		"password file: nobody can connect. Add \"allow_anonymous true\" to let everybody in.\n");
 }
 
 static void test_listener_errors(void **state)
@@ -496,16 +518,19 @@ static void test_listener_errors(void **state)
 	assert_error("listener 1883 ::1 x", "listener: \"::1 x\" is not an address: write \"listener PORT ADDRESS\".");
 	assert_int_equal(conf.nlisteners, 0);
 	read_text("listener 1883\n");
-	assert_error("max_connections -2", "max_connections: \"-2\" is not a whole number from 0 to 4294967295, nor -1.");
+	assert_error("max_connections -2",
+		     "max_connections: \"-2\" is not a whole number from 0 to 4294967295, nor -1.");
 }
 
 static void test_listener_twice(void **state)
 {
 	(void)state;
-	read_text("listener 1883 localhost\nlistener 1883\nlistener 1883 LOCALHOST\nlistener 1883\nallow_anonymous true\n");
+	read_text(
+		"listener 1883 localhost\nlistener 1883\nlistener 1883 LOCALHOST\nlistener 1883\nallow_anonymous true\n");
 	assert_int_equal(conf_finish(&conf, 0), -1);
-	assert_logged("Error in test.conf:3: listener: port 1883 of this address is taken by the listener in test.conf:1.\n"
-		      "Error in test.conf:4: listener: port 1883 of this address is taken by the listener in test.conf:2.\n");
+	assert_logged(
+		"Error in test.conf:3: listener: port 1883 of this address is taken by the listener in test.conf:1.\n"
+		"Error in test.conf:4: listener: port 1883 of this address is taken by the listener in test.conf:2.\n");
 }
 
 /* ---- include_dir ---------------------------------------------------------------------------------------------------- */
@@ -517,8 +542,8 @@ static void make_folder(const char *name)
 
 static void test_include_order(void **state)
 {
-	static const char *const names[] = {"b.conf", "A.conf", "01.conf", "a.conf", "B.conf",	"00.conf",
-					    "a0.conf", "A1.conf", "a.confx", "conf", ".conf", "not"};
+	static const char *const names[] = {"b.conf",  "A.conf",  "01.conf", "a.conf", "B.conf", "00.conf",
+					    "a0.conf", "A1.conf", "a.confx", "conf",   ".conf",	 "not"};
 
 	(void)state;
 	make_folder("order.d");
@@ -585,7 +610,7 @@ static void test_documents(void **state)
 	for (size_t i = 0; i < conf_noptions; i++) {
 		char item[128];
 
-		snprintf(item, sizeof(item), "\n  %s %s  (", conf_options[i].name, conf_options[i].argument);
+		snprintf(item, sizeof(item), "\n  %s %s\n", conf_options[i].name, conf_options[i].argument);
 		assert_true(strstr(help, item) || !strncmp(help, item + 1, strlen(item) - 1));
 		snprintf(item, sizeof(item), "\n.TP\n\\fB%s\\fR \\fI", conf_options[i].name);
 		assert_non_null(strstr(man, item));
@@ -598,6 +623,12 @@ static void test_documents(void **state)
 	assert_null(strchr(man, '`'));
 	free(help);
 	free(man);
+}
+
+static int take_away(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
 }
 
 int main(void)
@@ -625,14 +656,12 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_include, begin, end),
 		cmocka_unit_test_setup_teardown(test_documents, begin, end),
 	};
-	char command[sizeof(dir) + 8];
 	int failed;
 
 	if (!mkdtemp(dir) || chdir(dir))
 		return 1;
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	snprintf(command, sizeof(command), "rm -r %s", dir);
-	if (system(command) != 0)
+	if (nftw(dir, take_away, 8, FTW_DEPTH | FTW_PHYS))
 		return 1;
 	return failed;
 }

@@ -28,11 +28,11 @@ static void names(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+	for (size_t i = 0; i < COUNT(good); i++) {
 		assert_true(topic_name_valid(mqtt_str(good[i])));
 		assert_true(topic_filter_valid(mqtt_str(good[i])));
 	}
-	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+	for (size_t i = 0; i < COUNT(bad); i++)
 		assert_false(topic_name_valid(mqtt_str(bad[i])));
 	assert_false(
 		topic_name_valid((struct mqtt_str){.data = (const uint8_t *)"a\0b", .len = 3})); /* [MQTT-4.7.3-2] */
@@ -50,9 +50,9 @@ static void filters(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+	for (size_t i = 0; i < COUNT(good); i++)
 		assert_true(topic_filter_valid(mqtt_str(good[i])));
-	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+	for (size_t i = 0; i < COUNT(bad); i++)
 		assert_false(topic_filter_valid(mqtt_str(bad[i])));
 }
 
@@ -105,7 +105,7 @@ static void standard_examples(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(examples) / sizeof(*examples); i++) {
+	for (size_t i = 0; i < COUNT(examples); i++) {
 		if (topic_matches(mqtt_str(examples[i].filter), mqtt_str(examples[i].name)) != examples[i].match)
 			fail_msg("filter %s, name %s", examples[i].filter, examples[i].name);
 	}
@@ -162,7 +162,7 @@ static void levels(void **state)
 	char joined[64];
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct topic_levels it = topic_levels(mqtt_str(cases[i].topic));
 		int at = 0;
 
@@ -188,9 +188,9 @@ static void shared(void **state)
 	assert_true(mqtt_str_eq(inner, mqtt_str("a/+/#")));
 	assert_int_equal(topic_share(mqtt_str("$share/g//"), &name, &inner), 1);
 	assert_true(mqtt_str_eq(inner, mqtt_str("/")));
-	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+	for (size_t i = 0; i < COUNT(bad); i++)
 		assert_int_equal(topic_share(mqtt_str(bad[i]), &name, &inner), -1);
-	for (size_t i = 0; i < sizeof(not_shared) / sizeof(*not_shared); i++)
+	for (size_t i = 0; i < COUNT(not_shared); i++)
 		assert_int_equal(topic_share(mqtt_str(not_shared[i]), &name, &inner), 0);
 }
 

@@ -96,7 +96,7 @@ static void at_every_place(void **state)
 	uint8_t text[40], *exact;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(pieces) / sizeof(*pieces); i++) {
+	for (size_t i = 0; i < COUNT(pieces); i++) {
 		for (size_t len = strlen(pieces[i]); len <= sizeof(text); len++) {
 			for (size_t at = 0; at + strlen(pieces[i]) <= len; at++) {
 				memset(text, 'x', sizeof(text));

@@ -53,7 +53,7 @@ static void every_length(void **state)
 	__s32 total;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+	for (size_t i = 0; i < COUNT(lengths); i++) {
 		size = mqtt_encode_publish_header(b, sizeof(b), MQTT_3_1_1, &publish, lengths[i] - 3, 0, NULL);
 		total = wire_header(b, (uint32_t)size, &header_len);
 		assert_int_equal(total, lengths[i] + header_len);

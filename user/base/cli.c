@@ -87,7 +87,7 @@ static void help_item(FILE *f, const char *name, const char *argument, const cha
 		column = 0;
 	}
 	fprintf(f, "%*s", HELP_COLUMN - column, "");
-	document_summary(f, HELP_COLUMN, help);
+	document_summary(f, HELP_COLUMN, help, NULL);
 }
 
 void cli_help(FILE *f, const struct cli *cli)

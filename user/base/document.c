@@ -21,32 +21,42 @@ static size_t sentence(const char *text)
 	return (size_t)(p - text);
 }
 
-void document_summary(FILE *f, unsigned indent, const char *text)
+/* Write the words of `text` up to `end`, of which the first line begins at *column; lines begin at `indent`. */
+static void fill(FILE *f, unsigned indent, unsigned *column, const char *text, const char *end)
 {
-	const char *end = text + sentence(text);
-	unsigned column = indent;
-
-	while (text < end) {
-		size_t space = strspn(text, " \n");
-		size_t len = strcspn(text + space, " \n");
+	for (;;) {
 		unsigned width = 0;
+		size_t len;
 
-		text += space;
+		text += strspn(text, " \n");
+		if (text >= end)
+			return;
+		len = strcspn(text, " \n");
 		for (size_t i = 0; i < len; i++)
 			width += text[i] != '`';
-		if (column != indent) {
-			if (column + 1 + width > COLUMNS)
-				fprintf(f, "\n%*s", (int)indent, ""), column = indent;
-			else
-				fputc(' ', f), column++;
+		if (*column > indent && *column + 1 + width > COLUMNS) {
+			fprintf(f, "\n%*s", (int)indent, "");
+			*column = indent;
+		} else if (*column > indent) {
+			fputc(' ', f);
+			*column += 1;
 		}
 		for (size_t i = 0; i < len; i++) {
 			if (text[i] != '`')
 				fputc(text[i], f);
 		}
-		column += width;
+		*column += width;
 		text += len;
 	}
+}
+
+void document_summary(FILE *f, unsigned indent, const char *text, const char *more)
+{
+	unsigned column = indent;
+
+	fill(f, indent, &column, text, text + sentence(text));
+	if (more)
+		fill(f, indent, &column, more, more + strlen(more));
 	fputc('\n', f);
 }
 
@@ -96,6 +106,7 @@ void man_head(FILE *f, const char *page, const char *section, const char *summar
 	for (const char *p = page; *p; p++)
 		fputc(toupper((unsigned char)*p), f);
 	fprintf(f, " %s \"\" \"Shunt %s\" \"Shunt\"\n", section, SHUNT_VERSION);
+	fputs(".nh\n.ad l\n", f); /* names of options stay whole */
 	man_section(f, "Name");
 	fprintf(f, "%s \\- %s\n", page, summary);
 }

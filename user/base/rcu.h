@@ -100,11 +100,8 @@ static inline void rcu_call_later(struct rcu_later *l, void (*fn)(struct rcu_lat
 	urcu_qsbr_call_rcu(&l->head, rcu_later_run);
 }
 
-/* Wait until everything handed to rcu_call_later() so far has run. At the end of the process, and in tests. */
-static inline void rcu_wait(void)
-{
-	urcu_qsbr_barrier();
-	rcu_tsan_acquire();
-}
+/* Wait until everything handed to rcu_call_later() so far, by any thread, has run. From a registered thread: at the end of the
+ * process, and in tests. */
+void rcu_wait(void);
 
 #endif

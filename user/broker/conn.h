@@ -36,8 +36,8 @@ struct conn {
 	struct list ready, dirty, fence; /* members of the worker's lists */
 	enum conn_state state;
 	uint8_t version; /* enum mqtt_version; 3.1.1 until CONNECT says */
-	bool counted_client;
 	bool placed;	 /* is on the worker of its client identifier */
+	struct worker *move_to; /* its CONNECT names another worker: do not touch the input any more */
 	bool readable;	 /* the socket may have more */
 	bool hangup;	 /* EPOLLRDHUP was seen: read to the end */
 	bool paused;	 /* not read, because of acknowledgements it does not take */
@@ -45,6 +45,7 @@ struct conn {
 	bool broken;	 /* to be closed at the end of the turn, with `why` */
 	enum close_reason why;
 	unsigned listener;
+	uint64_t order; /* later connections have greater ones */
 	char peer[NET_ADDRESS_MAX];
 	char *client_id; /* between CONNECT and the session */
 	struct session *session;
@@ -75,10 +76,10 @@ struct conn {
 };
 
 /* Take over a socket that was accepted. Closes it when there is no memory. */
-void conn_accept(struct worker *w, int fd, unsigned listener, const char *peer);
+void conn_accept(struct worker *w, int fd, unsigned listener, const char *peer, uint64_t order);
 
-/* Hand the connection to the worker of its client id; its input buffer holds the CONNECT. */
-void conn_move(struct conn *c, struct worker *to);
+/* Hand the connection to the worker `move_to`; its input buffer begins with the CONNECT. */
+void conn_move(struct conn *c);
 
 /* Read and handle what is there, within the turn's share. */
 void conn_read(struct conn *c);
@@ -101,14 +102,17 @@ void conn_break(struct conn *c, enum close_reason why);
 /* Close now: log, publish the will, let the session go. The struct stays until the end of the turn at least. */
 void conn_close(struct conn *c, enum close_reason why);
 
+/* Publish the will now, if there is one: the broker stops. */
+void conn_publish_will(struct conn *c);
+
 /* Free a closed one nothing refers to. */
 void conn_free(struct conn *c);
 
 /* Start the keepalive, 1.5 times the client's [MQTT-3.1.2-24]. */
 void conn_keepalive(struct conn *c);
 
-/* packets.c: handle one whole packet. Returns 0, or the reason to close (enum close_reason) plus 1; -EAGAIN: the packet
- * was not consumed, because the connection moves. */
+/* packets.c: handle one whole packet. Returns 0, or conn_fail() of the reason to close. With `move_to` set the packet was not
+ * consumed. */
 int conn_handle(struct conn *c, uint8_t first, const uint8_t *body, size_t len);
 
 /* connect.c: the same for the first packet. */

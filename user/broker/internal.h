@@ -23,8 +23,11 @@ struct broker {
 	struct broker_socket *sockets;
 	size_t nsockets;
 	uint32_t *listener_connections; /* atomic; by listener */
+	pthread_mutex_t accept_lock;	/* so that `accepted` counts connections in the order the kernel queued them */
+	uint64_t accepted;
 	struct worker *workers;
 	unsigned nworkers;
+	unsigned started; /* threads; main thread only */
 	struct tree *tree;
 	/* The subscription lock: whoever changes the tree, a session's subscriptions or its receiver, or a flow. */
 	pthread_mutex_t lock;

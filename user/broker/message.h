@@ -31,6 +31,14 @@ static inline struct message *message_ref(struct message *m)
 /* Frees with the last reference. */
 void message_unref(struct message *m);
 
+/* The same for a reference that may be NULL, and is then. */
+static inline void message_drop(struct message **m)
+{
+	if (*m)
+		message_unref(*m);
+	*m = NULL;
+}
+
 static inline struct mqtt_str message_topic(const struct message *m)
 {
 	return (struct mqtt_str){m->wire + m->header_len + 2, m->topic_len};

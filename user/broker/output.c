@@ -22,7 +22,7 @@ struct output_item {
 	uint32_t tail_len;
 	uint32_t cap, len;
 	uint32_t offset; /* of what is not written yet, in data and tail taken together */
-	uint32_t messages;
+	uint32_t messages, control;
 	uint8_t data[];
 };
 
@@ -80,6 +80,8 @@ int output_packet(struct output *o, const uint8_t *packet, size_t len)
 		return -ENOMEM;
 	memcpy(to, packet, len);
 	commit(o, len, 0);
+	o->tail->control += (uint32_t)len;
+	o->control += len;
 	return 0;
 }
 
@@ -229,6 +231,7 @@ static void pop(struct output *o)
 	if (!o->head)
 		o->tail = NULL;
 	o->messages -= it->messages;
+	o->control -= it->control;
 	if (it->message)
 		message_unref(it->message);
 	free(it);

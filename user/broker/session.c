@@ -67,13 +67,21 @@ static void clear(struct list *l)
 		delivery_free(entry(i));
 }
 
-void session_free(struct session *s)
+void session_clear(struct session *s)
 {
 	clear(&s->inflight);
 	clear(&s->queue);
 	clear(&s->backlog);
+	s->resend = &s->inflight;
+	s->queued = s->backlogged = 0;
+	s->queued_bytes = 0;
 	pid_map_clear(&s->sent);
 	pid_map_clear(&s->received);
+}
+
+void session_free(struct session *s)
+{
+	session_clear(s);
 	table_free(&s->subs);
 	free(s->id);
 	free(s);
@@ -337,6 +345,8 @@ void session_deliver(struct session *s, struct message *m, uint8_t qos, unsigned
 {
 	struct delivery *d;
 
+	if (s->ended)
+		return;
 	if (qos == 0) {
 		deliver_qos0(s, m, flags);
 		return;

@@ -62,12 +62,14 @@ struct session {
 	uint8_t road;		     /* atomic; enum fp_road of the connection */
 	uint8_t target;		     /* atomic; enum flow_target; NONE to ASKED by any thread */
 	struct inbox_item target_item; /* its own while ASKED, else nobody's */
+	struct message *asked;	       /* while ASKED: the message whose topic is to get the first flow; a reference */
 
 	/* the owner's from here on */
 	struct table_node by_id;
 	struct conn *conn; /* NULL: offline */
 	struct session_sink *sink;
 	bool clean; /* ends with its connection */
+	bool ended; /* waits to be freed */
 	bool dropping; /* said so in the log */
 	uint16_t last_pid;
 	uint16_t receive_max; /* of the client; 65535 before 5.0 */
@@ -95,6 +97,8 @@ struct session {
 
 /* NULL without memory. */
 struct session *session_new(const char *id, size_t id_len, unsigned worker, const struct conf *conf);
+/* Drop all messages and identifiers. */
+void session_clear(struct session *s);
 /* Free it and all messages; it has no subscriptions, no connection and no timer any more. */
 void session_free(struct session *s);
 

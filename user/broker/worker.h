@@ -67,7 +67,8 @@ struct worker {
 	struct counters counters; /* written by this thread only, read by all */
 
 	/* this thread's only */
-	bool stopping;
+	bool draining; /* no new connections: the broker stops */
+	bool stopping; /* leave the thread after this turn */
 	struct table sessions; /* by client identifier */
 	struct list conns;     /* struct conn by `all` */
 	struct list ready;     /* more to read; by `ready` */

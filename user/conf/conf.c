@@ -82,9 +82,6 @@ int conf_finish(struct conf *c, uint16_t port)
 	c->local_only = !c->nlisteners;
 	if (c->local_only)
 		err = listen_locally(c, port);
-	else if (port)
-		log_warning("Warning: -p %u does nothing, because the configuration has a listener (%s).", port,
-			    c->listeners[0].where);
 
 	for (size_t i = 0; i < c->nlisteners; i++) {
 		struct conf_listener *l = &c->listeners[i];
@@ -97,7 +94,14 @@ int conf_finish(struct conf *c, uint16_t port)
 						  l->port, c->listeners[j].where);
 		}
 	}
+	return err;
+}
 
+void conf_hint(const struct conf *c, uint16_t port)
+{
+	if (port && !c->local_only)
+		log_warning("Warning: -p %u does nothing, because the configuration has a listener (%s).", port,
+			    c->listeners[0].where);
 	if (c->allow_anonymous == 0)
 		log_warning(
 			"Warning: allow_anonymous is false and this version has no password file: nobody can connect.");
@@ -105,5 +109,4 @@ int conf_finish(struct conf *c, uint16_t port)
 		log_warning(
 			"Warning: A listener is configured, so clients without a user name are refused, and this version has "
 			"no password file: nobody can connect. Add \"allow_anonymous true\" to let everybody in.");
-	return err;
 }

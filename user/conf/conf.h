@@ -72,6 +72,9 @@ int conf_line(struct conf *c, const char *line, const char *where);
  * 0, or -1 after logging what is wrong. */
 int conf_finish(struct conf *c, uint16_t port);
 
+/* After conf_finish(): warn of what is allowed, but hardly meant. */
+void conf_hint(const struct conf *c, uint16_t port);
+
 /* The options for --help, a summary of each. */
 void conf_help(FILE *f);
 /* The manual page shunt.conf(5), man(7) source. */

@@ -59,9 +59,12 @@ static int parse_line(struct conf *c, char *line, size_t len, const char *where)
 
 int conf_line(struct conf *c, const char *line, const char *where)
 {
-	char *copy = strdup(line);
+	char *copy;
 	int err;
 
+	if (!line[strspn(line, " \t\r\n")])
+		return conf_error(where, "there is no option in it: write NAME VALUE");
+	copy = strdup(line);
 	if (!copy)
 		return conf_error(where, "out of memory");
 	err = parse_line(c, copy, strlen(copy), where);

@@ -5,33 +5,41 @@
 #include "base/document.h"
 #include "conf/option.h"
 
-enum { HELP_COLUMN = 8 };
+enum { HELP_COLUMN = 8, DEFAULT_MAX = 256 };
+
+/* "Default: X." */
+static void describe_default(const struct conf_option *o, char text[DEFAULT_MAX])
+{
+	if (o->value)
+		snprintf(text, DEFAULT_MAX, "Default: `%s`.", o->value);
+	else
+		snprintf(text, DEFAULT_MAX, "Default: %s.", o->fallback);
+}
 
 void conf_help(FILE *f)
 {
+	char text[DEFAULT_MAX];
+
 	for (size_t i = 0; i < conf_noptions; i++) {
 		const struct conf_option *o = &conf_options[i];
 
-		fprintf(f, "  %s %s  (default: %s)\n%*s", o->name, o->argument, o->value ? o->value : o->fallback,
-			HELP_COLUMN, "");
-		document_summary(f, HELP_COLUMN, o->help);
+		describe_default(o, text);
+		fprintf(f, "  %s %s\n%*s", o->name, o->argument, HELP_COLUMN, "");
+		document_summary(f, HELP_COLUMN, o->help, text);
 	}
 }
 
 static void man_options(FILE *f, enum conf_scope scope)
 {
-	char text[256];
+	char text[DEFAULT_MAX];
 
 	for (size_t i = 0; i < conf_noptions; i++) {
 		const struct conf_option *o = &conf_options[i];
 
 		if (o->scope != scope)
 			continue;
+		describe_default(o, text);
 		man_item(f, o->name, o->argument, o->help);
-		if (o->value)
-			snprintf(text, sizeof(text), "Default: `%s`.", o->value);
-		else
-			snprintf(text, sizeof(text), "Default: %s.", o->fallback);
 		man_item_more(f, text);
 	}
 }

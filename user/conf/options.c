@@ -123,7 +123,7 @@ const struct conf_option conf_options[] = {
 }, {
 	.name = "pid_file", IN_CONF(pid_file), .type = CONF_STRING,
 	.argument = "FILE", .fallback = "none",
-	.help = "Write the process number to FILE.",
+	.help = "Write the process identifier to FILE.",
 }, {
 	.name = "control_socket", IN_CONF(control_socket), .type = CONF_OTHER, .parse = conf_parse_control_socket,
 	.argument = "FILE",

@@ -9,10 +9,10 @@
 static const struct foreign {
 	const char *name, *instead;
 } foreign[] = {
+	{"accept_protocol_versions", NULL},
 	{"acl_file", NULL},
 	{"address", NULL},
 	{"addresses", NULL},
-	{"accept_protocol_versions", NULL},
 	{"allow_duplicate_messages", NULL},
 	{"auth_plugin", NULL},
 	{"auth_plugin_deny_special_chars", NULL},

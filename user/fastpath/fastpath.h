@@ -134,8 +134,9 @@ struct fp_receiver {
  * Lock-free; the first test on the publish path. The publisher's worker only. */
 bool fp_flow_wanted(struct fp_link *publisher, const char *topic, size_t topic_len);
 
-/* Install the flow (publisher's namespace, form and road; topic) -> receiver. The caller holds the subscription lock and
- * has matched again under it: this receiver is the only one. 0, or -errno (map full). */
+/* Install the flow (namespace, form, the receiver's road; topic) -> receiver. The caller holds the subscription lock and has
+ * matched under it: this receiver is the only one. `publisher` is the caller's own link, which then need not ask again, or
+ * NULL. 0, or -errno (map full). */
 int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const char *topic, size_t topic_len,
 		    const struct fp_receiver *to, const char *receiver_id);
 

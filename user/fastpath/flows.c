@@ -162,18 +162,20 @@ int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const 
 
 	if (!fp.bpf || topic_len > SHUNT_TOPIC_MAX)
 		return -ENOTSUP;
-	if (to->road != publisher->road || to->form != form || !to->generation || !to->slot)
+	if (to->road == FP_ROAD_NONE || to->form != form || !to->generation || !to->slot)
 		return -EINVAL;
-	make_key(&key, ns, form, publisher->road, topic, topic_len);
+	make_key(&key, ns, form, to->road, topic, topic_len);
 	pthread_mutex_lock(&table.lock);
 	version = table.version;
 	error = install(&key, to, receiver_id);
 	pthread_mutex_unlock(&table.lock);
-	if (!error)
+	if (error)
+		return error;
+	if (publisher)
 		remember(publisher, topic, topic_len, version);
-	if (!error && publisher->road == FP_ROAD_REMOTE)
+	if (to->road == FP_ROAD_REMOTE)
 		fp_heartbeat(0);
-	return error;
+	return 0;
 }
 
 static void invalidate_exact(uint16_t ns, const char *topic, size_t len)

@@ -195,10 +195,12 @@ static size_t encode(const struct mqtt_packet *p, size_t more, uint8_t *buf, siz
 
 size_t mqtt_encode(const struct mqtt_packet *p, uint8_t *buf, size_t cap)
 {
-	struct mqtt_packet copy = *p;
+	struct mqtt_packet copy;
 
-	if (p->type == MQTT_CONNECT)
-		copy.version = p->connect.version;
+	if (p->type != MQTT_CONNECT || p->version == p->connect.version)
+		return encode(p, 0, buf, cap);
+	copy = *p;
+	copy.version = p->connect.version;
 	return encode(&copy, 0, buf, cap);
 }
 

@@ -63,6 +63,14 @@ int net_listen(const char *address, uint16_t port, int *fds, int max, const char
 	return failed;
 }
 
+bool net_is_ipv6(int fd)
+{
+	int domain = 0;
+	socklen_t len = sizeof(domain);
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_INET6;
+}
+
 int net_accept(int listen_fd, char peer[NET_ADDRESS_MAX])
 {
 	union {

@@ -4,6 +4,7 @@
 #define SHUNT_LISTENER_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -14,6 +15,8 @@ enum { NET_ADDRESS_MAX = INET6_ADDRSTRLEN + 8 }; /* "ADDRESS:PORT" and a NUL */
  * Stores up to `max` non-blocking descriptors and returns their number, at least 1; or -errno when not a single one
  * could be opened, with *error a static text for it. The caller closes them. */
 int net_listen(const char *address, uint16_t port, int *fds, int max, const char **error);
+
+bool net_is_ipv6(int fd);
 
 /* Accept one connection, non-blocking, close-on-exec. Stores "ADDRESS:PORT" of the peer. The descriptor or -errno. */
 int net_accept(int listen_fd, char peer[NET_ADDRESS_MAX]);

@@ -12,8 +12,8 @@ enum {
 /* All zero but the publisher: nothing received. */
 struct arrivals {
 	unsigned publisher;
-	uint64_t next;				/* one more than the highest sequence number so far */
-	uint64_t window[ARRIVALS_WINDOW / 64];	/* ring of bits: received, of the ARRIVALS_WINDOW numbers below next */
+	uint64_t next;			       /* one more than the highest sequence number so far */
+	uint64_t window[ARRIVALS_WINDOW / 64]; /* ring of bits: received, of the ARRIVALS_WINDOW numbers below next */
 };
 
 enum arrival {

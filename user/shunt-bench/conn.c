@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "mqtt/encode.h"
@@ -17,14 +16,6 @@ enum {
 	SCRATCH_SIZE = 256 * 1024,
 	SLACK = WIRE_HEADER_MAX, /* wire_header() may look so far beyond what is there */
 };
-
-uint64_t clock_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 int io_open(struct io *io, size_t packet_max)
 {

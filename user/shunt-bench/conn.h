@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "mqtt/packet.h"
 
 enum { ERRNO_LIMIT = 134 }; /* one more than the greatest errno of Linux */
@@ -17,7 +18,7 @@ enum { ERRNO_LIMIT = 134 }; /* one more than the greatest errno of Linux */
 /* What the connections of one thread share. */
 struct io {
 	int epoll;
-	uint8_t *scratch; /* what recv() fills */
+	uint8_t *scratch;  /* what recv() fills */
 	size_t packet_max; /* longest packet that may arrive; a longer one is taken for a broken stream */
 	bool gather;	   /* answers to what one recv() brought go out together */
 	/* counters */
@@ -78,8 +79,4 @@ void conn_keep_alive(struct conn *c, uint64_t before_ns);
 /* Close and free the buffers; conn_finish() says DISCONNECT before. Idempotent. */
 void conn_close(struct conn *c);
 void conn_finish(struct conn *c);
-
-/* CLOCK_MONOTONIC. */
-uint64_t clock_ns(void);
-
 #endif

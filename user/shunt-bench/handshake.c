@@ -54,7 +54,7 @@ static int wait_for(const struct conn *c, short events, uint64_t deadline_ns)
 /* Send the packet and wait for its answer. */
 static int ask(struct conn *c, const uint8_t *packet, size_t len, enum answer answer)
 {
-	uint64_t deadline_ns = clock_ns() + HANDSHAKE_TIMEOUT_S * 1000000000ULL;
+	uint64_t deadline_ns = clock_ns() + HANDSHAKE_TIMEOUT_S * NS_PER_S;
 	int err = 0;
 
 	c->on_packet = on_answer;
@@ -72,7 +72,7 @@ static int ask(struct conn *c, const uint8_t *packet, size_t len, enum answer an
 
 static int open_socket(struct conn *c, const struct addrinfo *to, const struct options *o)
 {
-	uint64_t deadline_ns = clock_ns() + HANDSHAKE_TIMEOUT_S * 1000000000ULL;
+	uint64_t deadline_ns = clock_ns() + HANDSHAKE_TIMEOUT_S * NS_PER_S;
 	int one = 1, err = 0;
 	socklen_t len = sizeof(err);
 
@@ -136,11 +136,11 @@ int handshake_subscribe(struct conn *c, const struct options *o, const struct mq
 		filters[i].topic = names[i];
 		filters[i].qos = (uint8_t)o->qos;
 	}
-	len = mqtt_encode_filters(NULL, 0, MQTT_3_1_1, MQTT_SUBSCRIBE, 1, filters, n);
+	len = mqtt_encode_filters(NULL, 0, MQTT_3_1_1, MQTT_SUBSCRIBE, 1, filters, n, NULL);
 	packet = malloc(len);
 	if (!packet || len == 0)
 		err = len ? -ENOMEM : -EMSGSIZE;
-	else if (mqtt_encode_filters(packet, len, MQTT_3_1_1, MQTT_SUBSCRIBE, 1, filters, n) != len)
+	else if (mqtt_encode_filters(packet, len, MQTT_3_1_1, MQTT_SUBSCRIBE, 1, filters, n, NULL) != len)
 		err = -EMSGSIZE;
 	else
 		err = ask(c, packet, len, AWAITING_SUBACK);

@@ -8,81 +8,126 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cli.h"
+#include "base/document.h"
 #include "base/number.h"
-#include "shunt-bench/manual.h"
+#include "base/version.h"
 #include "shunt-bench/payload.h"
 
 enum { CLIENTS_MAX = 1000000, TOPICS_MAX = 1000000, PAYLOAD_MAX = 268000000 };
 
 static const struct bench_case cases[] = {
-	{"pairs", "N publishers to N subscribers, each pair on a topic of its own", 1, 0, 0, false, 1000},
-	{"fan-in", "many publishers, each on a topic of its own, to one subscriber of all", 100, 1, 0, true, 1000},
-	{"fan-out", "one publisher to many subscribers of one topic", 1, 50, 1, false, 100},
-	{"flood", "one publisher to one subscriber, as fast as the broker takes the messages", 1, 1, 0, false, 0},
+	{"pairs", "N publishers to N subscribers, each pair on a topic of its own.", 1, 0, 0, false, 1000},
+	{"fan-in", "Many publishers, each on a topic of its own, to one subscriber of all.", 100, 1, 0, true, 1000},
+	{"fan-out", "One publisher to many subscribers of one topic.", 1, 50, 1, false, 100},
+	{"flood", "One publisher to one subscriber, as fast as the broker takes the messages.", 1, 1, 0, false, 0},
 };
 
-#define STRING(name) .type = OPTION_STRING, .member = offsetof(struct options, name)
-#define COUNT(name, from, to) .type = OPTION_COUNT, .member = offsetof(struct options, name), .min = from, .max = to
-#define DECIMAL(name, from, to) .type = OPTION_DECIMAL, .member = offsetof(struct options, name), .min = from, .max = to
-#define FLAG(name) .type = OPTION_FLAG, .member = offsetof(struct options, name)
+enum option_type {
+	OPTION_STRING,	/* const char * */
+	OPTION_COUNT,	/* uint64_t from min to max */
+	OPTION_DECIMAL, /* double from min to max */
+	OPTION_FLAG,	/* bool, no argument */
+	OPTION_HELP,
+	OPTION_MAN,
+	OPTION_VERSION,
+};
+
+#define NAME(letter_, name_, argument_) .cli.letter = letter_, .cli.name = name_, .cli.argument = argument_
+#define STRING(to) .type = OPTION_STRING, .member = offsetof(struct options, to)
+#define COUNT(to, from, up_to) .type = OPTION_COUNT, .member = offsetof(struct options, to), .min = from, .max = up_to
+#define DECIMAL(to, from, up_to) \
+	.type = OPTION_DECIMAL, .member = offsetof(struct options, to), .min = from, .max = up_to
+#define FLAG(to) .type = OPTION_FLAG, .member = offsetof(struct options, to)
+#define HELP(text) .cli.help = text
+/* The same where there is a default: it stands in the first sentence, which --help shows. */
+#define DEFAULT(default_, sentence, more) .value = default_, .cli.help = sentence " (" default_ ")." more
 
 /* In the order of the help. */
-static const struct option_info table[] = {
-	{"host", STRING(host), .argument = "ADDRESS", .value = "127.0.0.1", .help = "Broker to load, name or address."},
-	{"port", COUNT(port, 1, 65535), .argument = "PORT", .value = "1883", .help = "Port of its plain MQTT listener."},
-	{"username", STRING(username), .argument = "NAME", .help = "Log in by this name."},
-	{"password", STRING(password), .argument = "TEXT", .help = "Log in with this password."},
-	{"publishers", COUNT(publishers, 0, PAYLOAD_PUBLISHERS_MAX), .argument = "N", .otherwise = "see the case",
-	 .help = "Number of publishers."},
-	{"subscribers", COUNT(subscribers, 0, CLIENTS_MAX), .argument = "N", .otherwise = "see the case",
-	 .help = "Number of subscribers."},
-	{"topics", COUNT(topics, 1, TOPICS_MAX), .argument = "N", .otherwise = "see the case",
-	 .help = "Number of topics. They are dealt out in turn to the publishers, and to the subscribers. A publisher "
-		 "that has several uses them in turn."},
-	{"connections", COUNT(connections, 0, CLIENTS_MAX), .argument = "N", .value = "0",
-	 .help = "Further clients that connect and stay idle."},
-	{"size", COUNT(size, PAYLOAD_MIN, PAYLOAD_MAX), .argument = "BYTES", .value = "64",
-	 .help = "Length of a payload."},
-	{"qos", COUNT(qos, 0, 2), .argument = "N", .value = "0", .help = "QoS of the messages and of the subscriptions."},
-	{"rate", DECIMAL(rate, 0, 1e9), .argument = "N", .otherwise = "see the case",
-	 .help = "Messages to publish per second, by all publishers together, on a fixed schedule: latency counts from the "
-		 "time a message was due, however late the broker let it be sent. 0: no schedule, as fast as the broker "
-		 "takes them; latency then counts from the sending."},
-	{"seconds", DECIMAL(seconds, 0.001, PAYLOAD_SECONDS_MAX / 2), .argument = "N", .value = "10",
-	 .help = "How long to publish and measure."},
-	{"messages", COUNT(messages, 1, 1e12), .argument = "N",
-	 .help = "Stop after this many messages instead of a time."},
-	{"warmup", DECIMAL(warmup, 0, 3600), .argument = "SECONDS", .value = "1",
-	 .help = "Publish for so long before measuring. Of these messages only order and content are checked."},
-	{"drain", DECIMAL(drain, 0.01, 3600), .argument = "SECONDS", .value = "2",
-	 .help = "In the end wait until every message has arrived, or none has for so long; ten times as long in all, "
-		 "unless --messages is given."},
-	{"wait", DECIMAL(wait, 0, 3600), .argument = "SECONDS", .value = "0",
-	 .help = "Try the first connection again for so long if the broker does not accept it."},
-	{"batch", COUNT(batch, 1, 10000), .argument = "N", .value = "1",
-	 .help = "Write up to so many messages that are due by one system call, and gather acknowledgements. 1 is what "
-		 "ordinary clients do."},
-	{"window", COUNT(window, 1, 65535), .argument = "N", .value = "20",
-	 .help = "Messages of QoS 1 and 2 that a publisher may have in flight."},
-	{"threads", COUNT(threads, 1, 64), .argument = "N", .value = "1",
-	 .help = "Threads that publish; as many others receive."},
-	{"keepalive", COUNT(keepalive, 0, 65535), .argument = "SECONDS", .value = "60",
-	 .help = "Keep Alive of every connection. 0: off."},
-	{"cc", STRING(cc), .argument = "NAME", .otherwise = "the system's",
-	 .help = "TCP congestion control of the clients' sockets, such as cubic or bbr."},
-	{"nagle", FLAG(nagle), .help = "Do not set TCP_NODELAY on the clients' sockets."},
-	{"topic-prefix", STRING(topic_prefix), .argument = "TOPIC", .value = "bench",
-	 .help = "Topics are TOPIC/RUN/NUMBER, where RUN is another one each time."},
-	{"pid", COUNT(pid, 1, 4194304), .argument = "PID",
-	 .help = "Process of the broker, for its CPU time and memory."},
-	{"all-cpu", FLAG(all_cpu),
-	 .help = "Add up the CPU time of all tasks of the machine, the kernel's workers and the load generator included."},
-	{"json", FLAG(json), .help = "Print the result as JSON."},
-	{"progress", FLAG(progress), .help = "Show progress on stderr also when it is not a terminal."},
-	{"help", .type = OPTION_HELP, .help = "Print this help."},
-	{"man", .type = OPTION_MAN, .help = "Print the manual page, for man -l."},
+static const struct option_info {
+	struct cli_option cli;
+	enum option_type type;
+	size_t member;	   /* offset in struct options */
+	double min, max;   /* of numbers */
+	const char *value; /* default, as the user would write it; or NULL */
+} table[] = {
+	{NAME('h', "host", "ADDRESS"), STRING(host), DEFAULT("127.0.0.1", "Broker to load, by name or address", "")},
+	{NAME('p', "port", "PORT"), COUNT(port, 1, 65535), DEFAULT("1883", "Port of its plain MQTT listener", "")},
+	{NAME('u', "username", "NAME"), STRING(username), HELP("Log in by this name.")},
+	{NAME('P', "password", "TEXT"), STRING(password), HELP("Log in with this password.")},
+	{NAME(0, "publishers", "N"), COUNT(publishers, 0, PAYLOAD_PUBLISHERS_MAX), HELP("Number of publishers.")},
+	{NAME(0, "subscribers", "N"), COUNT(subscribers, 0, CLIENTS_MAX), HELP("Number of subscribers.")},
+	{NAME(0, "topics", "N"), COUNT(topics, 1, TOPICS_MAX),
+	 HELP("Number of topics. They are dealt out in turn to the publishers, and to the subscribers. A publisher that has "
+	      "several uses them in turn. Each has one unless this says otherwise.")},
+	{NAME(0, "connections", "N"), COUNT(connections, 0, CLIENTS_MAX),
+	 DEFAULT("0", "Further clients that connect and stay idle", "")},
+	{NAME(0, "size", "BYTES"), COUNT(size, PAYLOAD_MIN, PAYLOAD_MAX), DEFAULT("64", "Length of a payload", "")},
+	{NAME(0, "qos", "N"), COUNT(qos, 0, 2), DEFAULT("0", "QoS of the messages and of the subscriptions", "")},
+	{NAME(0, "rate", "N"), DECIMAL(rate, 0, 1e9),
+	 HELP("Messages to publish per second, by all publishers together. They follow a fixed schedule: latency counts from "
+	      "the time a message was due, however late the broker let it be sent. With 0 there is no schedule, publishers "
+	      "send as fast as the broker takes the messages, and latency counts from the sending.")},
+	{NAME(0, "seconds", "N"), DECIMAL(seconds, 0.001, PAYLOAD_SECONDS_MAX / 2),
+	 DEFAULT("10", "How long to publish and measure", "")},
+	{NAME(0, "messages", "N"), COUNT(messages, 1, 1e12), HELP("Stop after so many messages instead of a time.")},
+	{NAME(0, "warmup", "SECONDS"), DECIMAL(warmup, 0, 3600),
+	 DEFAULT("1", "Publish for so long before measuring",
+		 " Of these messages only order and content are checked.")},
+	{NAME(0, "drain", "SECONDS"), DECIMAL(drain, 0.01, 3600),
+	 DEFAULT("2", "In the end wait until all has arrived, or nothing has for so long",
+		 " Ten times as long is waited in all, unless `--messages` is given.")},
+	{NAME(0, "wait", "SECONDS"), DECIMAL(wait, 0, 3600),
+	 DEFAULT("0", "Try the first connection again for so long if the broker does not accept it", "")},
+	{NAME(0, "batch", "N"), COUNT(batch, 1, 10000),
+	 DEFAULT("1", "Write up to so many messages that are due by one system call",
+		 " Acknowledgements are gathered too. 1 is what ordinary clients do.")},
+	{NAME(0, "window", "N"), COUNT(window, 1, 65535),
+	 DEFAULT("20", "Messages of QoS 1 and 2 that a publisher may have in flight", "")},
+	{NAME(0, "threads", "N"), COUNT(threads, 1, 64),
+	 DEFAULT("1", "Threads that publish; as many others receive", "")},
+	{NAME(0, "keepalive", "SECONDS"), COUNT(keepalive, 0, 65535),
+	 DEFAULT("60", "Keep Alive of every connection, 0 for none", "")},
+	{NAME(0, "cc", "NAME"), STRING(cc),
+	 HELP("TCP congestion control of the clients' sockets, such as `cubic` or `bbr`. The default is the system's.")},
+	{NAME(0, "nagle", NULL), FLAG(nagle), HELP("Do not set TCP_NODELAY on the clients' sockets.")},
+	{NAME(0, "topic-prefix", "TOPIC"), STRING(topic_prefix),
+	 DEFAULT("bench", "What all topics begin with",
+		 " A number that differs in each run follows, and that of the topic.")},
+	{NAME(0, "pid", "PID"), COUNT(pid, 1, 4194304),
+	 HELP("Process of the broker: report its CPU time and memory. It must be on this machine.")},
+	{NAME(0, "all-cpu", NULL), FLAG(all_cpu),
+	 HELP("Report the CPU time of all tasks of this machine, kernel threads included.")},
+	{NAME(0, "json", NULL), FLAG(json), HELP("Print the result as JSON.")},
+	{NAME(0, "progress", NULL), FLAG(progress), HELP("Show progress on stderr also when it is not a terminal.")},
+	{NAME('V', "version", NULL), .type = OPTION_VERSION, HELP("Print the version.")},
+	{NAME(0, "help", NULL), .type = OPTION_HELP, HELP("Print this help.")},
+	{NAME(0, "man", NULL), .type = OPTION_MAN, HELP("Print the manual page, for `man -l -`.")},
 };
 enum { NOPTIONS = sizeof(table) / sizeof(table[0]), NCASES = sizeof(cases) / sizeof(cases[0]) };
+
+static const char description[] =
+	"Connects publishers and subscribers to a broker of MQTT 3.1.1, publishes on a schedule and measures how long the "
+	"messages take and what the broker loses, duplicates, reorders or changes. Every message carries its publisher, a "
+	"sequence number, the time it was due and a pattern that is compared byte by byte.\n"
+	"\n"
+	"Each publisher writes a message by a system call of its own, with TCP_NODELAY, as ordinary clients do. When its "
+	"socket is full it waits; the schedule does not, so that a broker which stalls cannot hide the wait. How late "
+	"messages were sent is reported: it is also the mark of a load generator that is the bottleneck itself.\n"
+	"\n"
+	"CPU time per message is that of the measured time, over the messages delivered in it: of the broker with `--pid`, of "
+	"the whole machine with `--all-cpu`. With both, `involved` is the machine's without that of programs which are neither "
+	"the broker nor shunt-bench: what the messages cost, the kernel's own threads included.";
+
+static const struct {
+	const char *status, *meaning;
+} statuses[] = {
+	{"0", "The run was completed. Lost messages are reported, but no failure."},
+	{"1", "Messages were changed, duplicated or reordered."},
+	{"2", "Wrong usage."},
+	{"3", "The run was not possible, or connections broke."},
+};
+enum { NSTATUSES = sizeof(statuses) / sizeof(statuses[0]) };
 
 /* Marks what is the case's to say. */
 static const uint64_t COUNT_UNSET = UINT64_MAX;
@@ -90,7 +135,7 @@ static const double RATE_UNSET = -1;
 
 static bool complain(const struct option_info *info, const char *value, const char *what)
 {
-	fprintf(stderr, "shunt-bench: --%s: '%s' %s\n", info->name, value, what);
+	fprintf(stderr, "shunt-bench: --%s: '%s' %s\n", info->cli.name, value, what);
 	return false;
 }
 
@@ -151,16 +196,15 @@ static void set_defaults(struct options *o)
 	}
 }
 
+/* The case, and what it says where the options did not. False: there is none of this name. */
 static bool set_case(struct options *o, const char *name)
 {
 	for (unsigned i = 0; i < NCASES; i++) {
 		if (strcmp(cases[i].name, name) == 0)
 			o->load = &cases[i];
 	}
-	if (!o->load) {
-		fprintf(stderr, "shunt-bench: there is no case '%s', see --help\n", name);
+	if (!o->load)
 		return false;
-	}
 	if (o->publishers == COUNT_UNSET)
 		o->publishers = o->load->publishers;
 	if (o->subscribers == COUNT_UNSET)
@@ -174,61 +218,93 @@ static bool set_case(struct options *o, const char *name)
 	return true;
 }
 
-static bool check(const struct options *o)
+/* ---- command line ------------------------------------------------------------------------------------------------ */
+
+static void print_case(const struct bench_case *c)
 {
-	if (o->messages && !o->publishers) {
-		fprintf(stderr, "shunt-bench: --messages needs a publisher\n");
-		return false;
-	}
-	return true;
+	char load[160], subscribers[16] = "as many";
+
+	if (c->subscribers)
+		snprintf(subscribers, sizeof(subscribers), "%u", c->subscribers);
+	if (c->rate > 0)
+		snprintf(load, sizeof(load), "Publishers %u, subscribers %s, rate %g.", c->publishers, subscribers,
+			 c->rate);
+	else
+		snprintf(load, sizeof(load), "Publishers %u, subscribers %s, no schedule.", c->publishers, subscribers);
+	man_item(stdout, c->name, NULL, load);
 }
 
-static enum options_result read_arguments(struct options *o, int argc, char **argv)
+static void print_man(const struct cli *cli)
 {
-	static const struct manual manual = {table, NOPTIONS, cases, NCASES};
-	struct option names[NOPTIONS + 1] = {0};
-	int row = 0;
+	cli_man(stdout, cli);
+	man_section(stdout, "Defaults of the cases");
+	for (unsigned i = 0; i < NCASES; i++)
+		print_case(&cases[i]);
+	man_section(stdout, "Exit status");
+	for (unsigned i = 0; i < NSTATUSES; i++)
+		man_item(stdout, statuses[i].status, NULL, statuses[i].meaning);
+}
 
-	for (unsigned i = 0; i < NOPTIONS; i++) {
-		names[i].name = table[i].name;
-		names[i].has_arg = table[i].argument ? required_argument : no_argument;
-	}
-	for (;;) {
-		switch (getopt_long(argc, argv, "h", names, &row)) {
-		case -1:
-			return OPTIONS_RUN;
-		case 0:
-			break;
-		case 'h':
-			manual_print_help(&manual);
-			return OPTIONS_DONE;
-		default:
-			return OPTIONS_BAD;
-		}
-		if (table[row].type == OPTION_HELP) {
-			manual_print_help(&manual);
-			return OPTIONS_DONE;
-		}
-		if (table[row].type == OPTION_MAN) {
-			manual_print_page(&manual);
-			return OPTIONS_DONE;
-		}
-		if (!set_option(o, &table[row], optarg))
-			return OPTIONS_BAD;
-	}
+/* The command line as base/cli.h wants it: `options` and `commands` are filled from the tables. */
+static struct cli describe(struct cli_option options[NOPTIONS], struct cli_command commands[NCASES])
+{
+	static const char *const synopsis[] = {"[OPTION]... CASE", NULL};
+
+	for (unsigned i = 0; i < NOPTIONS; i++)
+		options[i] = table[i].cli;
+	for (unsigned i = 0; i < NCASES; i++)
+		commands[i] = (struct cli_command){.name = cases[i].name, .help = cases[i].help};
+	return (struct cli){
+		.tool = "shunt-bench",
+		.section = "1",
+		.summary = "load generator for MQTT brokers",
+		.synopsis = synopsis,
+		.description = description,
+		.options = options,
+		.noptions = NOPTIONS,
+		.commands = commands,
+		.ncommands = NCASES,
+	};
 }
 
 enum options_result options_parse(struct options *o, int argc, char **argv)
 {
-	enum options_result result;
+	struct cli_option options[NOPTIONS];
+	struct cli_command commands[NCASES];
+	struct cli cli = describe(options, commands);
+	const char *argument;
+	int row;
 
 	set_defaults(o);
-	result = read_arguments(o, argc, argv);
-	if (result != OPTIONS_RUN)
-		return result;
+	while ((row = cli_next(&cli, argc, argv, &argument)) >= 0) {
+		switch (table[row].type) {
+		case OPTION_HELP:
+			cli_help(stdout, &cli);
+			return OPTIONS_DONE;
+		case OPTION_MAN:
+			print_man(&cli);
+			return OPTIONS_DONE;
+		case OPTION_VERSION:
+			printf("shunt-bench %s\n", SHUNT_VERSION);
+			return OPTIONS_DONE;
+		default:
+			if (!set_option(o, &table[row], argument))
+				return OPTIONS_BAD;
+		}
+	}
+	if (row == CLI_WRONG)
+		return OPTIONS_BAD;
 	if (optind != argc - 1) {
-		fprintf(stderr, "shunt-bench: name one case, see --help\n");
+		cli_usage_error(&cli, "name one case");
 		return OPTIONS_BAD;
 	}
-	return set_case(o, argv[optind]) && check(o) ? OPTIONS_RUN : OPTIONS_BAD;
+	if (!set_case(o, argv[optind])) {
+		cli_usage_error(&cli, "there is no case '%s'", argv[optind]);
+		return OPTIONS_BAD;
+	}
+	if (o->messages && !o->publishers) {
+		cli_usage_error(&cli, "--messages needs a publisher");
+		return OPTIONS_BAD;
+	}
+	return OPTIONS_RUN;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* What shunt-bench was asked to do. One table in options.c gives the parser, --help and the man page. */
+/* What shunt-bench was asked to do. One table in options.c gives the parser, --help and the manual page. */
 #ifndef SHUNT_BENCH_OPTIONS_H
 #define SHUNT_BENCH_OPTIONS_H
 
@@ -10,7 +10,7 @@
 /* A kind of load: who publishes for whom, where the options do not say otherwise. */
 struct bench_case {
 	const char *name;
-	const char *help;
+	const char *help;		  /* as in base/document.h */
 	unsigned publishers, subscribers; /* subscribers 0: as many as publishers */
 	unsigned topics;		  /* 0: one for each publisher, or subscriber if there are more */
 	bool wildcard;			  /* subscribers take all topics by one filter with # */

@@ -6,11 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOPIC_MAX = 200 };
-
 int plan_init(struct plan *plan, const struct options *o, uint16_t tag)
 {
-	char name[TOPIC_MAX];
+	char name[PLAN_NAME_MAX];
 
 	*plan = (struct plan){
 		.options = o,
@@ -53,7 +51,7 @@ static unsigned topics_of_publisher(const struct plan *plan, unsigned publisher)
 {
 	if (plan->topics <= plan->publishers)
 		return 1;
-	return (plan->topics - publisher + plan->publishers - 1) / plan->publishers;
+	return (unsigned)plan_share(plan->topics, publisher, plan->publishers);
 }
 
 unsigned plan_topic_of(const struct plan *plan, unsigned publisher, uint64_t sequence)
@@ -77,12 +75,6 @@ uint64_t plan_due_ns(const struct plan *plan, unsigned publisher, uint64_t seque
 	return (uint64_t)(plan->interval_ns * (double)(sequence * plan->publishers + publisher));
 }
 
-/* Of the messages 0 to count - 1 of all publishers, which send in turn: how many are this one's? */
-static uint64_t share(const struct plan *plan, uint64_t count, unsigned publisher)
-{
-	return count > publisher ? (count - publisher - 1) / plan->publishers + 1 : 0;
-}
-
 /* How many messages are due before this time? */
 static uint64_t due_before(const struct plan *plan, uint64_t time_ns)
 {
@@ -101,21 +93,16 @@ uint64_t plan_limit(const struct plan *plan, unsigned publisher)
 	if (plan->interval_ns == 0)
 		return UINT64_MAX;
 	if (plan->options->messages)
-		return share(plan, due_before(plan, plan->measure_ns) + plan->options->messages, publisher);
-	return share(plan, due_before(plan, plan->stop_ns), publisher);
+		return plan_share(due_before(plan, plan->measure_ns) + plan->options->messages, publisher,
+				  plan->publishers);
+	return plan_share(due_before(plan, plan->stop_ns), publisher, plan->publishers);
 }
 
 uint64_t plan_measured_limit(const struct plan *plan, unsigned publisher)
 {
 	if (plan->interval_ns > 0 || !plan->options->messages)
 		return UINT64_MAX;
-	return share(plan, plan->options->messages, publisher);
-}
-
-/* How many numbers below `end` leave this remainder? */
-static uint64_t count_remainder(uint64_t end, uint64_t divisor, uint64_t remainder)
-{
-	return end > remainder ? (end - remainder - 1) / divisor + 1 : 0;
+	return plan_share(plan->options->messages, publisher, plan->publishers);
 }
 
 uint64_t plan_expected(const struct plan *plan, unsigned subscriber, unsigned publisher, uint64_t first, uint64_t end)
@@ -125,7 +112,7 @@ uint64_t plan_expected(const struct plan *plan, unsigned subscriber, unsigned pu
 
 	for (unsigned i = 0; i < n; i++) {
 		if (plan_hears(plan, subscriber, plan_topic_of(plan, publisher, i)))
-			expected += count_remainder(end, n, i) - count_remainder(first, n, i);
+			expected += plan_share(end, i, n) - plan_share(first, i, n);
 	}
 	return expected;
 }

@@ -13,6 +13,8 @@
 #include "mqtt/str.h"
 #include "shunt-bench/options.h"
 
+enum { PLAN_NAME_MAX = 200 }; /* longest topic, NUL included */
+
 struct plan {
 	const struct options *options;
 	uint16_t tag; /* of the run: in client identifiers, topics and payloads */
@@ -24,7 +26,13 @@ struct plan {
 	uint64_t stop_ns;    /* the last is due before; UINT64_MAX: the number of messages decides */
 };
 
-/* Returns 0 or -ENOMEM. */
+/* `count` things are dealt out in turn to `of` hands: how many does hand `index` get? */
+static inline uint64_t plan_share(uint64_t count, unsigned index, unsigned of)
+{
+	return count > index ? (count - index - 1) / of + 1 : 0;
+}
+
+/* Returns 0, -ENOMEM, or -ENAMETOOLONG for the topic prefix. */
 int plan_init(struct plan *plan, const struct options *options, uint16_t tag);
 void plan_free(struct plan *plan);
 

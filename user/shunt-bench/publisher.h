@@ -24,10 +24,11 @@ struct publisher {
 	struct conn conn; /* the first member: callbacks are given it */
 	struct outlet *out;
 	unsigned id;
-	uint64_t due;		 /* how many messages' time has come; without a schedule, of all */
-	uint64_t sent;		 /* how many were given to the connection: the next one's sequence number */
-	uint64_t limit;		 /* of sent; without a schedule it is known after the warm-up */
-	uint64_t first_measured; /* sequence number; UINT64_MAX: not there yet */
+	uint64_t due;	/* how many messages' time has come; without a schedule, of all */
+	uint64_t sent;	/* how many were given to the connection: the next one's sequence number */
+	uint64_t limit; /* of sent; without a schedule it is known after the warm-up */
+	uint64_t
+		first_measured; /* sequence number of the first measured message; as long as there is none, UINT64_MAX */
 	/* QoS 1 and 2 */
 	uint8_t *awaited;   /* by packet identifier - 1: the type of packet that is to come, 0 if it is not in use */
 	uint16_t *free_ids; /* those not in use: a ring, so that an identifier comes back as late as possible */
@@ -43,6 +44,12 @@ void publisher_start(struct publisher *p);
 
 /* Send up to `most` messages that are due, as far as limit, window and socket allow. False: it cannot send more now. */
 bool publisher_pump(struct publisher *p, uint64_t most);
+
+/* The measured messages are those from this sequence number to `sent`. */
+static inline uint64_t publisher_first_measured(const struct publisher *p)
+{
+	return p->first_measured < p->sent ? p->first_measured : p->sent;
+}
 
 /* Nothing more is to be sent, and everything is answered; or the connection is broken. */
 bool publisher_done(const struct publisher *p);

@@ -12,11 +12,6 @@ enum {
 	SLEEP_NS = 50 * 1000 * 1000, /* flags and keepalive are looked at so often */
 };
 
-static unsigned share(uint64_t count, unsigned index, unsigned stride)
-{
-	return count > index ? (unsigned)((count - index - 1) / stride) + 1 : 0;
-}
-
 static int subscriber_init(struct subscriber *s, struct receiver *r, unsigned id)
 {
 	unsigned *heard;
@@ -35,10 +30,10 @@ static int subscriber_init(struct subscriber *s, struct receiver *r, unsigned id
 int receiver_init(struct receiver *r, const struct run *run, unsigned index, unsigned stride)
 {
 	const struct options *o = run->plan->options;
-	unsigned count = share(o->subscribers, index, stride);
+	unsigned count = (unsigned)plan_share(o->subscribers, index, stride);
 	int err;
 
-	*r = (struct receiver){.run = run, .idle_count = share(o->connections, index, stride)};
+	*r = (struct receiver){.run = run, .idle_count = (unsigned)plan_share(o->connections, index, stride)};
 	err = io_open(&r->io, PACKET_OVERHEAD + run->plan->name_len + o->size);
 	if (err)
 		return err;

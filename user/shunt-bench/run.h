@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* One run: what its threads share, and what came out. */
+/* One run: connect, publish on schedule, measure, wait for the rest. */
 #ifndef SHUNT_BENCH_RUN_H
 #define SHUNT_BENCH_RUN_H
 
@@ -8,15 +8,21 @@
 
 #include "shunt-bench/plan.h"
 
-/* Written by the main thread, read by all; the flags are atomics. */
+struct result;
+
+/* What the threads of a run share. The main thread writes it. */
 struct run {
 	const struct plan *plan;
-	uint64_t start_ns;  /* CLOCK_MONOTONIC; set before the threads start */
-	bool stop_sending;  /* no further message */
-	bool stop;	    /* the threads return */
+	uint64_t start_ns; /* CLOCK_MONOTONIC; set before the threads start */
+	bool stop_sending; /* flag: no further message */
+	bool stop;	   /* flag: the threads return */
 };
 
-/* A number that one thread counts and others read. Relaxed: nothing else is read on the strength of it. */
+/* Do it, and fill in the result, which must be all zero. 0, or -1 after saying on stderr why the run was not possible.
+ * SIGINT ends it early with what there is. The caller has set the limit of open files. */
+int run_execute(const struct plan *plan, struct result *result);
+
+/* A counter that one thread writes and others read. Relaxed: nothing else is read on the strength of it. */
 static inline void counter_add(uint64_t *counter, uint64_t n)
 {
 	__atomic_store_n(counter, *counter + n, __ATOMIC_RELAXED);
@@ -27,7 +33,7 @@ static inline uint64_t counter_get(const uint64_t *counter)
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
-/* Flags are polled; release and acquire, so that what was written before is seen. */
+/* A flag that one thread raises. What it wrote before is seen by those who find the flag up: release, acquire. */
 static inline void flag_raise(bool *flag)
 {
 	__atomic_store_n(flag, true, __ATOMIC_RELEASE);

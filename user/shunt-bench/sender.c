@@ -15,7 +15,7 @@ enum {
 int sender_init(struct sender *s, struct run *run, unsigned index, unsigned stride)
 {
 	const struct plan *plan = run->plan;
-	unsigned count = plan->publishers > index ? (plan->publishers - index - 1) / stride + 1 : 0;
+	unsigned count = (unsigned)plan_share(plan->publishers, index, stride);
 	int err;
 
 	*s = (struct sender){.run = run, .scheduled = plan->interval_ns > 0 && count > 0};

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@ static int by_tid(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static int add(struct tasks *t, pid_t tid, uint64_t cpu_ns)
+static int add(struct tasks *t, const struct task *task)
 {
 	if (t->n == t->cap) {
 		size_t cap = t->cap ? 2 * t->cap : 256;
@@ -27,13 +28,14 @@ static int add(struct tasks *t, pid_t tid, uint64_t cpu_ns)
 		t->v = grown;
 		t->cap = cap;
 	}
-	t->v[t->n++] = (struct task){.tid = tid, .cpu_ns = cpu_ns};
+	t->v[t->n++] = *task;
 	return 0;
 }
 
 /* A task that is gone when its turn comes is left out. */
-static int read_task(struct tasks *t, int dir, const char *tid)
+static int read_task(struct tasks *t, int dir, const char *pid, const char *tid)
 {
+	struct task task = {.pid = (pid_t)atoi(pid), .tid = (pid_t)atoi(tid)};
 	char path[64], text[96];
 	ssize_t n;
 	int fd;
@@ -47,7 +49,8 @@ static int read_task(struct tasks *t, int dir, const char *tid)
 	if (n <= 0)
 		return 0;
 	text[n] = '\0';
-	return add(t, (pid_t)atoi(tid), strtoull(text, NULL, 10));
+	task.cpu_ns = strtoull(text, NULL, 10);
+	return add(t, &task);
 }
 
 static int read_process(struct tasks *t, const char *pid)
@@ -63,7 +66,7 @@ static int read_process(struct tasks *t, const char *pid)
 		return errno == ENOENT ? 0 : -errno;
 	while (!err && (entry = readdir(dir))) {
 		if (entry->d_name[0] != '.')
-			err = read_task(t, dirfd(dir), entry->d_name);
+			err = read_task(t, dirfd(dir), pid, entry->d_name);
 	}
 	closedir(dir);
 	return err;
@@ -107,17 +110,30 @@ void tasks_free(struct tasks *t)
 	*t = (struct tasks){0};
 }
 
-uint64_t tasks_spent_ns(const struct tasks *before, const struct tasks *after)
+/* Only the kernel's threads have no program. */
+static bool is_kernel_thread(pid_t pid)
 {
-	uint64_t spent = 0;
+	char path[64], program[8];
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
+	return readlink(path, program, sizeof(program)) < 0;
+}
+
+struct tasks_spent tasks_spent(const struct tasks *before, const struct tasks *after, pid_t one, pid_t two)
+{
+	struct tasks_spent spent = {0};
 
 	for (size_t i = 0; i < after->n; i++) {
 		const struct task *task = &after->v[i], *earlier = NULL;
+		uint64_t ns = task->cpu_ns;
 
 		if (before->n)
 			earlier = bsearch(task, before->v, before->n, sizeof(*task), by_tid);
-		/* Less than before: the number was given to a new task. */
-		spent += earlier && earlier->cpu_ns <= task->cpu_ns ? task->cpu_ns - earlier->cpu_ns : task->cpu_ns;
+		if (earlier && earlier->cpu_ns <= ns) /* else the number was given to a new task */
+			ns -= earlier->cpu_ns;
+		spent.all_ns += ns;
+		if (ns && task->pid != one && task->pid != two && !is_kernel_thread(task->pid))
+			spent.others_ns += ns;
 	}
 	return spent;
 }

@@ -11,7 +11,7 @@
 #include <sys/types.h>
 
 struct task {
-	pid_t tid;
+	pid_t tid, pid;	 /* its process's pid */
 	uint64_t cpu_ns; /* since it began */
 };
 
@@ -25,8 +25,12 @@ struct tasks {
 int tasks_read(struct tasks *t, pid_t pid);
 void tasks_free(struct tasks *t);
 
-/* CPU time spent between two readings by the tasks of the second one, nanoseconds. */
-uint64_t tasks_spent_ns(const struct tasks *before, const struct tasks *after);
+/* CPU time spent between two readings, nanoseconds, by the tasks of the second one. */
+struct tasks_spent {
+	uint64_t all_ns;
+	uint64_t others_ns; /* of all by programs other than the two: neither they nor the kernel's own threads */
+};
+struct tasks_spent tasks_spent(const struct tasks *before, const struct tasks *after, pid_t one, pid_t two);
 
 /* Resident memory of a process, bytes; 0 if it cannot be read. */
 uint64_t process_resident(pid_t pid);

@@ -32,7 +32,7 @@ class Daemon:
     count = 0
 
     def __init__(self, network, options=(), path=None, reference=False, nofile=None, pins=None, arguments=(),
-                 port=None):
+                 port=None, listen=None):
         Daemon.count += 1
         self.network, self.reference = network, reference
         self.path = path or (MOSQUITTO if reference else f"{build.BUILD}/shuntd")
@@ -42,12 +42,12 @@ class Daemon:
         self.control = f"{self.dir}/control.sock"
         self.pins = pins or f"{run.pins()}-{os.getpid()}-{Daemon.count}"
         self.nofile, self.arguments = nofile, list(arguments)
-        self.options = self._options(options)
+        self.options = self._options(options, listen or network.address)
         self.process, self.stderr = None, f"{self.dir}/stderr"
         self.checked = 0
 
-    def _options(self, options):
-        lines = [f"listener {self.port} {self.network.address}", "allow_anonymous true", *options]
+    def _options(self, options, listen):
+        lines = [f"listener {self.port} {listen}", "allow_anonymous true", *options]
         if self.reference:
             lines += ["user root", "set_tcp_nodelay true"]
             return [line for line in lines if line.split()[0] not in OWN_OPTIONS]
@@ -78,9 +78,9 @@ class Daemon:
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise DaemonError(f"exit status {self.process.returncode} at start\n{self.log()}")
-            with contextlib.suppress(OSError):
-                self.network.socket(self.port).close()
-                if self.reference or os.path.exists(self.control):
+            if self.reference or os.path.exists(self.control):
+                with contextlib.suppress(OSError):
+                    self.network.socket(self.port).close()
                     return self
             time.sleep(0.005)
         self.kill()

@@ -20,7 +20,7 @@ def passed(stats, road):
 
 def dropped(stats):
     """Messages dropped, all reasons together."""
-    return sum(value for value in stats["dropped"].values()) if isinstance(stats["dropped"], dict) else stats["dropped"]
+    return stats["dropped"]["total"]
 
 
 def state(stats):

@@ -85,17 +85,18 @@ class SystemTest(unittest.TestCase, fast.FastMixin):
 
     # ---- clients and daemons
 
-    def raw(self, name="", daemon=None, network=None, rcvbuf=None, sndbuf=None):
-        """A TCP connection without CONNECT."""
+    def raw(self, name="", daemon=None, network=None, rcvbuf=None, sndbuf=None, record=True):
+        """A TCP connection without CONNECT. What a named one receives is recorded."""
         daemon = daemon or self.daemon
-        log = self.records.setdefault(name, []) if name and getattr(self._method(), "recorded", False) else None
+        record = record and name and getattr(self._method(), "recorded", False)
+        log = self.records.setdefault(name, []) if record else None
         client = Client((network or daemon.network).socket(daemon.port, rcvbuf, sndbuf), name, log)
         self.addCleanup(client.close)
         return client
 
-    def client(self, name, daemon=None, network=None, rcvbuf=None, sndbuf=None, client_id=None, **fields):
+    def client(self, name, daemon=None, network=None, rcvbuf=None, sndbuf=None, record=True, client_id=None, **fields):
         """A connected client, named after `name` and the test."""
-        client = self.raw(name, daemon, network, rcvbuf, sndbuf)
+        client = self.raw(name, daemon, network, rcvbuf, sndbuf, record)
         return client.connect(self.id(name) if client_id is None else client_id, **fields)
 
     def start(self, options=(), **arguments):

@@ -48,11 +48,10 @@ class _Outcome(unittest.TestResult):
         super().__init__()
         self.status, self.message = "PASS", ""
 
-    def _fail(self, error):
-        if self.status == "FAIL":
-            return
+    def _fail(self, error, part=""):
+        # The first story is told, of others the name.
+        self.message += f"also {part or 'failed'}\n" if self.status == "FAIL" else f"{part}\n{_story(error[1])}".lstrip()
         self.status = "FAIL"
-        self.message = "".join(traceback.format_exception(*error))
 
     def addError(self, test, err):
         self._fail(err)
@@ -62,11 +61,17 @@ class _Outcome(unittest.TestResult):
 
     def addSubTest(self, test, subtest, err):
         if err is not None:
-            self._fail(err)
-            self.message = f"{subtest._subDescription()}\n{self.message}"
+            self._fail(err, subtest._subDescription())
 
     def addSkip(self, test, reason):
         self.status, self.message = "SKIP", reason
+
+
+def _story(error):
+    """The traceback without unittest's own frames."""
+    story = traceback.TracebackException.from_exception(error)
+    story.stack = traceback.StackSummary.from_list([f for f in story.stack if "/unittest/" not in f.filename])
+    return "".join(story.format())
 
 
 _namespaces = None

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""How much memory the kernel and a daemon use."""
+
+import os
+import re
+import time
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def _meminfo():
+    with open("/proc/meminfo") as lines:
+        return {name: int(value) * 1024 for name, value in re.findall(r"^(\S+):\s+(\d+) kB", lines.read(), re.M)}
+
+
+def _tcp():
+    """Bytes that TCP has charged to sockets."""
+    with open("/proc/net/sockstat") as lines:
+        return int(re.search(r"^TCP:.* mem (\d+)", lines.read(), re.M)[1]) * PAGE
+
+
+class Memory:
+    """A reading. `charged` is what is accounted to someone: daemon, slab, sockets. `used` is what the machine has not
+    available any more, whoever took it: it also sees pages of network buffers charged to nobody, and every other process."""
+
+    def __init__(self, daemon):
+        info = _meminfo()
+        self.charged = daemon.rss() + info["SUnreclaim"] + _tcp()
+        self.used = -info["MemAvailable"]
+
+
+class Growth:
+    """What a daemon and the kernel need more than at the start. Others use the machine too: of many readings the
+    smallest difference is the truth, or more than it."""
+
+    def __init__(self, daemon, samples=5):
+        self.daemon = daemon
+        self.start = [self._read() for _ in range(samples)]
+
+    def _read(self):
+        time.sleep(0.02)
+        return Memory(self.daemon)
+
+    def bytes(self, limit, patience=6.0):
+        """(charged, used) growth now; reads again for a while when it is above the limit, for the noise to pass."""
+        charged_from = max(m.charged for m in self.start)
+        used_from = max(m.used for m in self.start)
+        deadline = time.monotonic() + patience
+        charged, used = None, None
+        while True:
+            now = self._read()
+            charged = min(x for x in (charged, now.charged - charged_from) if x is not None)
+            used = min(x for x in (used, now.used - used_from) if x is not None)
+            if max(charged, used) < limit or time.monotonic() > deadline:
+                return charged, used

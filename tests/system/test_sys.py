@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""The $SYS topics, by mosquitto's names; what the kernel carries is counted in them like all else."""
+
+import time
+
+from harness import packets as p
+from harness.client import TIMEOUT
+from harness.suite import SystemTest, own, recorded
+
+NAMES = """version uptime clients/total clients/maximum clients/disconnected clients/inactive clients/connected
+clients/active clients/expired messages/stored messages/received messages/sent store/messages/count
+store/messages/bytes subscriptions/count shared_subscriptions/count retained%messages/count bytes/received bytes/sent
+publish/bytes/received publish/bytes/sent publish/messages/dropped publish/messages/received publish/messages/sent"""
+
+
+class Sys(SystemTest):
+    """Each test has a daemon of its own: it counts everything."""
+
+    own_daemon = True
+
+    def daemon_with_sys(self):
+        """A daemon that publishes them each second."""
+        return self.start(["sys_interval 1"])
+
+    def sys(self, daemon, *names):
+        """The present values of topics below $SYS/broker/: {name: bytes}."""
+        client = self.client("sys", daemon, record=False)
+        client.subscribe(*[f"$SYS/broker/{name}" for name in names])
+        client.send(p.PING)
+        values = {}
+        while (packet := client.read()).type != p.PINGRESP:
+            self.assertTrue(packet.retain)
+            values[packet.topic.removeprefix("$SYS/broker/")] = packet.payload
+        client.disconnect()
+        return values
+
+    def wait_sys(self, daemon, wanted):
+        """Wait until the values are these."""
+        deadline = time.monotonic() + TIMEOUT
+        while (values := self.sys(daemon, *wanted)) != wanted:
+            self.assertLess(time.monotonic(), deadline, f"{values}, not {wanted}")
+            time.sleep(0.1)
+
+    def test_names(self):
+        """The names tools read are there, with numbers."""
+        daemon = self.daemon_with_sys()
+        names = {name.replace("%", " ") for name in NAMES.split()}
+        if self.reference:
+            names -= {"clients/expired", "clients/maximum", "messages/stored"}
+        deadline = time.monotonic() + TIMEOUT
+        while missing := names - set(values := self.sys(daemon, "#")):
+            self.assertLess(time.monotonic(), deadline, f"missing {missing}")
+            time.sleep(0.1)
+        for name in names - {"version", "uptime"}:
+            self.assertTrue(values[name].isdigit(), f"{name} is {values[name]}")
+        self.assertRegex(values["version"].decode(), r"^\w+ version [0-9]")
+        self.assertRegex(values["uptime"].decode(), r"^[0-9]+ seconds$")
+
+    @recorded
+    def test_counts(self):
+        """Received and sent messages are counted, whoever carried them: so many received, so many sent, so many bytes."""
+        daemon = self.daemon_with_sys()
+        subscriber, second, publisher = self.client("s", daemon), self.client("s2", daemon), self.client("p", daemon)
+        subscriber.subscribe(self.topic("t"))
+        self.install(publisher, subscriber, self.topic("t"), daemon=daemon)
+        with self.carries(97, daemon=daemon):
+            for n in range(97):
+                publisher.publish(self.topic("t"), b"%05d" % n)
+                subscriber.receive()
+        second.subscribe(self.topic("t"))
+        for n in range(50):
+            publisher.publish(self.topic("t"), b"%05d" % n)
+            subscriber.receive()
+            second.receive()
+        size = 3 * len(b"install 0") + 147 * 5
+        self.wait_sys(daemon, {"publish/messages/received": b"150", "publish/bytes/received": b"%d" % size})
+        wanted = {"publish/messages/sent": 200, "publish/bytes/sent": size + 250}
+        values = {name: int(value) for name, value in self.sys(daemon, *wanted).items()}
+        for name, value in wanted.items():  # the readers of $SYS add theirs
+            self.assertGreaterEqual(values[name], value)
+        if not self.reference:
+            stats = daemon.stats()
+            self.assertEqual(stats["publish"]["received"], 150)
+            self.note("messages", stats["messages"]["received"] - self._sys_messages(daemon))
+
+    def _sys_messages(self, daemon):
+        """Packets of the clients that read $SYS: CONNECT, SUBSCRIBE, PINGREQ, DISCONNECT each."""
+        return 4 * daemon.log().count("as sys-")
+
+    def test_clients(self):
+        """Connected, disconnected and total clients; subscriptions; retained messages."""
+        daemon = self.daemon_with_sys()
+        away = self.client("away", daemon, clean=False)
+        away.subscribe(*[self.topic(str(n)) for n in range(5)])
+        away.disconnect()
+        here = [self.client(f"c{n}", daemon) for n in range(7)]
+        deadline = time.monotonic() + TIMEOUT
+        while True:  # the reader is one of the connected, but not always when they are counted
+            values = {k: int(v) for k, v in self.sys(daemon, "clients/#").items()}
+            if values.get("clients/disconnected") == 1 and values["clients/connected"] in (7, 8):
+                break
+            self.assertLess(time.monotonic(), deadline, values)
+            time.sleep(0.1)
+        self.assertEqual(values["clients/total"], values["clients/connected"] + 1)
+        for client in here:
+            client.ping()
+
+    @own
+    def test_uptime_goes_on(self):
+        """Subscribers get new values each interval."""
+        daemon = self.daemon_with_sys()
+        client = self.client("c", daemon)
+        client.subscribe("$SYS/broker/uptime")
+        seconds = [int(x.split()[0]) for x in client.payloads(3)]
+        self.assertEqual(seconds, sorted(set(seconds)))
+
+    @own
+    def test_off(self):
+        """sys_interval 0 publishes nothing."""
+        daemon = self.start(["sys_interval 0"])
+        time.sleep(0.2)
+        self.assertEqual({k for k in self.sys(daemon, "#") if k != "version"}, set())

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Packets, good and bad, with what decoding must say; written as mqtt_hex.h reads them. Statements are those of 3.1.1
+ * unless the version is 5.
+ */
+#ifndef SHUNT_TESTS_MQTT_VECTORS_H
+#define SHUNT_TESTS_MQTT_VECTORS_H
+
+#include "mqtt/packet.h"
+
+enum { CLIENT, SERVER };
+
+enum {
+	OK = 0,
+	MALFORMED = MQTT_RC_MALFORMED_PACKET,
+	PROTOCOL = MQTT_RC_PROTOCOL_ERROR,
+	VERSION = MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION,
+	NAME = MQTT_RC_TOPIC_NAME_INVALID,
+	FILTER = MQTT_RC_TOPIC_FILTER_INVALID,
+	ALIAS = MQTT_RC_TOPIC_ALIAS_INVALID,
+};
+
+struct vector {
+	const char *what;
+	uint8_t version, sender;
+	const char *packet;
+	uint8_t prefixes; /* how many shorter bodies are packets on their own */
+};
+
+/* Each is also what encoding makes of it. */
+static const struct vector good_vectors[] = {
+	{"CONNECT, the least", 4, CLIENT, "10 0004'MQTT' 04 02 003c 0000", 0},
+	{"CONNECT with everything", 4, CLIENT,
+	 "10 0004'MQTT' 04 f6 000a 0003'cid' 0003'w/t' 0003 00ff80 0004'user' 0002 ff00", 0},
+	{"CONNECT, will QoS 1, empty will", 4, CLIENT, "10 0004'MQTT' 04 0c ffff 0003'cid' 0001'w' 0000", 0},
+	{"CONNECT, user name without password", 4, CLIENT, "10 0004'MQTT' 04 80 0000 0001'c' 0000", 0},
+	{"CONNECT of 3.1", 3, CLIENT, "10 0006'MQIsdp' 03 02 003c 0003'cid'", 0},
+	{"CONNECT of 3.1 with everything", 3, CLIENT,
+	 "10 0006'MQIsdp' 03 ee 003c 0003'cid' 0001'w' 0001'm' 0001'u' 0001'p'", 2},
+	{"CONNECT of 5.0, the least", 5, CLIENT, "10 0004'MQTT' 05 02 003c 00 0000", 0},
+	{"CONNECT of 5.0, password without user name", 5, CLIENT, "10 0004'MQTT' 05 42 003c 00 0000 0001'p'", 0},
+	{"CONNECT of 5.0 with everything", 5, CLIENT,
+	 "10 0004'MQTT' 05 ee 003c 2b 11 0000000a 21 0014 27 00000400 22 000a 19 01 17 00 26 0001'a' 0001'b'"
+	 " 26 0001'a' 0001'c' 15 0001'm' 16 0002 ff00"
+	 " 0003'cid' 2a 18 00000005 01 01 02 00000006 03 0004'text' 08 0001'r' 09 0002 ff00 26 0001'k' 0001'v'"
+	 " 26 0002'kk' 0000 0001'w' 0000 0001'u' 0000",
+	 0},
+	{"CONNACK", 4, SERVER, "20 00 00", 0},
+	{"CONNACK, session present", 4, SERVER, "20 01 00", 0},
+	{"CONNACK, not authorised", 4, SERVER, "20 00 05", 0},
+	{"CONNACK of 3.1", 3, SERVER, "20 00 01", 0},
+	{"CONNACK of 5.0", 5, SERVER, "20 01 00 00", 0},
+	{"CONNACK of 5.0 with everything", 5, SERVER,
+	 "20 00 00 39 11 00000001 21 0001 24 01 25 00 27 00000001 12 0001'c' 22 0000 1f 0001'r' 28 00 29 01 2a 00"
+	 " 13 0000 1a 0001'i' 1c 0001's' 15 0001'm' 16 0000 26 0000 0000",
+	 0},
+	{"PUBLISH, QoS 0", 4, CLIENT, "30 0003'a/b' 'hi'", 2},
+	{"PUBLISH, empty and retained", 4, CLIENT, "31 0003'a/b'", 0},
+	{"PUBLISH, QoS 1, DUP", 4, CLIENT, "3a 0003'a/b' 0001 'x'", 1},
+	{"PUBLISH, QoS 2, retained", 4, SERVER, "35 0001'a' ffff 00", 1},
+	{"PUBLISH of 3.1", 3, SERVER, "30 0001'a' 00", 1},
+	{"PUBLISH to what 5.0 calls a shared subscription", 4, CLIENT, "30 0008'$share/g'", 0},
+	{"PUBLISH of 5.0", 5, CLIENT, "30 0001'a' 00 'x'", 1},
+	{"PUBLISH of 5.0 with everything", 5, CLIENT,
+	 "32 0001'a' 0001 1d 01 01 02 00000001 23 0001 08 0001'r' 09 0001 00 26 0001'k' 0001'v' 03 0001't' '...'", 3},
+	{"PUBLISH of 5.0, alias only", 5, CLIENT, "30 0000 03 23 ffff", 0},
+	{"PUBLISH of 5.0, two subscription identifiers", 5, SERVER, "30 0001'a' 07 0b 01 0b ffffff7f", 0},
+	{"PUBACK", 4, CLIENT, "40 0001", 0},
+	{"PUBREC", 4, SERVER, "50 ffff", 0},
+	{"PUBREL", 4, CLIENT, "62 0100", 0},
+	{"PUBCOMP", 3, CLIENT, "70 0001", 0},
+	{"PUBACK of 5.0", 5, CLIENT, "40 0001", 0},
+	{"PUBACK of 5.0, no matching subscribers", 5, SERVER, "40 0001 10", 1},
+	{"PUBREC of 5.0, quota exceeded, with properties", 5, CLIENT, "50 0001 97 04 1f 0001'r'", 2},
+	{"PUBREL of 5.0, identifier not found", 5, SERVER, "62 0001 92", 1},
+	{"PUBCOMP of 5.0, properties", 5, CLIENT, "70 0001 00 05 26 0000 0000", 2},
+	{"SUBSCRIBE", 4, CLIENT, "82 0001 0003'a/b' 00", 0},
+	{"SUBSCRIBE to three", 4, CLIENT, "82 0001 0003'a/b' 01 0001'#' 02 0005'+/c/+' 00", 2},
+	{"SUBSCRIBE of 3.1", 3, CLIENT, "82 0001 0001'+' 02", 0},
+	{"SUBSCRIBE before 5.0 to a name that begins with $share/", 4, CLIENT, "82 0001 0007'$share/' 00", 0},
+	{"SUBSCRIBE of 5.0, all options", 5, CLIENT, "82 0001 00 0003'a/b' 2e 0001'c' 11", 1},
+	{"SUBSCRIBE of 5.0, identifier, shared", 5, CLIENT, "82 0001 02 0b 7f 0010'$share/group/a/#' 02", 0},
+	{"SUBACK", 4, SERVER, "90 0001 00 01 02 80", 3},
+	{"SUBACK of 3.1", 3, SERVER, "90 0001 02", 0},
+	{"SUBACK of 5.0", 5, SERVER, "90 0001 00 a2 02", 1},
+	{"UNSUBSCRIBE", 4, CLIENT, "a2 0001 0001'#' 0003'a/b'", 1},
+	{"UNSUBSCRIBE of 5.0", 5, CLIENT, "a2 0001 05 26 0000 0000 0001'#'", 0},
+	{"UNSUBACK", 4, SERVER, "b0 0001", 0},
+	{"UNSUBACK of 5.0", 5, SERVER, "b0 0001 00 00 11", 1},
+	{"PINGREQ", 4, CLIENT, "c0", 0},
+	{"PINGRESP", 5, SERVER, "d0", 0},
+	{"DISCONNECT", 4, CLIENT, "e0", 0},
+	{"DISCONNECT of 5.0", 5, CLIENT, "e0", 0},
+	{"DISCONNECT of 5.0, with will", 5, CLIENT, "e0 04", 1},
+	{"DISCONNECT of 5.0, session expiry", 5, CLIENT, "e0 00 05 11 00000000", 2},
+	{"DISCONNECT of 5.0 by the server", 5, SERVER, "e0 9c 07 1c 0004'host'", 2},
+	{"AUTH, continue", 5, CLIENT, "f0 18 08 15 0001'm' 16 0001 00", 0},
+	{"AUTH, success, all left out", 5, SERVER, "f0", 0},
+};
+
+/* Accepted, but encoded in another way. */
+static const struct vector loose_vectors[] = {
+	/* 3.1 sections 2.1 and 3.1: flags that it gives no meaning; credentials that are announced and not there. */
+	{"PUBREL of 3.1 with DUP", 3, CLIENT, "6a 0001", 0},
+	{"SUBSCRIBE of 3.1 with DUP", 3, CLIENT, "8a 0001 0001'a' 00", 0},
+	{"PINGREQ of 3.1 with flags", 3, CLIENT, "cf", 0},
+	{"CONNECT of 3.1 with the unused flag", 3, CLIENT, "10 0006'MQIsdp' 03 03 003c 0003'cid'", 0},
+	{"CONNECT of 3.1, will QoS without will", 3, CLIENT, "10 0006'MQIsdp' 03 3a 003c 0003'cid'", 0},
+	{"CONNECT of 3.1 without the user name of its flag", 3, CLIENT, "10 0006'MQIsdp' 03 82 003c 0003'cid'", 0},
+	{"CONNACK of 3.1, unused byte", 3, SERVER, "20 ff 00", 0},
+	/* 5.0 sections 3.4.2.1, 3.14.2.1, 3.15.2.1: what may be left out need not be. */
+	{"PUBACK of 5.0, success", 5, CLIENT, "40 0001 00", 1},
+	{"PUBACK of 5.0, success, no properties", 5, CLIENT, "40 0001 00 00", 2},
+	{"DISCONNECT of 5.0, normal", 5, CLIENT, "e0 00", 1},
+	{"DISCONNECT of 5.0, normal, no properties", 5, CLIENT, "e0 00 00", 2},
+	{"AUTH, success", 5, SERVER, "f0 00 00", 2},
+};
+
+struct bad_vector {
+	const char *what;
+	uint8_t version, sender;
+	int expect;
+	const char *packet;
+};
+
+static const struct bad_vector bad_vectors[] = {
+	/* the first byte */
+	{"reserved type 0, table 2.1", 4, CLIENT, MALFORMED, "00"},
+	{"reserved type 15, table 2.1", 4, CLIENT, MALFORMED, "f0"},
+	{"[MQTT-2.2.2-2] CONNECT flags", 4, CLIENT, MALFORMED, "11 0004'MQTT' 04 02 003c 0000"},
+	{"[MQTT-2.2.2-2] CONNECT flags of 3.1", 3, CLIENT, MALFORMED, "18 0006'MQIsdp' 03 02 003c 0003'cid'"},
+	{"[MQTT-2.2.2-2] PUBACK flags", 4, CLIENT, MALFORMED, "42 0001"},
+	{"[MQTT-2.2.2-2] PUBREC flags", 4, CLIENT, MALFORMED, "58 0001"},
+	{"[MQTT-3.6.1-1] PUBREL flags", 4, CLIENT, MALFORMED, "60 0001"},
+	{"[MQTT-3.6.1-1] PUBREL flags with DUP", 4, CLIENT, MALFORMED, "6a 0001"},
+	{"PUBREL of 3.1 without QoS 1", 3, CLIENT, MALFORMED, "60 0001"},
+	{"[MQTT-2.2.2-2] PUBCOMP flags", 4, CLIENT, MALFORMED, "71 0001"},
+	{"[MQTT-3.8.1-1] SUBSCRIBE flags", 4, CLIENT, MALFORMED, "80 0001 0003'a/b' 00"},
+	{"[MQTT-3.8.1-1] SUBSCRIBE flags with DUP", 4, CLIENT, MALFORMED, "8a 0001 0003'a/b' 00"},
+	{"[MQTT-3.10.1-1] UNSUBSCRIBE flags", 4, CLIENT, MALFORMED, "a0 0001 0003'a/b'"},
+	{"[MQTT-2.2.2-2] PINGREQ flags", 4, CLIENT, MALFORMED, "c1"},
+	{"[MQTT-3.14.1-1] DISCONNECT flags", 4, CLIENT, MALFORMED, "e2"},
+	{"[MQTT-2.2.2-2] CONNACK flags", 4, SERVER, MALFORMED, "21 00 00"},
+	{"5.0 [MQTT-3.15.1-1] AUTH flags", 5, CLIENT, MALFORMED, "f1 18 04 15 0001'm'"},
+	{"[MQTT-3.3.1-4] PUBLISH with QoS 3", 4, CLIENT, MALFORMED, "36 0001'a' 0001"},
+	{"[MQTT-3.3.1-2] PUBLISH with DUP and QoS 0", 4, CLIENT, MALFORMED, "38 0001'a'"},
+	/* the wrong side */
+	{"CONNACK by the client", 4, CLIENT, PROTOCOL, "20 00 00"},
+	{"SUBACK by the client", 4, CLIENT, PROTOCOL, "90 0001 00"},
+	{"UNSUBACK by the client", 4, CLIENT, PROTOCOL, "b0 0001"},
+	{"PINGRESP by the client", 5, CLIENT, PROTOCOL, "d0"},
+	{"CONNECT by the server", 4, SERVER, PROTOCOL, "10 0004'MQTT' 04 02 003c 0000"},
+	{"SUBSCRIBE by the server", 4, SERVER, PROTOCOL, "82 0001 0003'a/b' 00"},
+	{"PINGREQ by the server", 4, SERVER, PROTOCOL, "c0"},
+	{"DISCONNECT by the server before 5.0", 4, SERVER, PROTOCOL, "e0"},
+	/* CONNECT */
+	{"empty CONNECT", 4, CLIENT, MALFORMED, "10"},
+	{"[MQTT-3.1.2-1] no protocol name", 4, CLIENT, PROTOCOL, "10 0000 04 02 003c 0000"},
+	{"[MQTT-3.1.2-1] lower case", 4, CLIENT, PROTOCOL, "10 0004'mqtt' 04 02 003c 0000"},
+	{"[MQTT-3.1.2-1] longer name", 4, CLIENT, PROTOCOL, "10 0005'MQTTT' 04 02 003c 0000"},
+	{"[MQTT-3.1.2-2] level 0", 4, CLIENT, VERSION, "10 0004'MQTT' 00 02 003c 0000"},
+	{"[MQTT-3.1.2-2] name of 3.1.1, level of 3.1", 4, CLIENT, VERSION, "10 0004'MQTT' 03 02 003c 0000"},
+	{"[MQTT-3.1.2-2] level 6", 4, CLIENT, VERSION, "10 0004'MQTT' 06 02 003c 00 0000"},
+	{"[MQTT-3.1.2-2] level of a bridge", 4, CLIENT, VERSION, "10 0004'MQTT' 84 02 003c 0000"},
+	{"[MQTT-3.1.2-2] name of 3.1, level of 3.1.1", 4, CLIENT, VERSION, "10 0006'MQIsdp' 04 02 003c 0003'cid'"},
+	{"[MQTT-3.1.2-3] reserved flag", 4, CLIENT, MALFORMED, "10 0004'MQTT' 04 03 003c 0000"},
+	{"[MQTT-3.1.2-3] reserved flag in 5.0", 5, CLIENT, MALFORMED, "10 0004'MQTT' 05 03 003c 00 0000"},
+	{"[MQTT-3.1.2-13] will QoS without will", 4, CLIENT, MALFORMED, "10 0004'MQTT' 04 0a 003c 0000"},
+	{"[MQTT-3.1.2-15] will retain without will", 4, CLIENT, MALFORMED, "10 0004'MQTT' 04 22 003c 0000"},
+	{"[MQTT-3.1.2-14] will QoS 3", 4, CLIENT, MALFORMED, "10 0004'MQTT' 04 1e 003c 0000 0001'w' 0000"},
+	{"[MQTT-3.1.2-22] password without user name", 4, CLIENT, MALFORMED, "10 0004'MQTT' 04 42 003c 0000 0001'p'"},
+	{"password without user name in 3.1", 3, CLIENT, MALFORMED, "10 0006'MQIsdp' 03 42 003c 0003'cid' 0001'p'"},
+	{"[MQTT-3.1.2-9] will without topic", 4, CLIENT, MALFORMED, "10 0004'MQTT' 04 06 003c 0000"},
+	{"[MQTT-3.1.2-19] user name missing", 4, CLIENT, MALFORMED, "10 0004'MQTT' 04 82 003c 0000"},
+	{"[MQTT-3.1.2-21] password missing", 4, CLIENT, MALFORMED, "10 0004'MQTT' 04 c2 003c 0000 0001'u'"},
+	{"[MQTT-3.1.2-18] user name not announced", 4, CLIENT, MALFORMED, "10 0004'MQTT' 04 02 003c 0000 0001'u'"},
+	{"[MQTT-4.7.3-1] empty will topic", 4, CLIENT, NAME, "10 0004'MQTT' 04 06 003c 0000 0000 0000"},
+	{"[MQTT-4.7.1-1] wildcard in the will topic", 4, CLIENT, NAME, "10 0004'MQTT' 04 06 003c 0000 0003'a/#' 0000"},
+	{"properties longer than CONNECT", 5, CLIENT, MALFORMED, "10 0004'MQTT' 05 02 003c 05 11 0000"},
+	{"no properties in CONNECT of 5.0", 5, CLIENT, MALFORMED, "10 0004'MQTT' 05 02 003c"},
+	{"unknown property", 5, CLIENT, MALFORMED, "10 0004'MQTT' 05 02 003c 02 04 00 0000"},
+	{"property identifier 0x2b", 5, CLIENT, MALFORMED, "10 0004'MQTT' 05 02 003c 02 2b 00 0000"},
+	{"property identifier beyond a byte", 5, CLIENT, MALFORMED, "10 0004'MQTT' 05 02 003c 04 ffffff7f 0000"},
+	{"5.0 [MQTT-1.5.5-1] property length not minimal", 5, CLIENT, MALFORMED, "10 0004'MQTT' 05 02 003c 8000 0000"},
+	{"property length of five bytes", 5, CLIENT, MALFORMED, "10 0004'MQTT' 05 02 003c 8080808001 0000"},
+	{"5.0 [MQTT-1.5.5-1] property identifier not minimal", 5, CLIENT, MALFORMED,
+	 "10 0004'MQTT' 05 02 003c 04 a100 0001 0000"},
+	{"user property without a value", 5, CLIENT, MALFORMED, "10 0004'MQTT' 05 02 003c 04 26 0001'a' 0000"},
+	{"5.0 section 3.1.2.11.3: receive maximum 0", 5, CLIENT, PROTOCOL, "10 0004'MQTT' 05 02 003c 03 21 0000 0000"},
+	{"5.0 section 3.1.2.11.4: maximum packet size 0", 5, CLIENT, PROTOCOL,
+	 "10 0004'MQTT' 05 02 003c 05 27 00000000 0000"},
+	{"5.0 section 3.1.2.11.7: problem information 2", 5, CLIENT, PROTOCOL,
+	 "10 0004'MQTT' 05 02 003c 02 17 02 0000"},
+	{"5.0 section 3.1.2.11.10: authentication data without a method", 5, CLIENT, PROTOCOL,
+	 "10 0004'MQTT' 05 02 003c 04 16 0001 00 0000"},
+	{"property of the will in CONNECT", 5, CLIENT, MALFORMED, "10 0004'MQTT' 05 02 003c 05 18 00000000 0000"},
+	{"property of CONNECT in the will", 5, CLIENT, MALFORMED,
+	 "10 0004'MQTT' 05 06 003c 00 0000 05 11 00000000 0001'w' 0000"},
+	{"5.0 [MQTT-3.3.2-14] wildcard in the response topic of a will", 5, CLIENT, NAME,
+	 "10 0004'MQTT' 05 06 003c 00 0000 04 08 0001'#' 0001'w' 0000"},
+	/* CONNACK */
+	{"section 3.2.2.1: reserved flags", 4, SERVER, MALFORMED, "20 02 00"},
+	{"[MQTT-3.2.2-4] session present in a refusal", 4, SERVER, PROTOCOL, "20 01 05"},
+	{"return code 6, table 3.1", 4, SERVER, PROTOCOL, "20 00 06"},
+	{"reason that no CONNACK has", 5, SERVER, PROTOCOL, "20 00 8d 00"},
+	{"trailing byte", 4, SERVER, MALFORMED, "20 00 00 00"},
+	/* PUBLISH */
+	{"empty PUBLISH", 4, CLIENT, MALFORMED, "30"},
+	{"topic longer than the packet", 4, CLIENT, MALFORMED, "30 0004'a/b'"},
+	{"[MQTT-4.7.3-1] empty topic", 4, CLIENT, NAME, "30 0000 'x'"},
+	{"[MQTT-3.3.2-2] '#' in a topic", 4, CLIENT, NAME, "30 0003'a/#'"},
+	{"[MQTT-3.3.2-2] '+' in a topic", 4, CLIENT, NAME, "30 0003'a+b'"},
+	{"[MQTT-3.3.2-2] '+' in a topic from the server", 4, SERVER, NAME, "30 0001'+'"},
+	{"[MQTT-2.3.1-1] packet identifier 0", 4, CLIENT, PROTOCOL, "32 0001'a' 0000"},
+	{"QoS 1 without packet identifier", 4, CLIENT, MALFORMED, "32 0001'a'"},
+	{"QoS 2 with half a packet identifier", 4, CLIENT, MALFORMED, "34 0001'a' 00"},
+	{"5.0 section 3.3.2.1: neither topic nor alias", 5, CLIENT, PROTOCOL, "30 0000 00"},
+	{"5.0 [MQTT-3.3.2-8] alias 0", 5, CLIENT, ALIAS, "30 0001'a' 03 23 0000"},
+	{"5.0 [MQTT-3.3.4-6] subscription identifier by a client", 5, CLIENT, PROTOCOL, "30 0001'a' 02 0b 01"},
+	{"5.0 section 3.3.2.3.8: subscription identifier 0", 5, SERVER, PROTOCOL, "30 0001'a' 02 0b 00"},
+	{"5.0 [MQTT-3.3.2-14] wildcard in the response topic", 5, CLIENT, NAME, "30 0001'a' 06 08 0003'r/+'"},
+	{"5.0 section 3.3.2.3.2: payload format 2", 5, CLIENT, PROTOCOL, "30 0001'a' 02 01 02"},
+	{"no properties in PUBLISH of 5.0", 5, CLIENT, MALFORMED, "30 0001'a'"},
+	/* acknowledgements */
+	{"empty PUBACK", 4, CLIENT, MALFORMED, "40"},
+	{"half a packet identifier", 4, CLIENT, MALFORMED, "50 00"},
+	{"[MQTT-2.3.1-1] packet identifier 0 in PUBREL", 4, CLIENT, PROTOCOL, "62 0000"},
+	{"trailing byte in PUBCOMP", 4, CLIENT, MALFORMED, "70 0001 00"},
+	{"trailing byte in PUBACK of 5.0", 5, CLIENT, MALFORMED, "40 0001 00 00 00"},
+	{"5.0 [MQTT-3.4.2-1] no reason of PUBACK", 5, CLIENT, PROTOCOL, "40 0001 92"},
+	{"5.0 [MQTT-3.4.2-1] reason that only a server gives", 5, CLIENT, PROTOCOL, "40 0001 10"},
+	{"5.0 [MQTT-3.6.2-1] no reason of PUBREL", 5, CLIENT, PROTOCOL, "62 0001 80"},
+	/* SUBSCRIBE, UNSUBSCRIBE and their acknowledgements */
+	{"[MQTT-2.3.1-1] packet identifier 0 in SUBSCRIBE", 4, CLIENT, PROTOCOL, "82 0000 0001'a' 00"},
+	{"[MQTT-3.8.3-3] SUBSCRIBE to nothing", 4, CLIENT, PROTOCOL, "82 0001"},
+	{"5.0 [MQTT-3.8.3-2] SUBSCRIBE to nothing", 5, CLIENT, PROTOCOL, "82 0001 00"},
+	{"empty SUBSCRIBE", 4, CLIENT, MALFORMED, "82"},
+	{"filter without QoS", 4, CLIENT, MALFORMED, "82 0001 0001'a'"},
+	{"second filter without QoS", 4, CLIENT, MALFORMED, "82 0001 0001'a' 00 0001'b'"},
+	{"filter longer than the packet", 4, CLIENT, MALFORMED, "82 0001 0003'a' 00"},
+	{"[MQTT-4.7.3-1] empty filter", 4, CLIENT, FILTER, "82 0001 0000 00"},
+	{"[MQTT-4.7.1-2] '#' not last", 4, CLIENT, FILTER, "82 0001 0003'#/a' 00"},
+	{"[MQTT-4.7.1-3] '+' within a level", 4, CLIENT, FILTER, "82 0001 0002'a+' 00"},
+	{"[MQTT-3-8.3-4] QoS 3", 4, CLIENT, MALFORMED, "82 0001 0001'a' 03"},
+	{"[MQTT-3-8.3-4] reserved bits", 4, CLIENT, MALFORMED, "82 0001 0001'a' 04"},
+	{"[MQTT-3-8.3-4] the highest reserved bit", 3, CLIENT, MALFORMED, "82 0001 0001'a' 80"},
+	{"[MQTT-3-8.3-4] in the second filter", 4, CLIENT, MALFORMED, "82 0001 0001'a' 00 0001'a' 10"},
+	{"5.0 section 3.8.3.1: QoS 3", 5, CLIENT, PROTOCOL, "82 0001 00 0001'a' 03"},
+	{"5.0 section 3.8.3.1: retain handling 3", 5, CLIENT, PROTOCOL, "82 0001 00 0001'a' 30"},
+	{"5.0 [MQTT-3.8.3-5] reserved bits", 5, CLIENT, MALFORMED, "82 0001 00 0001'a' 40"},
+	{"5.0 [MQTT-3.8.3-4] no local on a shared subscription", 5, CLIENT, PROTOCOL, "82 0001 00 000a'$share/g/a' 04"},
+	{"5.0 [MQTT-4.8.2-1] shared subscription without a name", 5, CLIENT, FILTER, "82 0001 00 0009'$share//a' 00"},
+	{"5.0 [MQTT-4.8.2-2] shared subscription without a filter", 5, CLIENT, FILTER, "82 0001 00 0009'$share/g/' 00"},
+	{"5.0 section 3.8.2.1.2: subscription identifier 0", 5, CLIENT, PROTOCOL, "82 0001 02 0b 00 0001'a' 00"},
+	{"5.0 section 3.8.2.1.2: two subscription identifiers", 5, CLIENT, PROTOCOL,
+	 "82 0001 04 0b 01 0b 02 0001'a' 00"},
+	{"[MQTT-3.10.3-2] UNSUBSCRIBE from nothing", 4, CLIENT, PROTOCOL, "a2 0001"},
+	{"[MQTT-2.3.1-1] packet identifier 0 in UNSUBSCRIBE", 4, CLIENT, PROTOCOL, "a2 0000 0001'a'"},
+	{"[MQTT-4.7.1-2] '#' within a level", 4, CLIENT, FILTER, "a2 0001 0002'a#'"},
+	{"trailing byte in UNSUBSCRIBE", 4, CLIENT, MALFORMED, "a2 0001 0001'a' 00"},
+	{"[MQTT-3.9.3-2] return code 3", 4, SERVER, PROTOCOL, "90 0001 03"},
+	{"[MQTT-3.9.3-2] return code of 5.0", 4, SERVER, PROTOCOL, "90 0001 87"},
+	{"SUBACK without return codes", 4, SERVER, PROTOCOL, "90 0001"},
+	{"5.0 [MQTT-3.9.3-2] no reason of SUBACK", 5, SERVER, PROTOCOL, "90 0001 00 11"},
+	{"UNSUBACK with return codes before 5.0", 4, SERVER, MALFORMED, "b0 0001 00"},
+	/* the rest */
+	{"PINGREQ with a body", 4, CLIENT, MALFORMED, "c0 00"},
+	{"DISCONNECT with a body", 4, CLIENT, MALFORMED, "e0 00"},
+	{"5.0 [MQTT-3.14.2-1] no reason of DISCONNECT", 5, CLIENT, PROTOCOL, "e0 10"},
+	{"reason of DISCONNECT that only a server gives", 5, CLIENT, PROTOCOL, "e0 8b"},
+	{"reason of DISCONNECT that only a client gives", 5, SERVER, PROTOCOL, "e0 04"},
+	{"5.0 [MQTT-3.14.2-2] session expiry by the server", 5, SERVER, PROTOCOL, "e0 00 05 11 00000000"},
+	{"trailing byte in DISCONNECT of 5.0", 5, CLIENT, MALFORMED, "e0 00 00 00"},
+	{"AUTH by the client, all left out", 5, CLIENT, PROTOCOL, "f0"},
+	{"AUTH, success by the client", 5, CLIENT, PROTOCOL, "f0 00 00"},
+	{"5.0 section 3.15.2.2.2: AUTH without a method", 5, CLIENT, PROTOCOL, "f0 18 00"},
+	{"re-authentication by the server", 5, SERVER, PROTOCOL, "f0 19 04 15 0001'm'"},
+};
+
+#endif

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "admin/answers.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "admin/json.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "broker/broker.h"
+#include "mqtt/packet.h"
+
+static void error_answer(struct json *j, const char *text)
+{
+	json_open_object(j, NULL);
+	json_string(j, "error", text);
+	json_close_object(j);
+}
+
+static const char *road_name(enum fp_road road)
+{
+	static const char *const names[] = {
+		[FP_ROAD_NONE] = "none",
+		[FP_ROAD_LOCAL] = "local",
+		[FP_ROAD_REMOTE] = "remote",
+	};
+
+	return names[road];
+}
+
+/* ---- stats ---------------------------------------------------------------------------------------------------------- */
+
+/* A number that is a sum of parts which change while they are added up. */
+static uint64_t at_least_zero(int64_t n)
+{
+	return n < 0 ? 0 : (uint64_t)n;
+}
+
+static void road_stats(struct json *j, const char *name, bool available, const struct fp_road_stats *s)
+{
+	json_open_object(j, name);
+	json_bool(j, "available", available);
+	json_uint(j, "forwarded", s->forwarded);
+	json_uint(j, "forwarded_bytes", s->forwarded_bytes);
+	json_uint(j, "passed", s->passed);
+	json_open_object(j, "passed_by_reason");
+	json_uint(j, "fence", s->passed_fence);
+	json_uint(j, "no_flow", s->passed_no_flow);
+	json_uint(j, "full", s->passed_full);
+	json_uint(j, "held", s->passed_held);
+	json_uint(j, "busy", s->passed_busy);
+	json_uint(j, "shape", s->passed_shape);
+	json_uint(j, "dead", s->passed_dead);
+	json_uint(j, "off", s->passed_off);
+	json_close_object(j);
+	json_close_object(j);
+}
+
+static void fastpath_state(struct json *j, const struct fp_status *status)
+{
+	json_string(j, "state", status->loaded && status->enabled ? "on" : "off");
+	json_string(j, "reason", status->reason);
+}
+
+static void fastpath_stats(struct json *j, const struct fp_stats *s)
+{
+	struct fp_status status;
+
+	fp_status(&status);
+	json_open_object(j, "fastpath");
+	fastpath_state(j, &status);
+	json_string(j, "pin_path", status.pin_path);
+	json_uint(j, "flows", s->flows);
+	json_uint(j, "slots", s->slots);
+	json_uint(j, "dropped", s->dropped);
+	road_stats(j, "local", status.local, &s->local);
+	road_stats(j, "remote", status.remote, &s->remote);
+	json_close_object(j);
+}
+
+static void drop_stats(struct json *j, const struct broker_stats *s)
+{
+	uint64_t total = s->fastpath.dropped;
+
+	json_open_object(j, "dropped");
+	for (size_t i = 0; i < DROP_REASONS; i++) {
+		json_uint(j, drop_names[i], s->sum.dropped[i]);
+		total += s->sum.dropped[i];
+	}
+	json_uint(j, "kernel", s->fastpath.dropped);
+	json_uint(j, "total", total);
+	json_close_object(j);
+}
+
+static void client_stats(struct json *j, const struct broker_stats *s)
+{
+	uint64_t connected = at_least_zero(s->sum.clients_connected);
+
+	json_open_object(j, "clients");
+	json_uint(j, "connected", connected);
+	json_uint(j, "disconnected", at_least_zero(s->sum.sessions - (int64_t)connected));
+	json_uint(j, "total", at_least_zero(s->sum.sessions));
+	json_uint(j, "maximum", s->clients_maximum);
+	json_uint(j, "expired", s->sum.expired);
+	json_close_object(j);
+	json_open_object(j, "connections");
+	json_uint(j, "open", at_least_zero(s->sum.sockets));
+	json_uint(j, "accepted", s->sum.connections);
+	json_uint(j, "refused", s->sum.sockets_refused);
+	json_close_object(j);
+	json_open_object(j, "closed");
+	for (size_t i = 0; i < CLOSE_REASONS; i++)
+		json_uint(j, close_texts[i].name, s->sum.closed[i]);
+	json_close_object(j);
+}
+
+static void traffic_stats(struct json *j, const struct counters *c)
+{
+	json_open_object(j, "messages");
+	json_uint(j, "received", c->messages_received);
+	json_uint(j, "sent", c->messages_sent);
+	json_uint(j, "stored", at_least_zero(c->stored_messages));
+	json_uint(j, "stored_bytes", at_least_zero(c->stored_bytes));
+	json_close_object(j);
+	json_open_object(j, "bytes");
+	json_uint(j, "received", c->bytes_received);
+	json_uint(j, "sent", c->bytes_sent);
+	json_close_object(j);
+	json_open_object(j, "publish");
+	json_uint(j, "received", c->publish_received);
+	json_uint(j, "sent", c->publish_sent);
+	json_uint(j, "bytes_received", c->publish_bytes_received);
+	json_uint(j, "bytes_sent", c->publish_bytes_sent);
+	json_close_object(j);
+	json_uint(j, "subscriptions", at_least_zero(c->subscriptions));
+	json_uint(j, "retained", at_least_zero(c->retained));
+}
+
+static void answer_stats(struct json *j, const cJSON *request)
+{
+	struct broker_stats s;
+
+	(void)request;
+	broker_stats(&s);
+	json_open_object(j, NULL);
+	json_string(j, "version", SHUNT_VERSION);
+	json_uint(j, "uptime", s.uptime_ms / 1000);
+	json_uint(j, "workers", s.workers);
+	client_stats(j, &s);
+	traffic_stats(j, &s.sum);
+	drop_stats(j, &s);
+	fastpath_stats(j, &s.fastpath);
+	json_close_object(j);
+}
+
+/* ---- clients --------------------------------------------------------------------------------------------------------- */
+
+static int add_client(const struct broker_client *c, void *arg)
+{
+	struct json *j = arg;
+
+	json_open_object(j, NULL);
+	json_string(j, "id", c->id);
+	json_bool(j, "connected", c->connected);
+	json_string(j, "address", c->address);
+	json_string(j, "version", c->connected ? mqtt_version_name(c->version) : "");
+	json_bool(j, "clean", c->clean);
+	json_uint(j, "keep_alive", c->keep_alive);
+	json_uint(j, "connected_seconds", c->connected_ms / 1000);
+	json_uint(j, "subscriptions", c->subscriptions);
+	json_uint(j, "inflight", c->inflight);
+	json_uint(j, "queued", c->queued);
+	json_uint(j, "output_bytes", c->output_bytes);
+	json_open_object(j, "dropped");
+	for (size_t i = 0; i < DROP_REASONS; i++)
+		json_uint(j, drop_names[i], c->dropped[i]);
+	json_close_object(j);
+	json_uint(j, "messages_in", c->messages_in);
+	json_uint(j, "messages_out", c->messages_out);
+	json_uint(j, "bytes_in", c->bytes_in);
+	json_uint(j, "bytes_out", c->bytes_out);
+	json_open_object(j, "fastpath");
+	json_string(j, "road", road_name(c->road));
+	json_bool(j, "target", c->target);
+	json_bool(j, "held", c->held);
+	json_uint(j, "messages_in", c->fast.sent_messages);
+	json_uint(j, "messages_out", c->fast.received_messages);
+	json_uint(j, "bytes_in", c->fast.sent_bytes);
+	json_uint(j, "bytes_out", c->fast.received_bytes);
+	json_close_object(j);
+	json_close_object(j);
+	return j->failed;
+}
+
+static void answer_clients(struct json *j, const cJSON *request)
+{
+	(void)request;
+	json_open_object(j, NULL);
+	json_open_array(j, "clients");
+	if (broker_clients(add_client, j))
+		j->failed = true; /* half a list would look like a whole one */
+	json_close_array(j);
+	json_close_object(j);
+}
+
+/* ---- flows ----------------------------------------------------------------------------------------------------------- */
+
+static int add_flow(const struct fp_flow_info *f, void *arg)
+{
+	struct json *j = arg;
+	uint64_t now = clock_ns();
+
+	json_open_object(j, NULL);
+	json_string(j, "topic", f->topic);
+	json_string(j, "receiver", f->receiver);
+	json_string(j, "road", road_name(f->road));
+	json_uint(j, "namespace", f->ns);
+	json_string(j, "version", f->form ? "5" : "3");
+	json_uint(j, "messages", f->messages);
+	json_uint(j, "bytes", f->bytes);
+	if (f->last_ns)
+		json_uint(j, "idle_ms", now > f->last_ns ? (now - f->last_ns) / NS_PER_MS : 0);
+	json_close_object(j);
+	return j->failed;
+}
+
+static void answer_flows(struct json *j, const cJSON *request)
+{
+	(void)request;
+	json_open_object(j, NULL);
+	json_open_array(j, "flows");
+	fp_flow_each(add_flow, j);
+	json_close_array(j);
+	json_close_object(j);
+}
+
+/* ---- fastpath --------------------------------------------------------------------------------------------------------- */
+
+static void answer_fastpath(struct json *j, const cJSON *request)
+{
+	const char *state = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(request, "state"));
+	struct fp_status status;
+	char text[256];
+	bool on;
+
+	if (!state || (strcmp(state, "on") != 0 && strcmp(state, "off") != 0)) {
+		error_answer(j, "the command fastpath needs a \"state\", which is \"on\" or \"off\"");
+		return;
+	}
+	on = !strcmp(state, "on");
+	if (fp_enable(on)) {
+		fp_status(&status);
+		snprintf(text, sizeof(text), "the fast path cannot be used: %s", status.reason);
+		error_answer(j, text);
+		return;
+	}
+	log_notice("Fast path switched %s over the control socket.", state);
+	fp_status(&status);
+	json_open_object(j, NULL);
+	json_open_object(j, "fastpath");
+	fastpath_state(j, &status);
+	json_close_object(j);
+	json_close_object(j);
+}
+
+/* ---- requests ---------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name;
+	void (*answer)(struct json *j, const cJSON *request);
+} commands[] = {
+	{"stats", answer_stats},
+	{"clients", answer_clients},
+	{"flows", answer_flows},
+	{"fastpath", answer_fastpath},
+};
+
+static void answer_command(struct json *j, const cJSON *request)
+{
+	const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(request, "command"));
+	char text[128];
+
+	if (!name) {
+		error_answer(j, "a request is a JSON object with a \"command\"");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (!strcmp(commands[i].name, name)) {
+			commands[i].answer(j, request);
+			return;
+		}
+	}
+	snprintf(text, sizeof(text), "there is no command \"%.64s\"", name);
+	error_answer(j, text);
+}
+
+char *answer_request(const char *request, size_t *len)
+{
+	struct json j = {0};
+	cJSON *parsed = cJSON_ParseWithOpts(request, NULL, true);
+
+	answer_command(&j, parsed);
+	cJSON_Delete(parsed);
+	return json_end(&j, len);
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Accepting connections: every worker watches every listening socket, the kernel wakes one of them. */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "broker/conn.h"
+#include "broker/internal.h"
+
+enum {
+	ACCEPTS_PER_TURN = 64,
+	PAUSE_MS = 100, /* out of descriptors: connections wait in the kernel's backlog */
+};
+
+static void accept_ready(struct watch *watch, uint32_t events);
+
+static void resume(struct timer *t)
+{
+	struct acceptor *a = container_of(t, struct acceptor, resume);
+
+	if (loop_watch(&a->worker->loop, &a->watch, EPOLLIN | EPOLLEXCLUSIVE))
+		loop_after(&a->worker->loop, t, PAUSE_MS, resume);
+}
+
+/* No descriptor or no memory for another connection. Existing ones go on; this one waits in the backlog. */
+static void pause_accept(struct acceptor *a, int error)
+{
+	struct worker *w = a->worker;
+	struct rlimit limit = {0};
+
+	loop_unwatch(&w->loop, &a->watch);
+	loop_after(&w->loop, &a->resume, PAUSE_MS, resume);
+	if (w->no_fd_logged_ns && w->loop.now_ns - w->no_fd_logged_ns < NS_PER_S)
+		return;
+	w->no_fd_logged_ns = w->loop.now_ns;
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (error == EMFILE)
+		log_error("Unable to accept new connections, all %llu open files are in use. Raise the limit: LimitNOFILE= of the "
+			  "systemd unit, or ulimit -n. Connections wait until others close.",
+			  (unsigned long long)limit.rlim_cur);
+	else
+		log_error("Unable to accept new connections: %s. They wait until there is room.", strerror(error));
+}
+
+static bool over_limit(struct broker *b, unsigned listener)
+{
+	uint32_t max = b->conf->listeners[listener].max_connections;
+	uint32_t now = __atomic_add_fetch(&b->listener_connections[listener], 1, __ATOMIC_RELAXED);
+
+	return max && now > max;
+}
+
+/* A descriptor or -errno. *order: later connections have greater ones. */
+static int accept_one(struct broker *b, int listen_fd, char peer[NET_ADDRESS_MAX], uint64_t *order)
+{
+	int fd;
+
+	pthread_mutex_lock(&b->accept_lock);
+	fd = net_accept(listen_fd, peer);
+	*order = ++b->accepted;
+	pthread_mutex_unlock(&b->accept_lock);
+	return fd;
+}
+
+static void accepted(struct acceptor *a, int fd, const char *peer, uint64_t order)
+{
+	struct worker *w = a->worker;
+	struct broker *b = w->broker;
+
+	COUNT(connections, 1);
+	if (over_limit(b, a->listener)) {
+		__atomic_sub_fetch(&b->listener_connections[a->listener], 1, __ATOMIC_RELAXED);
+		COUNT(sockets_refused, 1);
+		if (b->conf->connection_messages)
+			log_notice("Client connection from %s denied: max_connections exceeded.", peer);
+		close(fd);
+		return;
+	}
+	if (b->conf->connection_messages)
+		log_notice("New connection from %s on port %u.", peer, b->conf->listeners[a->listener].port);
+	if (b->conf->set_tcp_nodelay)
+		net_set_nodelay(fd);
+	conn_accept(w, fd, a->listener, peer, order);
+}
+
+static void accept_ready(struct watch *watch, uint32_t events)
+{
+	struct acceptor *a = container_of(watch, struct acceptor, watch);
+
+	(void)events;
+	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+		char peer[NET_ADDRESS_MAX];
+		uint64_t order;
+		int fd = accept_one(a->worker->broker, watch->fd, peer, &order);
+
+		if (fd >= 0) {
+			accepted(a, fd, peer, order);
+			continue;
+		}
+		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS)
+			pause_accept(a, -fd);
+		/* Errors of a connection that died in the backlog come here, too: accept(2). */
+		if (fd != -ECONNABORTED && fd != -EPROTO)
+			return;
+	}
+}
+
+int accept_start(struct worker *w)
+{
+	struct broker *b = w->broker;
+
+	w->acceptors = calloc(b->nsockets ? b->nsockets : 1, sizeof(w->acceptors[0]));
+	if (!w->acceptors)
+		return -ENOMEM;
+	for (size_t i = 0; i < b->nsockets; i++) {
+		struct acceptor *a = &w->acceptors[i];
+		int rc;
+
+		*a = (struct acceptor){
+			.watch = {.fd = b->sockets[i].fd, .ready = accept_ready},
+			.worker = w,
+			.listener = b->sockets[i].listener,
+		};
+		rc = loop_watch(&w->loop, &a->watch, EPOLLIN | EPOLLEXCLUSIVE);
+		if (rc)
+			return rc;
+		w->nacceptors++;
+	}
+	return 0;
+}
+
+void accept_stop(struct worker *w)
+{
+	for (size_t i = 0; i < w->nacceptors; i++) {
+		timer_stop(&w->loop.timers, &w->acceptors[i].resume);
+		loop_unwatch(&w->loop, &w->acceptors[i].watch);
+	}
+	w->nacceptors = 0;
+}

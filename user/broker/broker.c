@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "broker/broker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "broker/conn.h"
+#include "broker/internal.h"
+#include "broker/worker.h"
+#include "net/listener.h"
+
+enum { SOCKETS_PER_LISTENER = 16 };
+
+struct broker the_broker = {.lock = PTHREAD_MUTEX_INITIALIZER, .accept_lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* ---- listening --------------------------------------------------------------------------------------------------- */
+
+static int listen_one(struct broker *b, unsigned index)
+{
+	const struct conf_listener *l = &b->conf->listeners[index];
+	const char *error = "";
+	int fds[SOCKETS_PER_LISTENER];
+	int n = net_listen(l->address, l->port, fds, SOCKETS_PER_LISTENER, &error);
+
+	if (n < 0) {
+		log_error("Error: Unable to listen on %s port %u: %s.", l->address ? l->address : "any address", l->port,
+			  error);
+		return n;
+	}
+	for (int i = 0; i < n; i++) {
+		b->sockets[b->nsockets++] = (struct broker_socket){.fd = fds[i], .listener = index};
+		log_info("Opening %s listen socket on port %u.", net_is_ipv6(fds[i]) ? "ipv6" : "ipv4", l->port);
+	}
+	return 0;
+}
+
+static unsigned count_workers(const struct conf *conf)
+{
+	long n = conf->workers ? (long)conf->workers : sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
+}
+
+int broker_listen(const struct conf *conf)
+{
+	struct broker *b = &the_broker;
+
+	b->conf = conf;
+	b->nworkers = count_workers(conf);
+	b->sockets = calloc(conf->nlisteners * SOCKETS_PER_LISTENER + 1, sizeof(b->sockets[0]));
+	b->listener_connections = calloc(conf->nlisteners + 1, sizeof(b->listener_connections[0]));
+	if (!b->sockets || !b->listener_connections) {
+		broker_free();
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < conf->nlisteners; i++) {
+		int rc = listen_one(b, i);
+
+		if (rc) {
+			broker_free();
+			return rc;
+		}
+	}
+	return 0;
+}
+
+unsigned broker_workers(void)
+{
+	return the_broker.nworkers;
+}
+
+/* ---- starting ---------------------------------------------------------------------------------------------------- */
+
+static void start_accepting(struct worker *w, void *arg)
+{
+	int rc = accept_start(w);
+
+	if (rc)
+		*(int *)arg = rc;
+}
+
+static int start_workers(struct broker *b)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < b->nworkers && !rc; i++)
+		rc = worker_init(&b->workers[i], b, i);
+	for (; b->started < b->nworkers && !rc; b->started += !rc)
+		rc = worker_start(&b->workers[b->started]);
+	/* Only now: the first client may belong to any of them. */
+	for (unsigned i = 0; i < b->nworkers && !rc; i++)
+		worker_call(&b->workers[i], start_accepting, &rc);
+	return rc;
+}
+
+int broker_start(void)
+{
+	struct broker *b = &the_broker;
+	int rc = -ENOMEM;
+
+	hash_init();
+	b->start_ns = clock_ns();
+	b->tree = tree_new();
+	if (b->tree && posix_memalign((void **)&b->workers, 64, b->nworkers * sizeof(b->workers[0])) == 0) {
+		memset(b->workers, 0, b->nworkers * sizeof(b->workers[0]));
+		for (unsigned i = 0; i < b->nworkers; i++)
+			b->workers[i].loop.epoll_fd = b->workers[i].loop.wake_fd = -1;
+		rc = start_workers(b);
+	}
+	if (rc) {
+		log_error("Error: Unable to start: %s.", strerror(-rc));
+		broker_stop();
+	}
+	return rc;
+}
+
+/* ---- stopping: each step is done by all workers before the next begins --------------------------------------------- */
+
+static void stop_accepting(struct worker *w, void *arg)
+{
+	(void)arg;
+	w->draining = true;
+	accept_stop(w);
+}
+
+static void send_wills(struct worker *w, void *arg)
+{
+	(void)arg;
+	for (struct list *l = w->conns.next; l != &w->conns; l = l->next)
+		conn_publish_will(container_of(l, struct conn, all));
+}
+
+static void nothing(struct worker *w, void *arg)
+{
+	(void)w, (void)arg;
+}
+
+static void close_all(struct worker *w, void *arg)
+{
+	(void)arg;
+	while (!list_empty(&w->conns))
+		conn_close(container_of(w->conns.next, struct conn, all), CLOSE_SHUTDOWN);
+}
+
+static void leave(struct worker *w, void *arg)
+{
+	(void)arg;
+	w->stopping = true;
+}
+
+static void on_all(struct broker *b, void (*fn)(struct worker *, void *))
+{
+	for (unsigned i = 0; i < b->started; i++)
+		worker_call(&b->workers[i], fn, NULL);
+}
+
+/* What the workers sent one another last. */
+static void drain_all(struct broker *b)
+{
+	bool any = true;
+
+	while (any) {
+		any = false;
+		rcu_wait();
+		for (unsigned i = 0; i < b->nworkers; i++)
+			any |= worker_drain(&b->workers[i]);
+	}
+}
+
+void broker_stop(void)
+{
+	struct broker *b = &the_broker;
+
+	if (!b->tree)
+		return;
+	on_all(b, stop_accepting);
+	on_all(b, send_wills);
+	/* A call comes back in the turn after: wills for other workers have been sent, then received and written. */
+	on_all(b, nothing);
+	on_all(b, nothing);
+	on_all(b, close_all);
+	on_all(b, leave);
+	for (unsigned i = 0; i < b->started; i++)
+		pthread_join(b->workers[i].thread, NULL);
+	rcu_thread_start();
+	if (b->workers) {
+		drain_all(b);
+		for (unsigned i = 0; i < b->nworkers; i++)
+			worker_destroy(&b->workers[i]);
+	}
+	tree_free(b->tree);
+	rcu_thread_end();
+	free(b->workers);
+	b->workers = NULL;
+	b->tree = NULL;
+	b->started = 0;
+}
+
+void broker_free(void)
+{
+	struct broker *b = &the_broker;
+
+	for (size_t i = 0; i < b->nsockets; i++)
+		close(b->sockets[i].fd);
+	free(b->sockets);
+	free(b->listener_connections);
+	b->sockets = NULL;
+	b->listener_connections = NULL;
+	b->nsockets = 0;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The broker as the daemon's main() and the control socket see it. There is one in a process.
+ *
+ *	broker_listen(conf)	as root: open the sockets
+ *	fp_open(...)		as root
+ *	(drop privileges)
+ *	broker_start()		start the workers
+ *	...
+ *	broker_stop()
+ *	fp_close()
+ *	broker_free()
+ */
+#ifndef SHUNT_BROKER_H
+#define SHUNT_BROKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "broker/counters.h"
+#include "conf/conf.h"
+
+/* Open the listening sockets. `conf` must live until broker_free(). Returns 0, or -errno after logging what is wrong. */
+int broker_listen(const struct conf *conf);
+
+/* The number of workers there will be. After broker_listen(). */
+unsigned broker_workers(void);
+
+/* Start the workers; from then on clients are served. 0, or -errno after logging. Main thread. */
+int broker_start(void);
+
+/* Publish the wills, write what can be written at once, close all connections, end the threads. Does nothing when it was
+ * not started. Nobody may be in one of the functions below, or call them from then on. Main thread. */
+void broker_stop(void);
+
+/* Close the sockets and free everything. Main thread, after broker_stop(). */
+void broker_free(void);
+
+/* ---- looking: any thread that is not a worker, between broker_start() and broker_stop() --------------------------- */
+
+struct broker_stats {
+	uint64_t uptime_ms;
+	unsigned workers;
+	uint64_t clients_maximum; /* the most connected at once, as seen each second */
+	/* Since the start; with what the kernel forwarded. Names of drops and closes: drop_names, close_texts. */
+	struct counters sum;
+	struct fp_stats fastpath;
+};
+void broker_stats(struct broker_stats *out);
+
+/* A client: connected, or a session that waits for it. */
+struct broker_client {
+	const char *id;
+	const char *address; /* "ADDRESS:PORT"; "" when it is not connected */
+	bool connected;
+	bool clean;		/* its session ends with the connection */
+	uint8_t version;	/* enum mqtt_version; 0 when it is not connected */
+	uint16_t keep_alive;	/* seconds; 0 off */
+	uint64_t connected_ms;	/* for how long */
+	uint32_t subscriptions;
+	uint32_t inflight;	/* QoS 1 and 2 sent and not acknowledged */
+	uint32_t queued;	/* messages that wait in the session */
+	uint64_t output_bytes;	/* that wait for the socket */
+	uint64_t dropped[DROP_REASONS];
+	uint64_t messages_in, messages_out; /* PUBLISH packets that went through the daemon, of this session */
+	uint64_t bytes_in, bytes_out;	    /* of this connection, through the daemon */
+	enum fp_road road;
+	bool target;			/* the kernel may deliver to it */
+	bool held;			/* it has output that must go first */
+	struct fp_client_counters fast; /* what the kernel forwarded from and to this connection */
+};
+
+/* Call `each` for every client, in no order, until it returns non-zero; returns that, or 0, or -ENOMEM. It is called in the
+ * caller's thread from a snapshot of each worker's clients; the strings are valid during the call. */
+int broker_clients(int (*each)(const struct broker_client *c, void *arg), void *arg);
+
+#endif

@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The life of a connection, and its output. Reading is in input.c, packets are handled in packets.c and connect.c. */
+#include "broker/conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "broker/flow.h"
+#include "broker/internal.h"
+#include "broker/route.h"
+#include "broker/subscribe.h"
+#include "mqtt/encode.h"
+
+enum {
+	IOVECS = 64,
+	WRITE_PER_TURN = 1 << 20, /* bytes; what is left goes on in the next turn */
+};
+
+static const uint32_t conn_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+
+/* ---- beginning --------------------------------------------------------------------------------------------------- */
+
+static void conn_ready(struct watch *watch, uint32_t events)
+{
+	struct conn *c = container_of(watch, struct conn, watch);
+
+	if (c->state == CONN_CLOSED)
+		return;
+	if (events & EPOLLOUT && c->blocked && !c->retry.armed) {
+		c->blocked = false;
+		conn_dirty(c);
+	}
+	if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		c->hangup = true;
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+		c->readable = true;
+		if (!c->paused)
+			conn_read(c);
+	}
+}
+
+static void sink_dirty(struct session_sink *sink)
+{
+	conn_dirty(container_of(sink, struct conn, sink));
+}
+
+static void sink_flush(struct session_sink *sink)
+{
+	conn_write(container_of(sink, struct conn, sink));
+}
+
+static void connect_late(struct timer *t)
+{
+	conn_close(container_of(t, struct conn, deadline), CLOSE_TIMEOUT);
+}
+
+void conn_accept(struct worker *w, int fd, unsigned listener, const char *peer, uint64_t order)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		log_error("Out of memory, closing the connection from %s.", peer);
+		__atomic_sub_fetch(&w->broker->listener_connections[listener], 1, __ATOMIC_RELAXED);
+		COUNT(closed[CLOSE_NO_MEMORY], 1);
+		close(fd);
+		return;
+	}
+	c->watch = (struct watch){.fd = fd, .ready = conn_ready};
+	c->worker = w;
+	c->version = MQTT_3_1_1;
+	c->listener = listener;
+	c->order = order;
+	c->sink.dirty = sink_dirty;
+	c->sink.flush = sink_flush;
+	c->last_rx_ns = w->loop.now_ns;
+	snprintf(c->peer, sizeof(c->peer), "%s", peer);
+	list_init(&c->ready);
+	list_init(&c->dirty);
+	list_init(&c->fence);
+	list_push(&w->conns, &c->all);
+	COUNT(sockets, 1);
+	loop_after(&w->loop, &c->deadline, CONNECT_DEADLINE_MS, connect_late);
+	if (loop_watch(&w->loop, &c->watch, conn_events))
+		conn_close(c, CLOSE_NO_MEMORY);
+}
+
+static void unlink_conn(struct conn *c)
+{
+	struct worker *w = c->worker;
+
+	timer_stop(&w->loop.timers, &c->deadline);
+	timer_stop(&w->loop.timers, &c->retry);
+	list_del(&c->all);
+	list_del(&c->ready);
+	list_del(&c->dirty);
+	list_del(&c->fence);
+}
+
+static void receive_move(struct inbox_item *item, void *receiver)
+{
+	struct conn *c = container_of(item, struct conn, move);
+	struct worker *w = receiver;
+
+	c->worker = w;
+	c->state = CONN_NEW;
+	list_push(&w->conns, &c->all);
+	COUNT(sockets, 1);
+	if (w->draining || loop_watch(&w->loop, &c->watch, conn_events)) {
+		conn_close(c, w->draining ? CLOSE_SHUTDOWN : CLOSE_NO_MEMORY);
+		return;
+	}
+	loop_after(&w->loop, &c->deadline, CONNECT_DEADLINE_MS, connect_late);
+	c->readable = true;
+	conn_read(c);
+}
+
+void conn_move(struct conn *c)
+{
+	struct worker *w = c->worker;
+	struct worker *to = c->move_to;
+
+	loop_unwatch(&w->loop, &c->watch);
+	unlink_conn(c);
+	COUNT(sockets, -1);
+	c->state = CONN_MOVING;
+	c->move_to = NULL;
+	c->placed = true;
+	c->move.receive = receive_move;
+	loop_send(&to->loop, &c->move);
+}
+
+/* ---- keepalive --------------------------------------------------------------------------------------------------- */
+
+static void keepalive_check(struct timer *t)
+{
+	struct conn *c = container_of(t, struct conn, deadline);
+	uint64_t limit = c->keep_alive * NS_PER_S + c->keep_alive * NS_PER_S / 2;
+	uint64_t now = c->worker->loop.now_ns;
+	uint64_t seen = fp_last_seen_ns(&c->link);
+
+	if (seen < c->last_rx_ns)
+		seen = c->last_rx_ns;
+	if (seen + limit <= now) {
+		conn_close(c, CLOSE_TIMEOUT);
+		return;
+	}
+	loop_after(&c->worker->loop, t, (seen + limit - now) / NS_PER_MS, keepalive_check);
+}
+
+void conn_keepalive(struct conn *c)
+{
+	timer_stop(&c->worker->loop.timers, &c->deadline);
+	c->last_rx_ns = c->worker->loop.now_ns;
+	if (c->keep_alive)
+		keepalive_check(&c->deadline);
+}
+
+/* ---- output ------------------------------------------------------------------------------------------------------ */
+
+void conn_dirty(struct conn *c)
+{
+	if (c->state != CONN_CLOSED && !list_linked(&c->dirty))
+		list_push(&c->worker->dirty, &c->dirty);
+}
+
+void conn_break(struct conn *c, enum close_reason why)
+{
+	if (!c->broken) {
+		c->broken = true;
+		c->why = why;
+	}
+	conn_dirty(c);
+}
+
+void conn_send(struct conn *c, const uint8_t *packet, size_t len)
+{
+	if (output_packet(&c->sink.out, packet, len)) {
+		conn_break(c, CLOSE_NO_MEMORY);
+		return;
+	}
+	COUNT(messages_sent, 1);
+	conn_dirty(c);
+}
+
+static void retry_now(struct timer *t)
+{
+	struct conn *c = container_of(t, struct conn, retry);
+
+	c->blocked = false;
+	conn_dirty(c);
+}
+
+/* The queue in front of a local client is full and no event will tell when it is not. */
+static void retry_later(struct conn *c)
+{
+	c->blocked = true;
+	c->retry_ms = c->retry_ms ? c->retry_ms * 2 : 1;
+	if (c->retry_ms > RETRY_MAX_MS)
+		c->retry_ms = RETRY_MAX_MS;
+	loop_after(&c->worker->loop, &c->retry, c->retry_ms, retry_now);
+}
+
+/* One fp_send(): bytes written, 0 when nothing can be written now. */
+static size_t write_some(struct conn *c)
+{
+	struct output *o = &c->sink.out;
+	struct iovec iov[IOVECS];
+	size_t whole = c->link.whole_max;
+	size_t len;
+	int n = output_gather(o, iov, IOVECS, whole, &len);
+	ssize_t sent = fp_send(&c->link, c->watch.fd, iov, n);
+
+	if (sent > 0) {
+		output_written(o, (size_t)sent, len, whole);
+		c->bytes_out += (size_t)sent;
+		c->retry_ms = 0;
+		COUNT(bytes_sent, (size_t)sent);
+		return (size_t)sent;
+	}
+	if (sent == -EAGAIN)
+		c->blocked = true;
+	else if (sent == -EBUSY)
+		retry_later(c);
+	else
+		conn_break(c, sent == -EPIPE || sent == -ECONNRESET ? CLOSE_PEER : CLOSE_SOCKET_ERROR);
+	return 0;
+}
+
+void conn_write(struct conn *c)
+{
+	size_t written = 0;
+	size_t n;
+
+	while (!output_empty(&c->sink.out) && !c->blocked && !c->broken && written < WRITE_PER_TURN) {
+		n = write_some(c);
+		if (!n)
+			return;
+		written += n;
+	}
+}
+
+static void resume_reading(struct conn *c)
+{
+	c->paused = false;
+	if (!list_linked(&c->ready))
+		list_push(&c->worker->ready, &c->ready);
+}
+
+void conn_flush(struct conn *c)
+{
+	struct output *o = &c->sink.out;
+	bool hold;
+
+	conn_write(c);
+	/* What the session held back for want of room goes out in the same turn, as far as the socket takes it. */
+	if (c->session && c->session->sink == &c->sink && !c->broken) {
+		session_pump(c->session);
+		conn_write(c);
+	}
+	if (c->sink.failed)
+		conn_break(c, CLOSE_NO_MEMORY);
+	if (c->broken) {
+		conn_close(c, c->why);
+		return;
+	}
+	list_del(&c->dirty);
+	if (!output_empty(o) && !c->blocked)
+		conn_dirty(c);
+	if (c->paused && o->control < CONTROL_LOW)
+		resume_reading(c);
+	hold = !output_empty(o) || (c->session && session_backlogged(c->session));
+	if (c->link.road != FP_ROAD_NONE && hold != c->held) {
+		c->held = hold;
+		fp_hold(&c->link, hold);
+	}
+	if (c->want_target && !hold)
+		flow_make_target(c);
+}
+
+/* ---- end --------------------------------------------------------------------------------------------------------- */
+
+static const char *name_of(const struct conn *c)
+{
+	return c->session ? c->session->id : c->client_id ? c->client_id : "<unknown>";
+}
+
+static void log_close(const struct conn *c, enum close_reason why)
+{
+	const char *text = close_texts[why].log;
+
+	if (!c->worker->broker->conf->connection_messages)
+		return;
+	if (text)
+		log_notice("Client %s [%s] disconnected: %s.", name_of(c), c->peer, text);
+	else
+		log_notice("Client %s [%s] disconnected.", name_of(c), c->peer);
+}
+
+/* The will, when the connection did not end by DISCONNECT [MQTT-3.1.2-8], [MQTT-3.14.4-3]. */
+void conn_publish_will(struct conn *c)
+{
+	if (c->will)
+		(void)route_publish(c->worker, NULL, c->will, c->will_retain);
+	message_drop(&c->will);
+}
+
+static void expire(struct timer *t)
+{
+	struct session *s = container_of(t, struct session, expiry);
+
+	log_notice("Expiring client %s due to timeout.", s->id);
+	COUNT(expired, 1);
+	worker_session_end(&the_broker.workers[s->worker], s);
+}
+
+static void leave_session(struct conn *c)
+{
+	struct worker *w = c->worker;
+	struct session *s = c->session;
+	uint64_t limit = w->broker->conf->persistent_client_expiration;
+
+	c->session = NULL;
+	s->conn = NULL;
+	session_offline(s);
+	subscriptions_offline(w->broker, s);
+	if (s->clean)
+		worker_session_end(w, s);
+	else if (limit)
+		loop_after(&w->loop, &s->expiry, limit * 1000, expire);
+}
+
+void conn_close(struct conn *c, enum close_reason why)
+{
+	struct worker *w = c->worker;
+
+	if (c->state == CONN_CLOSED)
+		return;
+	/* What was answered to packets before the end goes out, if the socket takes it. */
+	if (!c->broken)
+		conn_write(c);
+	log_close(c, why);
+	COUNT(closed[why], 1);
+	COUNT(sockets, -1);
+	__atomic_sub_fetch(&w->broker->listener_connections[c->listener], 1, __ATOMIC_RELAXED);
+	unlink_conn(c);
+	c->state = CONN_CLOSED;
+	if (c->session)
+		flow_retire(c);
+	close(c->watch.fd);
+	c->watch.fd = -1;
+	fp_detach(&c->link);
+	if (c->session) {
+		COUNT(clients_connected, -1);
+		leave_session(c);
+	}
+	if (why == CLOSE_DISCONNECT)
+		message_drop(&c->will);
+	conn_publish_will(c);
+	output_clear(&c->sink.out);
+	free(c->in);
+	c->in = NULL;
+	c->in_len = c->in_cap = 0;
+	list_push(&w->dead, &c->all);
+}
+
+void conn_free(struct conn *c)
+{
+	free(c->client_id);
+	free(c);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Which publishes the kernel may carry. A publish that was routed to exactly one online session, and would reach it
+ * as it is, becomes a flow; the receiver's owner first makes its connection a target.
+ */
+#ifndef SHUNT_FLOW_H
+#define SHUNT_FLOW_H
+
+#include "broker/conn.h"
+
+/* A connection of this version has this wire form in the fast path. */
+static inline uint8_t flow_form(uint8_t version)
+{
+	return version >= MQTT_5_0;
+}
+
+enum {
+	/* The namespace of flows. Without mount points all listeners share one space of topics, and so one namespace. */
+	FLOW_NAMESPACE = 0,
+};
+
+/* After a publish of QoS 0 without RETAIN and DUP was routed to these hits: see if the next ones can go by the kernel. The
+ * publisher's worker. */
+void flow_consider(struct conn *publisher, struct message *m, const struct tree_hits *hits);
+
+/* The output is empty and the connection was asked to be a target: become one. Its owner. */
+void flow_make_target(struct conn *c);
+
+/* The connection receives no flows any more. Its owner, before it is closed. */
+void flow_retire(struct conn *c);
+
+#endif

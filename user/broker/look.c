@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Looking at the running broker from outside of its workers. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "broker/broker.h"
+#include "broker/conn.h"
+#include "broker/internal.h"
+
+void broker_stats(struct broker_stats *out)
+{
+	struct broker *b = &the_broker;
+	const struct counters *all[WORKERS_MAX];
+	uint64_t messages, bytes;
+
+	memset(out, 0, sizeof(*out));
+	out->uptime_ms = (clock_ns() - b->start_ns) / NS_PER_MS;
+	out->workers = b->nworkers;
+	out->clients_maximum = __atomic_load_n(&b->clients_max, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < b->nworkers; i++)
+		all[i] = &b->workers[i].counters;
+	counters_sum(all, b->nworkers, &out->sum);
+	fp_stats(&out->fastpath);
+	/* A flow has one receiver: what came in went out. */
+	messages = out->fastpath.local.forwarded + out->fastpath.remote.forwarded;
+	bytes = out->fastpath.local.forwarded_bytes + out->fastpath.remote.forwarded_bytes;
+	out->sum.messages_received += messages;
+	out->sum.messages_sent += messages;
+	out->sum.publish_received += messages;
+	out->sum.publish_sent += messages;
+	out->sum.bytes_received += bytes;
+	out->sum.bytes_sent += bytes;
+}
+
+/* ---- clients ----------------------------------------------------------------------------------------------------- */
+
+/* A copy of one, with its strings. */
+struct client_copy {
+	struct broker_client client;
+	char address[NET_ADDRESS_MAX];
+};
+
+struct snapshot {
+	struct client_copy *v;
+	size_t n;
+	int rc;
+};
+
+static void copy_conn(struct client_copy *to, const struct conn *c)
+{
+	struct broker_client *out = &to->client;
+
+	memcpy(to->address, c->peer, sizeof(to->address));
+	out->connected = true;
+	out->version = c->version;
+	out->keep_alive = c->keep_alive;
+	out->connected_ms = (c->worker->loop.now_ns - c->connected_ns) / NS_PER_MS;
+	out->output_bytes = c->sink.out.bytes;
+	out->bytes_in = c->bytes_in;
+	out->bytes_out = c->bytes_out;
+	out->road = c->link.road;
+	out->target = c->link.target;
+	out->held = c->held;
+	fp_client_counters(&c->link, &out->fast);
+}
+
+static int copy_session(struct client_copy *to, const struct session *s)
+{
+	struct broker_client *out = &to->client;
+
+	out->id = strdup(s->id);
+	if (!out->id)
+		return -ENOMEM;
+	out->clean = s->clean;
+	out->subscriptions = (uint32_t)s->subs.count;
+	out->inflight = s->sent.count;
+	out->queued = s->queued + s->backlogged;
+	memcpy(out->dropped, s->dropped, sizeof(out->dropped));
+	out->messages_in = s->messages_in;
+	out->messages_out = s->messages_out;
+	if (s->conn)
+		copy_conn(to, s->conn);
+	return 0;
+}
+
+static void take_snapshot(struct worker *w, void *arg)
+{
+	struct snapshot *snap = arg;
+
+	snap->v = calloc(w->sessions.count + 1, sizeof(*snap->v));
+	if (!snap->v)
+		snap->rc = -ENOMEM;
+	for (size_t i = 0; !snap->rc && w->sessions.buckets && i <= w->sessions.mask; i++)
+		for (struct table_node *n = w->sessions.buckets[i]; n && !snap->rc; n = n->next) {
+			snap->rc = copy_session(&snap->v[snap->n], container_of(n, struct session, by_id));
+			snap->n += !snap->rc;
+		}
+}
+
+int broker_clients(int (*each)(const struct broker_client *c, void *arg), void *arg)
+{
+	struct broker *b = &the_broker;
+	int rc = 0;
+
+	for (unsigned i = 0; i < b->nworkers && !rc; i++) {
+		struct snapshot snap = {0};
+
+		worker_call(&b->workers[i], take_snapshot, &snap);
+		rc = snap.rc;
+		for (size_t k = 0; k < snap.n; k++) {
+			snap.v[k].client.address = snap.v[k].address;
+			if (!rc)
+				rc = each(&snap.v[k].client, arg);
+			free((char *)snap.v[k].client.id);
+		}
+		free(snap.v);
+	}
+	return rc;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The subscriptions of a session, sections 3.8 and 3.10. Called by the session's owner; they take the subscription lock
+ * themselves. */
+#ifndef SHUNT_SUBSCRIBE_H
+#define SHUNT_SUBSCRIBE_H
+
+#include "broker/session.h"
+#include "broker/tree.h"
+#include "mqtt/packet.h"
+
+struct broker;
+
+/* One subscription. In the tree and in its session's table. */
+struct subscription {
+	struct tree_sub in_tree;
+	struct table_node by_node; /* in session->subs, by the tree's node */
+	struct rcu_later later;
+	uint32_t filter_len;
+	char filter[];
+};
+
+/* Make or replace [MQTT-3.8.4-3] the subscriptions of a SUBSCRIBE: codes gets one enum mqtt_reason for each filter, in order. Then
+ * flows they concern are gone. 0 or -ENOMEM (nothing may be answered then). *retained is what retained_send() needs, and
+ * must be given to it. */
+struct retained_due;
+int subscribe(struct broker *b, struct session *s, struct mqtt_packet *packet, uint8_t *codes,
+	      struct retained_due **retained);
+
+/* After the SUBACK was appended: deliver the retained messages of the same packet (a fresh view of it) [MQTT-3.3.1-6]. Frees
+ * `due`. */
+void retained_send(struct broker *b, struct session *s, struct mqtt_packet *packet, const uint8_t *codes,
+		   struct retained_due *due);
+
+/* Remove the subscriptions of an UNSUBSCRIBE [MQTT-3.10.4-1], [MQTT-3.10.4-2]; codes as above. */
+void unsubscribe(struct broker *b, struct session *s, struct mqtt_packet *packet, uint8_t *codes);
+
+/* Remove all of them. */
+void unsubscribe_all(struct broker *b, struct session *s);
+
+/* The session goes online: say so to publishers, with the road of its connection, and remove the flows that do not know it. */
+void subscriptions_online(struct broker *b, struct session *s, enum fp_road road);
+/* It goes offline; it is no flow's receiver any more already. */
+void subscriptions_offline(struct broker *b, struct session *s);
+
+/* At the end of the process: free them; nobody uses the tree any more. */
+void subscriptions_free(struct session *s);
+
+#endif

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "broker/sys.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "broker/broker.h"
+#include "broker/internal.h"
+#include "broker/route.h"
+
+enum {
+	SYS_QOS = 2, /* as mosquitto's */
+	VALUE_MAX = 64,
+};
+
+/* ---- plain values ------------------------------------------------------------------------------------------------ */
+
+typedef uint64_t value_fn(const struct broker_stats *s);
+
+/* Nothing is known twice: a topic and where its value comes from. */
+#define SUM(name, member)                                                                                              \
+	static uint64_t name(const struct broker_stats *s)                                                             \
+	{                                                                                                              \
+		return (uint64_t)s->sum.member;                                                                        \
+	}
+SUM(clients_connected, clients_connected)
+SUM(clients_total, sessions)
+SUM(clients_expired, expired)
+SUM(messages_received, messages_received)
+SUM(messages_sent, messages_sent)
+SUM(messages_stored, stored_messages)
+SUM(stored_bytes, stored_bytes)
+SUM(subscriptions, subscriptions)
+SUM(retained, retained)
+SUM(bytes_received, bytes_received)
+SUM(bytes_sent, bytes_sent)
+SUM(publish_received, publish_received)
+SUM(publish_sent, publish_sent)
+SUM(publish_bytes_received, publish_bytes_received)
+SUM(publish_bytes_sent, publish_bytes_sent)
+SUM(sockets, sockets)
+SUM(connections, connections)
+SUM(connects, connects)
+#undef SUM
+
+static uint64_t clients_disconnected(const struct broker_stats *s)
+{
+	return clients_total(s) - clients_connected(s);
+}
+
+static uint64_t clients_maximum(const struct broker_stats *s)
+{
+	return s->clients_maximum;
+}
+
+static uint64_t publish_dropped(const struct broker_stats *s)
+{
+	uint64_t n = s->fastpath.dropped;
+
+	for (unsigned i = 0; i < DROP_REASONS; i++)
+		n += s->sum.dropped[i];
+	return n;
+}
+
+static uint64_t none(const struct broker_stats *s)
+{
+	(void)s;
+	return 0;
+}
+
+static const struct {
+	const char *topic; /* behind "$SYS/broker/" */
+	value_fn *value;
+} values[] = {
+	{"clients/total", clients_total},
+	{"clients/maximum", clients_maximum},
+	{"clients/disconnected", clients_disconnected},
+	{"clients/inactive", clients_disconnected},
+	{"clients/connected", clients_connected},
+	{"clients/active", clients_connected},
+	{"clients/expired", clients_expired},
+	{"messages/stored", messages_stored},
+	{"messages/received", messages_received},
+	{"messages/sent", messages_sent},
+	{"store/messages/count", messages_stored},
+	{"store/messages/bytes", stored_bytes},
+	{"subscriptions/count", subscriptions},
+	{"shared_subscriptions/count", none},
+	{"retained messages/count", retained},
+	{"bytes/received", bytes_received},
+	{"bytes/sent", bytes_sent},
+	{"publish/bytes/received", publish_bytes_received},
+	{"publish/bytes/sent", publish_bytes_sent},
+	{"publish/messages/dropped", publish_dropped},
+	{"publish/messages/received", publish_received},
+	{"publish/messages/sent", publish_sent},
+	{"connections/socket/count", sockets},
+};
+
+/* ---- load: moving averages of what happens in a minute -------------------------------------------------------------- */
+
+static const struct {
+	const char *topic; /* behind "$SYS/broker/load/" */
+	value_fn *value;
+} loads[] = {
+	{"messages/received", messages_received},
+	{"messages/sent", messages_sent},
+	{"publish/dropped", publish_dropped},
+	{"publish/received", publish_received},
+	{"publish/sent", publish_sent},
+	{"bytes/received", bytes_received},
+	{"bytes/sent", bytes_sent},
+	{"sockets", connections},
+	{"connections", connects},
+};
+
+static const struct {
+	const char *name;
+	double decay; /* a second: e^(-1/seconds) */
+} spans[] = {
+	{"1min", 0.98347145382161749},
+	{"5min", 0.99667221605452318},
+	{"15min", 0.99888950594427932},
+};
+
+enum {
+	VALUES = sizeof(values) / sizeof(values[0]),
+	LOADS = sizeof(loads) / sizeof(loads[0]),
+	SPANS = sizeof(spans) / sizeof(spans[0]),
+};
+
+/* What was published last, and what the next averages start from. */
+struct sys_state {
+	uint64_t ticks; /* seconds */
+	char uptime[VALUE_MAX];
+	char value[VALUES][VALUE_MAX];
+	char load_text[LOADS][SPANS][VALUE_MAX];
+	double load[LOADS][SPANS];
+	uint64_t load_last[LOADS];
+	uint64_t load_ns;
+};
+
+/* ---- publishing -------------------------------------------------------------------------------------------------- */
+
+static void publish(struct worker *w, const char *topic, const char *value)
+{
+	const struct mqtt_publish p = {
+		.topic = mqtt_str(topic), .payload = mqtt_str(value), .qos = SYS_QOS, .retain = true};
+	struct message *m = message_new(&p);
+
+	if (!m)
+		return;
+	(void)route_publish(w, NULL, m, true);
+	message_unref(m);
+}
+
+static void publish_if_changed(struct worker *w, const char *topic, char *last, const char *value)
+{
+	char full[128];
+
+	if (strcmp(last, value) == 0)
+		return;
+	snprintf(last, VALUE_MAX, "%s", value);
+	snprintf(full, sizeof(full), "$SYS/broker/%s", topic);
+	publish(w, full, value);
+}
+
+static void publish_values(struct worker *w, const struct broker_stats *s)
+{
+	struct sys_state *st = w->sys_state;
+	char text[VALUE_MAX];
+
+	snprintf(text, sizeof(text), "%llu seconds", (unsigned long long)(s->uptime_ms / 1000));
+	publish_if_changed(w, "uptime", st->uptime, text);
+	for (unsigned i = 0; i < VALUES; i++) {
+		snprintf(text, sizeof(text), "%llu", (unsigned long long)values[i].value(s));
+		publish_if_changed(w, values[i].topic, st->value[i], text);
+	}
+}
+
+static double decay_over(unsigned span, uint64_t seconds)
+{
+	double d = 1;
+
+	while (seconds--)
+		d *= spans[span].decay;
+	return d;
+}
+
+static void publish_loads(struct worker *w, const struct broker_stats *s)
+{
+	struct sys_state *st = w->sys_state;
+	double seconds = (double)(w->loop.now_ns - st->load_ns) / NS_PER_S;
+	uint64_t whole = (uint64_t)(seconds + 0.5);
+
+	st->load_ns = w->loop.now_ns;
+	for (unsigned i = 0; i < LOADS; i++) {
+		uint64_t now = loads[i].value(s);
+		double rate = seconds > 0 ? (double)(now - st->load_last[i]) * 60 / seconds : 0;
+
+		st->load_last[i] = now;
+		for (unsigned k = 0; k < SPANS; k++) {
+			char topic[96];
+			char text[VALUE_MAX];
+
+			st->load[i][k] = rate + decay_over(k, whole) * (st->load[i][k] - rate);
+			snprintf(topic, sizeof(topic), "load/%s/%s", loads[i].topic, spans[k].name);
+			snprintf(text, sizeof(text), "%.2f", st->load[i][k]);
+			publish_if_changed(w, topic, st->load_text[i][k], text);
+		}
+	}
+}
+
+/* Once a second, for the maximum; each sys_interval all is published. */
+static void tick(struct timer *t)
+{
+	struct worker *w = container_of(t, struct worker, sys);
+	struct broker *b = w->broker;
+	uint32_t interval = b->conf->sys_interval;
+	struct broker_stats s;
+	uint64_t connected;
+
+	loop_after(&w->loop, t, 1000, tick);
+	broker_stats(&s);
+	connected = (uint64_t)s.sum.clients_connected;
+	if (connected > s.clients_maximum) {
+		s.clients_maximum = connected;
+		__atomic_store_n(&b->clients_max, connected, __ATOMIC_RELAXED);
+	}
+	if (interval && w->sys_state->ticks++ % interval == 0) {
+		publish_values(w, &s);
+		publish_loads(w, &s);
+	}
+}
+
+void sys_start(struct worker *w)
+{
+	w->sys_state = calloc(1, sizeof(*w->sys_state));
+	if (!w->sys_state) {
+		log_error("Out of memory: there will be no $SYS topics.");
+		return;
+	}
+	w->sys_state->load_ns = w->loop.now_ns;
+	if (w->broker->conf->sys_interval)
+		publish(w, "$SYS/broker/version", "shunt version " SHUNT_VERSION);
+	tick(&w->sys);
+}
+
+void sys_free(struct worker *w)
+{
+	free(w->sys_state);
+	w->sys_state = NULL;
+}

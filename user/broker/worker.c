@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "broker/worker.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "broker/conn.h"
+#include "broker/flow.h"
+#include "broker/internal.h"
+#include "broker/subscribe.h"
+#include "broker/sys.h"
+
+enum {
+	HEARTBEAT_MS = 100,
+	HEARTBEAT_IDLE_MS = 1000, /* nobody wants one: look again */
+};
+
+/* ---- sessions ---------------------------------------------------------------------------------------------------- */
+
+struct worker *worker_of(struct broker *b, const char *id, size_t len)
+{
+	/* The low bits choose the bucket in the worker's table. */
+	return &b->workers[(hash_bytes(id, len) >> 32) % b->nworkers];
+}
+
+struct session *worker_session(struct worker *w, const char *id, size_t len)
+{
+	for (struct table_node *n = table_first(&w->sessions, hash_bytes(id, len)); n; n = table_next(n)) {
+		struct session *s = container_of(n, struct session, by_id);
+
+		if (s->id_len == len && memcmp(s->id, id, len) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+struct session *worker_session_new(struct worker *w, const char *id, size_t len)
+{
+	struct session *s = session_new(id, len, w->index, w->broker->conf);
+
+	if (!s)
+		return NULL;
+	if (table_insert(&w->sessions, &s->by_id, hash_bytes(id, len))) {
+		session_free(s);
+		return NULL;
+	}
+	COUNT(sessions, 1);
+	return s;
+}
+
+static void receive_free(struct inbox_item *item, void *receiver)
+{
+	(void)receiver;
+	session_free(container_of(item, struct session, free_item));
+}
+
+/* In liburcu's thread, after a grace period: whoever found the session has sent his deliveries by now. */
+static void session_free_later(struct rcu_later *later)
+{
+	struct session *s = container_of(later, struct session, later);
+
+	s->free_item.receive = receive_free;
+	loop_send(&the_broker.workers[s->worker].loop, &s->free_item);
+}
+
+void worker_session_end(struct worker *w, struct session *s)
+{
+	s->ended = true;
+	timer_stop(&w->loop.timers, &s->expiry);
+	unsubscribe_all(w->broker, s);
+	table_remove(&w->sessions, &s->by_id);
+	COUNT(sessions, -1);
+	session_clear(s);
+	rcu_call_later(&s->later, session_free_later);
+}
+
+/* ---- deliveries between workers ---------------------------------------------------------------------------------- */
+
+static void batch_free(struct batch *b)
+{
+	for (unsigned i = 0; i < b->n; i++)
+		message_unref(b->entry[i].message);
+	free(b);
+}
+
+/* At the sender again: everything in it was written, or its receiver is held. */
+static void receive_back(struct inbox_item *item, void *receiver)
+{
+	struct batch *b = container_of(item, struct batch, item);
+	struct worker *w = receiver;
+
+	for (unsigned i = 0; i < b->n; i++) {
+		struct conn *c = b->entry[i].from;
+
+		if (c && --c->pending == 0 && c->state == CONN_OPEN && !list_linked(&c->fence))
+			list_push(&w->fence, &c->fence);
+	}
+	batch_free(b);
+}
+
+static void receive_batch(struct inbox_item *item, void *receiver)
+{
+	struct batch *b = container_of(item, struct batch, item);
+	struct worker *w = receiver;
+
+	for (unsigned i = 0; i < b->n; i++)
+		session_deliver(b->entry[i].session, b->entry[i].message, b->entry[i].qos, 0);
+	if (b->wanted_back) {
+		b->next = NULL;
+		*w->back_end = b;
+		w->back_end = &b->next;
+	} else {
+		batch_free(b);
+	}
+}
+
+static void send_batch(struct worker *w, unsigned to)
+{
+	struct batch *b = w->out[to];
+
+	w->out[to] = NULL;
+	b->item.receive = receive_batch;
+	loop_send(&w->broker->workers[to].loop, &b->item);
+}
+
+void worker_deliver(struct worker *w, struct session *s, struct message *m, uint8_t qos, struct conn *from)
+{
+	struct batch *b = w->out[s->worker];
+
+	if (!b) {
+		b = malloc(sizeof(*b));
+		if (!b) {
+			COUNT(dropped[DROP_NO_MEMORY], 1);
+			return;
+		}
+		b->sender = w;
+		b->n = 0;
+		b->wanted_back = false;
+		w->out[s->worker] = b;
+	}
+	b->entry[b->n++] = (struct batch_entry){.session = s, .message = message_ref(m), .from = from, .qos = qos};
+	if (from) {
+		b->wanted_back = true;
+		from->pending++;
+	}
+	if (b->n == BATCH_MAX)
+		send_batch(w, s->worker);
+}
+
+static void send_batches(struct worker *w)
+{
+	for (unsigned i = 0; i < w->broker->nworkers; i++)
+		if (w->out[i])
+			send_batch(w, i);
+}
+
+static void send_back(struct worker *w)
+{
+	struct batch *b = w->back;
+
+	w->back = NULL;
+	w->back_end = &w->back;
+	while (b) {
+		struct batch *next = b->next;
+
+		b->item.receive = receive_back;
+		loop_send(&b->sender->loop, &b->item);
+		b = next;
+	}
+}
+
+/* ---- calls from outside ------------------------------------------------------------------------------------------ */
+
+struct call {
+	struct inbox_item item;
+	void (*fn)(struct worker *, void *);
+	void *arg;
+	sem_t done;
+};
+
+static void receive_call(struct inbox_item *item, void *receiver)
+{
+	struct call *call = container_of(item, struct call, item);
+
+	call->fn(receiver, call->arg);
+	sem_post(&call->done);
+}
+
+void worker_call(struct worker *w, void (*fn)(struct worker *, void *), void *arg)
+{
+	struct call call = {.item.receive = receive_call, .fn = fn, .arg = arg};
+
+	sem_init(&call.done, 0, 0);
+	loop_send(&w->loop, &call.item);
+	while (sem_wait(&call.done) < 0)
+		;
+	sem_destroy(&call.done);
+}
+
+/* ---- the turn ---------------------------------------------------------------------------------------------------- */
+
+/* Every connection that had more to read gets one share; those that still have come again in the next turn. */
+static void read_ready(struct worker *w)
+{
+	struct list now;
+	struct list *l;
+
+	list_init(&now);
+	list_splice(&now, &w->ready);
+	while ((l = list_pop(&now)))
+		conn_read(container_of(l, struct conn, ready));
+}
+
+static void flush_dirty(struct worker *w)
+{
+	struct list now;
+	struct list *l;
+
+	list_init(&now);
+	list_splice(&now, &w->dirty);
+	while ((l = list_pop(&now)))
+		conn_flush(container_of(l, struct conn, dirty));
+}
+
+/* The handover fence: everything this publisher's bytes caused is written, or its receiver is held. */
+static void open_fences(struct worker *w)
+{
+	struct list *l;
+
+	while ((l = list_pop(&w->fence))) {
+		struct conn *c = container_of(l, struct conn, fence);
+
+		if (c->state == CONN_OPEN && c->pending == 0 && c->in_len == 0)
+			fp_handled(&c->link, c->received);
+	}
+}
+
+static void free_dead(struct worker *w)
+{
+	for (struct list *l = w->dead.next, *next; l != &w->dead; l = next) {
+		struct conn *c = container_of(l, struct conn, all);
+
+		next = l->next;
+		if (c->pending == 0) {
+			list_del(l);
+			conn_free(c);
+		}
+	}
+}
+
+static void turn(struct worker *w)
+{
+	bool busy = !list_empty(&w->ready) || !list_empty(&w->dirty);
+
+	loop_turn(&w->loop, busy, w);
+	read_ready(w);
+	send_batches(w);
+	flush_dirty(w);
+	/* Closing may have published wills. */
+	send_batches(w);
+	send_back(w);
+	open_fences(w);
+	free_dead(w);
+}
+
+static void heartbeat(struct timer *t)
+{
+	struct worker *w = container_of(t, struct worker, heartbeat);
+	bool wanted = fp_wants_heartbeat();
+
+	if (wanted)
+		fp_heartbeat(w->index);
+	loop_after(&w->loop, t, wanted ? HEARTBEAT_MS - 10 : HEARTBEAT_IDLE_MS, heartbeat);
+}
+
+static void *run(void *arg)
+{
+	struct worker *w = arg;
+
+	rcu_thread_start();
+	counters_bind(&w->counters);
+	heartbeat(&w->heartbeat);
+	if (w->index == 0)
+		sys_start(w);
+	while (!w->stopping)
+		turn(w);
+	counters_bind(NULL);
+	rcu_thread_end();
+	return NULL;
+}
+
+/* ---- life -------------------------------------------------------------------------------------------------------- */
+
+int worker_init(struct worker *w, struct broker *b, unsigned index)
+{
+	int rc;
+
+	w->broker = b;
+	w->index = index;
+	list_init(&w->conns);
+	list_init(&w->ready);
+	list_init(&w->dirty);
+	list_init(&w->fence);
+	list_init(&w->dead);
+	w->back_end = &w->back;
+	rc = loop_open(&w->loop);
+	if (rc)
+		return rc;
+	w->out = calloc(b->nworkers, sizeof(w->out[0]));
+	w->scratch = malloc(READ_SIZE + 64);
+	return w->out && w->scratch ? 0 : -ENOMEM;
+}
+
+int worker_start(struct worker *w)
+{
+	return -pthread_create(&w->thread, NULL, run, w);
+}
+
+bool worker_drain(struct worker *w)
+{
+	struct inbox_item *item = inbox_take(&w->loop.inbox);
+	bool any = item;
+
+	while (item) {
+		struct inbox_item *next = item->next;
+
+		item->receive(item, w);
+		item = next;
+	}
+	send_batches(w);
+	send_back(w);
+	list_init(&w->dirty);
+	list_init(&w->fence);
+	free_dead(w);
+	return any;
+}
+
+void worker_destroy(struct worker *w)
+{
+	size_t bucket = 0;
+	struct table_node *n;
+
+	while ((n = table_any(&w->sessions, &bucket))) {
+		struct session *s = container_of(n, struct session, by_id);
+
+		table_remove(&w->sessions, n);
+		subscriptions_free(s);
+		session_free(s);
+	}
+	table_free(&w->sessions);
+	sys_free(w);
+	tree_hits_free(&w->hits);
+	free(w->out);
+	free(w->scratch);
+	free(w->acceptors);
+	if (w->loop.epoll_fd >= 0)
+		loop_close(&w->loop);
+}

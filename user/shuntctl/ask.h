@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* A question to the daemon, over its control socket (admin/control.h). */
+#ifndef SHUNT_ASK_H
+#define SHUNT_ASK_H
+
+/* Status of shuntctl. */
+enum {
+	EXIT_DONE = 0,
+	EXIT_REFUSED = 1, /* the daemon could not do it */
+	EXIT_USAGE = 2,
+	EXIT_NO_DAEMON = 3,
+};
+
+/* Send the request, a line without its end, to the daemon at `path` (NULL: wherever it is by default) and get the answer,
+ * one line without its end, to be freed. Returns EXIT_DONE, or another status after saying on stderr what is wrong. */
+int ask(const char *path, const char *request, char **answer);
+
+#endif

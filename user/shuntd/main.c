@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The daemon: what happens from the command line to the last worker, in this order. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "admin/answers.h"
+#include "admin/control.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "base/version.h"
+#include "broker/broker.h"
+#include "conf/conf.h"
+#include "shuntd/arguments.h"
+#include "shuntd/privileges.h"
+
+/* ---- configuration ---------------------------------------------------------------------------------------------------- */
+
+/* The file, then what the command line sets. All errors are logged. 0 or -1. */
+static int configure(struct conf *conf, const struct arguments *a)
+{
+	char where[96];
+	int err = 0;
+
+	if (conf_init(conf)) {
+		log_error("Error: Out of memory.");
+		return -1;
+	}
+	if (a->file)
+		err |= conf_file(conf, a->file);
+	for (size_t i = 0; i < a->nlines; i++) {
+		snprintf(where, sizeof(where), "-o '%.64s'", a->lines[i]);
+		err |= conf_line(conf, a->lines[i], where);
+	}
+	/* Without what a faulty line was to say, the whole would be judged wrongly. */
+	if (!err)
+		err = conf_finish(conf, a->port);
+	if (a->verbose)
+		conf->log_types = LOG_TYPE_ALL;
+	return err ? -1 : 0;
+}
+
+static int open_log(const struct conf *conf)
+{
+	int err = log_set_dest(conf->log_dests, conf->log_file);
+
+	if (err) {
+		log_error("Error: Unable to open the log file %s: %s.", conf->log_file,
+			  err == -ELOOP ? "it is a symbolic link" : strerror(-err));
+		return -1;
+	}
+	log_set_types(conf->log_types);
+	log_set_timestamp(conf->log_timestamp, conf->log_timestamp_format);
+	return 0;
+}
+
+/* ---- signals ------------------------------------------------------------------------------------------------------------ */
+
+/* Every signal the daemon knows is blocked in all threads and taken by wait_for_end(). */
+static void block_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGUSR1);
+	sigaddset(set, SIGUSR2);
+	sigaddset(set, SIGRTMIN);
+	pthread_sigmask(SIG_BLOCK, set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void reopen_log(void)
+{
+	int err = log_reopen();
+
+	if (err)
+		log_warning("Warning: Unable to open the log file again: %s. Going on with the old one.",
+			    strerror(-err));
+}
+
+static void wait_for_end(const sigset_t *set)
+{
+	int sig;
+
+	for (;;) {
+		if (sigwait(set, &sig))
+			continue;
+		if (sig == SIGTERM || sig == SIGINT)
+			return;
+		if (sig == SIGHUP || sig == SIGRTMIN)
+			reopen_log();
+		if (sig == SIGHUP)
+			log_notice("SIGHUP: this version does not read its configuration again, restart it for that.");
+	}
+}
+
+/* ---- the process file --------------------------------------------------------------------------------------------------- */
+
+static int write_pid_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644), err = 0;
+
+	if (fd < 0 || dprintf(fd, "%d\n", getpid()) < 0)
+		err = errno;
+	if (fd >= 0 && close(fd) && !err)
+		err = errno;
+	if (err)
+		log_error("Error: Unable to write the pid file %s: %s.", path, strerror(err));
+	return err ? -1 : 0;
+}
+
+/* ---- the fast path -------------------------------------------------------------------------------------------------------- */
+
+static int open_fastpath(const struct conf *conf, const struct account *account)
+{
+	uint16_t *ports = calloc(conf->nlisteners, sizeof(*ports));
+	struct fp_config config = {
+		.mode = conf->fastpath,
+		.local = conf->fastpath_local,
+		.pin_path = conf->bpf_pin_path,
+		.nworkers = broker_workers(),
+		.ports = ports,
+		.nports = conf->nlisteners,
+		.uid = account->uid,
+		.gid = account->gid,
+	};
+	int err;
+
+	if (!ports) {
+		log_error("Error: Out of memory.");
+		return -1;
+	}
+	for (size_t i = 0; i < conf->nlisteners; i++)
+		ports[i] = conf->listeners[i].port;
+	if (WITH_BPF)
+		mount_bpffs(conf->bpf_pin_path);
+	err = fp_open(&config);
+	free(ports);
+	if (err) {
+		struct fp_status status;
+
+		fp_status(&status);
+		log_error("Error: There is no fast path, which the option fastpath requires: %s.",
+			  status.reason[0] ? status.reason : strerror(-err));
+	}
+	return err ? -1 : 0;
+}
+
+static void log_fastpath(void)
+{
+	struct fp_status s;
+
+	fp_status(&s);
+	if (!s.loaded || !s.enabled)
+		log_notice("Fast path off: %s.", s.reason);
+	else
+		log_notice("Fast path on: %s road%s%s%s.%s",
+			   s.local && s.remote ? "local and remote"
+			   : s.local	       ? "local"
+					       : "remote",
+			   s.local && s.remote ? "s" : "", s.pin_path[0] ? ", maps in " : "", s.pin_path,
+			   log_wants(LOG_TYPE_DEBUG) ? " It carries nothing while each message is logged." : "");
+}
+
+/* ---- the daemon ------------------------------------------------------------------------------------------------------------ */
+
+static void log_start(const struct conf *conf, const struct arguments *a)
+{
+	log_info("shuntd version %s starting", SHUNT_VERSION);
+	if (a->file)
+		log_info("Config loaded from %s.", a->file);
+	else
+		log_info("Using default config.");
+	if (conf->local_only) {
+		log_info(
+			"Starting in local only mode. Connections will only be possible from clients running on this machine.");
+		log_info("Create a configuration file which defines a listener to allow remote access.");
+	}
+	conf_hint(conf, a->port);
+}
+
+/* What is to be undone at the end. */
+struct daemon {
+	struct control *control;
+	bool pid_file_written;
+};
+
+/* Everything that needs the rights we were started with, then without them. 0, or -1 after logging. */
+static int prepare(struct daemon *d, const struct conf *conf)
+{
+	struct account account;
+
+	raise_file_limit();
+	if (account_choose(&account, conf->user))
+		return -1;
+	if (account.change && log_chown(account.uid, account.gid))
+		log_warning("Warning: Unable to give the log file to user %s; it cannot be opened again on SIGHUP.",
+			    account.name);
+	if (broker_listen(conf) || open_fastpath(conf, &account) ||
+	    control_open(&d->control, conf->control_socket, account.uid, account.gid))
+		return -1;
+	if (conf->pid_file && write_pid_file(conf->pid_file))
+		return -1;
+	d->pid_file_written = conf->pid_file != NULL;
+	if (account_become(&account))
+		return -1;
+	log_fastpath();
+	return 0;
+}
+
+static int run(const struct conf *conf, const sigset_t *signals)
+{
+	struct daemon d = {0};
+	int err, status = 1;
+
+	if (prepare(&d, conf) || broker_start())
+		goto out;
+	err = control_start(d.control, answer_request);
+	if (err) {
+		log_error("Error: Unable to start the control socket: %s.", strerror(-err));
+		goto out;
+	}
+	log_info("shuntd version %s running", SHUNT_VERSION);
+	err = notify_manager("READY=1");
+	if (err)
+		log_warning("Warning: Unable to tell the service manager of readiness: %s.", strerror(-err));
+
+	wait_for_end(signals);
+	log_info("shuntd version %s terminating", SHUNT_VERSION);
+	notify_manager("STOPPING=1");
+	status = 0;
+out:
+	/* The control socket first: its answers ask the workers. */
+	control_close(d.control);
+	broker_stop();
+	fp_close();
+	broker_free();
+	if (d.pid_file_written)
+		unlink(conf->pid_file); /* not ours any more to remove, where root owns the folder */
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments arguments;
+	struct conf conf = {0};
+	sigset_t signals;
+	int status = arguments_read(&arguments, argc, argv);
+
+	if (status != ARGUMENTS_GO_ON)
+		goto out;
+	status = 1;
+	if (arguments.test_config)
+		log_set_timestamp(false, NULL); /* for somebody at a terminal */
+	if (configure(&conf, &arguments))
+		goto out;
+	if (arguments.test_config) {
+		conf_hint(&conf, arguments.port);
+		printf("Configuration file is OK.\n");
+		status = 0;
+		goto out;
+	}
+	block_signals(&signals);
+	if (open_log(&conf))
+		goto out;
+	log_start(&conf, &arguments);
+	status = run(&conf, &signals);
+out:
+	conf_free(&conf);
+	arguments_free(&arguments);
+	return status;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* What the daemon does with the rights it was started with. Main thread, before there are others. */
+#ifndef SHUNT_PRIVILEGES_H
+#define SHUNT_PRIVILEGES_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* The user to go on as. */
+struct account {
+	bool change; /* false: as we are; then uid and gid are -1 */
+	char name[64];
+	uid_t uid;
+	gid_t gid;
+};
+
+/* Find out: `user` is the option, NULL its default. 0, or -1 after logging that there is no such user. */
+int account_choose(struct account *a, const char *user);
+
+/* Become that user, with its groups, and give up every capability (unless root is to stay root). 0, or -1 after logging;
+ * then the process must not go on. */
+int account_become(const struct account *a);
+
+/* Let the process open as many files as it may. */
+void raise_file_limit(void);
+
+/* Mount the BPF file system where it belongs, if that is above `pin_path`, it is missing and we may. */
+void mount_bpffs(const char *pin_path);
+
+#endif
