@@ -143,7 +143,7 @@ $(BUILD)/gen/%.skel.h: $(BUILD)/gen/%.bpf.o
 
 # ---- use ------------------------------------------------------------------------------------------------------------
 run:
-	@scripts/setup run
+	@scripts/setup build
 	$(submake) all
 	@exec $(BUILD)/shuntd $(ARGS)
 

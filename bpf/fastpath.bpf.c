@@ -138,7 +138,7 @@ static __always_inline int pass(__u32 road, __u32 reason)
 }
 
 static __always_inline void count_forwarded(__u32 road, struct shunt_slot *from, struct shunt_slot *to,
-					    struct shunt_flow *flow, __u32 messages, __u32 bytes)
+					    struct shunt_flow *flow, __u32 messages, __u32 bytes, __u64 payload)
 {
 	struct shunt_counters *c = bpf_map_lookup_elem(&counters, &road);
 	__u64 now = bpf_ktime_get_ns();
@@ -146,6 +146,7 @@ static __always_inline void count_forwarded(__u32 road, struct shunt_slot *from,
 	if (c) {
 		__sync_fetch_and_add(&c->forwarded, messages);
 		__sync_fetch_and_add(&c->forwarded_bytes, bytes);
+		__sync_fetch_and_add(&c->forwarded_payload, payload);
 	}
 	from->last_seen_ns = now;
 	from->sent_messages += messages;
@@ -447,10 +448,16 @@ static __always_inline struct shunt_slot *own_slot(struct shunt_sock *own)
 	return mine && mine->isn_pair == own->isn_pair ? mine : NULL;
 }
 
+/* What was read of a PUBLISH. */
+struct publish {
+	struct shunt_flow_key key;
+	__u32 payload_len;
+};
+
 /* The packet at address `at`, of whose bytes `avail` are there: its length if it is a PUBLISH that may be forwarded and all of
  * it is there, with the topic in the key (whose topic must be zero before); else 0. A global function, so that the verifier
  * looks at it once and not once for each way that leads to it. */
-__noinline int read_publish(__u64 at, __u32 avail, struct shunt_flow_key *key)
+__noinline int read_publish(__u64 at, __u32 avail, struct publish *p)
 {
 	__u64 header = avail < WIRE_HEADER_MAX ? avail : WIRE_HEADER_MAX, topic_len;
 	__u8 h[WIRE_HEADER_MAX] = {}, t[2] = {};
@@ -458,10 +465,10 @@ __noinline int read_publish(__u64 at, __u32 avail, struct shunt_flow_key *key)
 	__s32 total;
 
 	barrier_var(header); /* the verifier is to see the bounds on what is passed on */
-	if (!key || header < 2 || header > WIRE_HEADER_MAX || bpf_probe_read_kernel(h, header, (void *)at))
+	if (!p || header < 2 || header > WIRE_HEADER_MAX || bpf_probe_read_kernel(h, header, (void *)at))
 		return 0;
 	total = wire_header(h, avail, &header_len);
-	if (h[0] != WIRE_FAST_PUBLISH || total <= 0 || (__u32)total > avail)
+	if (h[0] != WIRE_FAST_PUBLISH || total <= 0 || (__u32)total > avail || (__u32)total > control.max_packet)
 		return 0;
 	remaining = total - header_len;
 	at += header_len;
@@ -471,16 +478,17 @@ __noinline int read_publish(__u64 at, __u32 avail, struct shunt_flow_key *key)
 	barrier_var(topic_len);
 	if (topic_len < 1 || topic_len > SHUNT_TOPIC_MAX)
 		return 0;
-	if (bpf_probe_read_kernel(key->topic, topic_len, (void *)(at + 2)))
+	if (bpf_probe_read_kernel(p->key.topic, topic_len, (void *)(at + 2)))
 		return 0;
-	key->topic_len = topic_len;
+	p->key.topic_len = topic_len;
+	p->payload_len = remaining - 2 - topic_len;
 	return total;
 }
 
-static __always_inline bool same_topic(const struct shunt_flow_key *x, const struct shunt_flow_key *y)
+static __always_inline bool same_topic(const struct publish *x, const struct publish *y)
 {
-	const __u64 *a = (const __u64 *)x->topic, *b = (const __u64 *)y->topic;
-	__u64 differ = x->topic_len ^ y->topic_len;
+	const __u64 *a = (const __u64 *)x->key.topic, *b = (const __u64 *)y->key.topic;
+	__u64 differ = x->key.topic_len ^ y->key.topic_len;
 
 	for (int w = 0; w < SHUNT_TOPIC_MAX / 8; w++) /* one branch, not one a word: the verifier follows each */
 		differ |= a[w] ^ b[w];
@@ -491,19 +499,21 @@ static __always_inline bool same_topic(const struct shunt_flow_key *x, const str
 struct run {
 	struct __sk_buff *skb; /* remote road */
 	__u64 at;	       /* local road: address of the first */
-	struct shunt_flow_key *key;
+	struct publish *first;
 	__u32 off, len;
+	__u64 payload; /* bytes of payload in all */
 };
 
 static long next_in_msg(__u32 i, void *arg)
 {
 	struct run *run = arg;
-	struct shunt_flow_key key = {};
-	__s32 total = read_publish(run->at + run->off, run->len - run->off, &key);
+	struct publish next = {};
+	__s32 total = read_publish(run->at + run->off, run->len - run->off, &next);
 
-	if (total <= 0 || !same_topic(&key, run->key))
+	if (total <= 0 || !same_topic(&next, run->first))
 		return 1;
 	run->off += total;
+	run->payload += next.payload_len;
 	return run->off == run->len;
 }
 
@@ -514,10 +524,10 @@ static long next_in_msg(__u32 i, void *arg)
  * msg->sk_redir between two runs of the program on one message, and takes SK_PASS for another redirect then.
  * And only what lies in one piece, because that is redirected as a whole or not at all when memory runs out midway.
  */
-static __always_inline __u32 fast_msg(struct sk_msg_md *msg, struct shunt_flow_key *key)
+static __always_inline __u32 fast_msg(struct sk_msg_md *msg, struct publish *first, __u64 *payload)
 {
 	__u32 len = msg->size, there = (long)msg->data_end - (long)msg->data;
-	struct run run = {.key = key, .len = len};
+	struct run run = {.first = first, .len = len};
 	__s32 total;
 	long more;
 
@@ -527,20 +537,22 @@ static __always_inline __u32 fast_msg(struct sk_msg_md *msg, struct shunt_flow_k
 	run.at = (__u64)BPF_CORE_READ((struct sk_msg *)(void *)msg, data);
 	if (!run.at)
 		return 0;
-	total = read_publish(run.at, len, key);
+	total = read_publish(run.at, len, first);
 	if (total <= 0)
 		return 0;
 	run.off = total;
+	run.payload = *payload = first->payload_len;
 	if (run.off == run.len)
 		return 1;
 	more = bpf_loop(SHUNT_RUN_MAX - 1, next_in_msg, &run, 0);
+	*payload = run.payload;
 	return run.off == run.len ? 1 + more : 0;
 }
 
 SEC("sk_msg")
 int local_publish(struct sk_msg_md *msg)
 {
-	struct shunt_flow_key key = {.road = SHUNT_ROAD_LOCAL};
+	struct publish publish = {.key.road = SHUNT_ROAD_LOCAL};
 	struct shunt_local_target *target;
 	struct bpf_sock *sk = msg->sk;
 	struct shunt_slot *mine, *to;
@@ -548,7 +560,7 @@ int local_publish(struct sk_msg_md *msg)
 	struct shunt_flow *flow;
 	struct tcp_sock *tp;
 	__u32 packets, slot, queued, len = msg->size;
-	__u64 isn_pair;
+	__u64 isn_pair, payload = 0;
 
 	if (!sk || !control.enabled)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_OFF);
@@ -564,12 +576,12 @@ int local_publish(struct sk_msg_md *msg)
 
 	/* The fence is open, so the daemon has finished all this socket ever gave it and stands at a packet boundary:
 	 * what comes now begins a packet. */
-	key.ns = mine->ns;
-	key.form = mine->form;
-	packets = fast_msg(msg, &key);
+	publish.key.ns = mine->ns;
+	publish.key.form = mine->form;
+	packets = fast_msg(msg, &publish, &payload);
 	if (!packets)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_SHAPE);
-	flow = bpf_map_lookup_elem(&flows, &key);
+	flow = bpf_map_lookup_elem(&flows, &publish.key);
 	if (!flow)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_FLOW);
 
@@ -591,7 +603,7 @@ int local_publish(struct sk_msg_md *msg)
 
 	if (bpf_msg_redirect_hash(msg, &local_socks, &isn_pair, BPF_F_INGRESS) != SK_PASS)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_DEAD);
-	count_forwarded(SHUNT_ROAD_LOCAL, mine, to, flow, packets, len);
+	count_forwarded(SHUNT_ROAD_LOCAL, mine, to, flow, packets, len, payload);
 	return SK_PASS;
 }
 
@@ -672,17 +684,17 @@ static __always_inline __s32 load_header(struct __sk_buff *skb, __u32 off, __u32
 }
 
 /* read_publish() for the packet at `off` of an skb. */
-__noinline int load_publish(struct __sk_buff *skb, __u32 off, struct shunt_flow_key *key)
+__noinline int load_publish(struct __sk_buff *skb, __u32 off, struct publish *p)
 {
 	__u32 avail = skb->len - off, header_len = 0, remaining;
 	__u8 h[WIRE_HEADER_MAX] = {}, t[2] = {};
 	__u64 topic_len;
 	__s32 total;
 
-	if (!key || off >= skb->len || load_header(skb, off, avail, h))
+	if (!p || off >= skb->len || load_header(skb, off, avail, h))
 		return 0;
 	total = wire_header(h, avail, &header_len);
-	if (h[0] != WIRE_FAST_PUBLISH || total <= 0 || (__u32)total > avail)
+	if (h[0] != WIRE_FAST_PUBLISH || total <= 0 || (__u32)total > avail || (__u32)total > control.max_packet)
 		return 0;
 	remaining = total - header_len;
 	if (remaining < 2 || bpf_skb_load_bytes(skb, off + header_len, t, 2))
@@ -691,37 +703,41 @@ __noinline int load_publish(struct __sk_buff *skb, __u32 off, struct shunt_flow_
 	barrier_var(topic_len);
 	if (topic_len < 1 || topic_len > SHUNT_TOPIC_MAX)
 		return 0;
-	if (bpf_skb_load_bytes(skb, off + header_len + 2, key->topic, topic_len))
+	if (bpf_skb_load_bytes(skb, off + header_len + 2, p->key.topic, topic_len))
 		return 0;
-	key->topic_len = topic_len;
+	p->key.topic_len = topic_len;
+	p->payload_len = remaining - 2 - topic_len;
 	return total;
 }
 
 static long next_in_skb(__u32 i, void *arg)
 {
 	struct run *run = arg;
-	struct shunt_flow_key key = {};
-	__s32 total = load_publish(run->skb, run->off, &key);
+	struct publish next = {};
+	__s32 total = load_publish(run->skb, run->off, &next);
 
-	if (total <= 0 || !same_topic(&key, run->key))
+	if (total <= 0 || !same_topic(&next, run->first))
 		return 1;
 	run->off += total;
+	run->payload += next.payload_len;
 	return run->off == run->len;
 }
 
 /* The number of packets in the skb if it holds whole forwardable publishes to one topic and nothing else; else 0. */
-static __always_inline __u32 fast_skb(struct __sk_buff *skb, struct shunt_flow_key *key)
+static __always_inline __u32 fast_skb(struct __sk_buff *skb, struct publish *first, __u64 *payload)
 {
-	struct run run = {.skb = skb, .key = key, .len = skb->len};
-	__s32 total = load_publish(skb, 0, key);
+	struct run run = {.skb = skb, .first = first, .len = skb->len};
+	__s32 total = load_publish(skb, 0, first);
 	long more;
 
 	if (total <= 0)
 		return 0;
 	run.off = total;
+	run.payload = *payload = first->payload_len;
 	if (run.off == run.len)
 		return 1;
 	more = bpf_loop(SHUNT_RUN_MAX - 1, next_in_skb, &run, 0);
+	*payload = run.payload;
 	return run.off == run.len ? 1 + more : 0;
 }
 
@@ -766,7 +782,7 @@ static __always_inline __u32 remote_ready(struct shunt_slot *to, const struct re
 		return SHUNT_PASS_FULL;
 	if (stopped || (without & SHUNT_WITHOUT_BUSY))
 		return SHUNT_PASS_REASONS;
-	if (q->skbs || packets > 1) {
+	if (q->skbs >= control.busy_skbs || packets > 1) {
 		to->busy_until_ns = now + control.busy_ns;
 		return SHUNT_PASS_BUSY;
 	}
@@ -784,13 +800,14 @@ static __always_inline int pass_remote(struct shunt_slot *mine, __u32 len, __u32
 SEC("sk_skb")
 int remote_verdict(struct __sk_buff *skb)
 {
-	struct shunt_flow_key key = {.road = SHUNT_ROAD_REMOTE};
+	struct publish publish = {.key.road = SHUNT_ROAD_REMOTE};
 	__u64 cookie = bpf_get_socket_cookie(skb);
 	__u32 *index = bpf_map_lookup_elem(&remote_slots, &cookie);
 	struct remote_queue q = {};
 	struct shunt_slot *mine, *to;
 	struct shunt_flow *flow;
 	__u32 packets, len, slot, reason;
+	__u64 payload = 0;
 
 	mine = index ? slot_at(*index) : NULL;
 	if (!mine)
@@ -805,12 +822,12 @@ int remote_verdict(struct __sk_buff *skb)
 	if (mine->fence != (SHUNT_FENCE_OPEN | mine->passed) && !(without & SHUNT_WITHOUT_FENCE))
 		return pass_remote(mine, len, SHUNT_PASS_FENCE);
 
-	key.ns = mine->ns;
-	key.form = mine->form;
-	packets = fast_skb(skb, &key);
+	publish.key.ns = mine->ns;
+	publish.key.form = mine->form;
+	packets = fast_skb(skb, &publish, &payload);
 	if (!packets)
 		return pass_remote(mine, len, SHUNT_PASS_SHAPE);
-	flow = bpf_map_lookup_elem(&flows, &key);
+	flow = bpf_map_lookup_elem(&flows, &publish.key);
 	if (!flow)
 		return pass_remote(mine, len, SHUNT_PASS_FLOW);
 
@@ -827,7 +844,7 @@ int remote_verdict(struct __sk_buff *skb)
 		return pass_remote(mine, len, reason);
 	if (bpf_sk_redirect_hash(skb, &remote_socks, &slot, 0) != SK_PASS)
 		return pass_remote(mine, len, SHUNT_PASS_DEAD);
-	count_forwarded(SHUNT_ROAD_REMOTE, mine, to, flow, packets, len);
+	count_forwarded(SHUNT_ROAD_REMOTE, mine, to, flow, packets, len, payload);
 	return SK_PASS;
 }
 

@@ -136,6 +136,8 @@ struct shunt_control {
 	__u32 local;	    /* take up new local clients */
 	__u32 local_cap;    /* bytes unread at a local client, from which on flows to it pass */
 	__u32 remote_cap;   /* skbs queued in front of a remote client, likewise */
+	__u32 busy_skbs;    /* so many of them mean load */
+	__u32 max_packet;   /* longest packet a client may send (option max_packet_size); the daemon refuses longer ones */
 	__u32 nports;
 	__u16 ports[SHUNT_PORTS_MAX]; /* of listeners whose clients may take the local road */
 };
@@ -143,6 +145,7 @@ struct shunt_control {
 /* Map `counters`, per CPU, by road. */
 struct shunt_counters {
 	__u64 forwarded, forwarded_bytes; /* PUBLISH packets delivered by the kernel */
+	__u64 forwarded_payload;	  /* bytes of payload in them */
 	__u64 passed[SHUNT_PASS_REASONS]; /* by enum shunt_pass; times, not packets */
 };
 

@@ -44,17 +44,19 @@ void live_sleep_us(unsigned us)
 
 /* ---- the fast path ---------------------------------------------------------------------------------------------- */
 
+static __attribute__((constructor)) void make_pattern(void)
+{
+	uint64_t rng = 7;
+
+	for (size_t i = 0; i < sizeof(pattern); i++)
+		pattern[i] = (uint8_t)live_random(&rng);
+}
+
 static void prepare(void)
 {
 	struct sigaction sa = {.sa_handler = count_sigpipe, .sa_flags = SA_RESTART};
 	struct rlimit files;
-	uint64_t rng = 7;
 
-	if (!pattern[0]) {
-		for (size_t i = 0; i < sizeof(pattern); i++)
-			pattern[i] = (uint8_t)live_random(&rng);
-		pattern[0] |= 1;
-	}
 	sigaction(SIGPIPE, &sa, NULL);
 	__atomic_store_n(&sigpipes, 0, __ATOMIC_RELAXED);
 	if (!getrlimit(RLIMIT_NOFILE, &files)) {
@@ -63,14 +65,16 @@ static void prepare(void)
 	}
 }
 
-void live_open(struct live *l, enum fp_road road, uint32_t without)
+static void open_with(struct live *l, enum fp_road road, uint32_t without, uid_t uid, const char *pins)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET};
 	socklen_t len = sizeof(a);
 	struct fp_config cfg = {
-		.mode = FP_MODE_ON, .local = road == FP_ROAD_LOCAL, .nworkers = 1, .nports = 1, .uid = (uid_t)-1};
+		.mode = FP_MODE_ON, .local = road == FP_ROAD_LOCAL, .nports = 1, .uid = uid, .gid = (gid_t)uid};
 	struct fp_status status;
 
+	if (fp.bpf)
+		fail_msg("the fast path is open, left by a test that failed");
 	prepare();
 	memset(l, 0, sizeof(*l));
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -81,7 +85,7 @@ void live_open(struct live *l, enum fp_road road, uint32_t without)
 	assert_int_equal(getsockname(l->listener, (struct sockaddr *)&a, &len), 0);
 	l->port = ntohs(a.sin_port);
 	l->road = road;
-	snprintf(l->pins, sizeof(l->pins), "/sys/fs/bpf/shunt-test-%d", getpid());
+	snprintf(l->pins, sizeof(l->pins), "%s", pins);
 	cfg.ports = &l->port;
 	cfg.pin_path = l->pins;
 	fp_without = without;
@@ -92,6 +96,24 @@ void live_open(struct live *l, enum fp_road road, uint32_t without)
 		live_close(l);
 		skip();
 	}
+}
+
+void live_open(struct live *l, enum fp_road road, uint32_t without)
+{
+	live_open_as(l, road, without, (uid_t)-1);
+}
+
+void live_open_as(struct live *l, enum fp_road road, uint32_t without, uid_t uid)
+{
+	char pins[64];
+
+	snprintf(pins, sizeof(pins), "/sys/fs/bpf/shunt-test-%d", getpid());
+	open_with(l, road, without, uid, pins);
+}
+
+void live_open_at(struct live *l, enum fp_road road, const char *pins)
+{
+	open_with(l, road, 0, (uid_t)-1, pins);
 }
 
 void live_close(struct live *l)
@@ -111,7 +133,7 @@ void live_stats(enum fp_road road, struct fp_road_stats *out)
 
 /* ---- connections ------------------------------------------------------------------------------------------------ */
 
-void live_connect(struct live *l, struct live_conn *c, const char *name)
+void live_connect_plain(struct live *l, struct live_conn *c, const char *name)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(l->port)};
 	int one = 1;
@@ -126,8 +148,18 @@ void live_connect(struct live *l, struct live_conn *c, const char *name)
 	assert_true(c->broker >= 0);
 	setsockopt(c->client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	setsockopt(c->broker, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	fp_attach(&c->link, c->broker, LIVE_NS, 0, name, 0);
+}
+
+void live_attach(struct live *l, struct live_conn *c)
+{
+	fp_attach(&c->link, c->broker, LIVE_NS, 0, c->name, c->received);
 	assert_int_equal(c->link.road, l->road);
+}
+
+void live_connect(struct live *l, struct live_conn *c, const char *name)
+{
+	live_connect_plain(l, c, name);
+	live_attach(l, c);
 	fp_handled(&c->link, 0);
 }
 

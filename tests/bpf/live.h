@@ -47,6 +47,10 @@ struct live {
 /* Open the fast path for one road with protections taken out, and a listener. A road that this kernel does not have skips
  * the test. */
 void live_open(struct live *l, enum fp_road road, uint32_t without);
+/* The same, with the pins given to a user. */
+void live_open_as(struct live *l, enum fp_road road, uint32_t without, uid_t uid);
+/* The same, with the pins at a place of the caller's. */
+void live_open_at(struct live *l, enum fp_road road, const char *pins);
 void live_close(struct live *l);
 
 /* A cmocka test for each road: `run` gets the road as its state. */
@@ -86,6 +90,9 @@ struct live_conn {
 	bool broken;  /* the connection failed or ended */
 };
 
+/* Connect, as a client that the fast path does not know yet; attach with `received` as the daemon has it; or both. */
+void live_connect_plain(struct live *l, struct live_conn *c, const char *name);
+void live_attach(struct live *l, struct live_conn *c);
 void live_connect(struct live *l, struct live_conn *c, const char *name);
 void live_subscribe(struct live *l, struct live_conn *c, const char *name); /* connect, and become a target */
 void live_target(struct live_conn *c);

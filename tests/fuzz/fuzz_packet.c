@@ -18,14 +18,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size)
 		return 0;
 	body = exact_copy(data + 1, size - 1);
-	for (uint8_t version = MQTT_3_1; version <= MQTT_5_0; version++) {
+	for (unsigned version = MQTT_3_1; version <= MQTT_5_0; version++) {
 		for (int server = 0; server < 2; server++) {
-			if (decode_as(server, version, data[0], body, size - 1, &p) != 0)
+			if (decode_as(server, (uint8_t)version, data[0], body, size - 1, &p) != 0)
 				continue;
 			wrong = check_decoded(server, &p);
 			if (wrong) {
-				fprintf(stderr, "%s of %s: %s\n", mqtt_type_name(p.type), mqtt_version_name(version),
-					wrong);
+				fprintf(stderr, "%s of %s: %s\n", mqtt_type_name(p.type),
+					mqtt_version_name((uint8_t)version), wrong);
 				abort();
 			}
 		}

@@ -172,12 +172,12 @@ class Malformed(SystemTest):
         for name in ("type 0", "Remaining Length of five bytes", "PUBREL flags 0", "SUBSCRIBE QoS 3"):
             with self.subTest(name):
                 victim = self.client("victim")
-                victim.subscribe("$single/" + self.name)
-                self.install(self.bystander, victim, "$single/" + self.name, count=2)
+                victim.subscribe("single/" + self.name)
+                self.install(self.bystander, victim, "single/" + self.name, count=2)
                 victim.send(bytes.fromhex(AFTER_CONNECT[name]))
                 victim.closed()
                 for _ in range(20):
-                    self.bystander.publish("$single/" + self.name, b"nobody")
+                    self.bystander.publish("single/" + self.name, b"nobody")
                 self.bystander.alive()
 
     def test_log(self):

@@ -10,9 +10,11 @@
 
 #include <cmocka.h>
 
+/* The tool's files are in no library. NOLINTBEGIN(bugprone-suspicious-include) */
 #include "shunt-bench/arrivals.c"
 #include "shunt-bench/payload.c"
 #include "shunt-bench/plan.c"
+/* NOLINTEND(bugprone-suspicious-include) */
 
 /* ---- payload ---------------------------------------------------------------------------------------------------- */
 

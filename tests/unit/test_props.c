@@ -175,10 +175,10 @@ static void connack_codes(void **state)
 					MQTT_RC_NOT_AUTHORIZED};
 
 	(void)state;
-	for (uint8_t code = 0; code < COUNT(table); code++) {
-		for (uint8_t version = MQTT_3_1; version <= MQTT_3_1_1; version++) {
-			assert_int_equal(mqtt_connack_code(version, table[code]), code);
-			assert_int_equal(mqtt_connack_reason(version, code), table[code]);
+	for (unsigned code = 0; code < COUNT(table); code++) {
+		for (unsigned version = MQTT_3_1; version <= MQTT_3_1_1; version++) {
+			assert_int_equal(mqtt_connack_code((uint8_t)version, table[code]), code);
+			assert_int_equal(mqtt_connack_reason((uint8_t)version, (uint8_t)code), table[code]);
 		}
 		assert_int_equal(mqtt_connack_code(MQTT_5_0, table[code]), table[code]);
 		assert_int_equal(mqtt_connack_reason(MQTT_5_0, table[code]), table[code]);

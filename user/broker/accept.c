@@ -39,9 +39,10 @@ static void pause_accept(struct acceptor *a, int error)
 	w->no_fd_logged_ns = w->loop.now_ns;
 	getrlimit(RLIMIT_NOFILE, &limit);
 	if (error == EMFILE)
-		log_error("Unable to accept new connections, all %llu open files are in use. Raise the limit: LimitNOFILE= of the "
-			  "systemd unit, or ulimit -n. Connections wait until others close.",
-			  (unsigned long long)limit.rlim_cur);
+		log_error(
+			"Unable to accept new connections, all %llu open files are in use. Raise the limit: LimitNOFILE= of the "
+			"systemd unit, or ulimit -n. Connections wait until others close.",
+			(unsigned long long)limit.rlim_cur);
 	else
 		log_error("Unable to accept new connections: %s. They wait until there is room.", strerror(error));
 }
@@ -71,10 +72,10 @@ static void accepted(struct acceptor *a, int fd, const char *peer, uint64_t orde
 	struct worker *w = a->worker;
 	struct broker *b = w->broker;
 
-	COUNT(connections, 1);
+	COUNTER_ADD(connections, 1);
 	if (over_limit(b, a->listener)) {
 		__atomic_sub_fetch(&b->listener_connections[a->listener], 1, __ATOMIC_RELAXED);
-		COUNT(sockets_refused, 1);
+		COUNTER_ADD(sockets_refused, 1);
 		if (b->conf->connection_messages)
 			log_notice("Client connection from %s denied: max_connections exceeded.", peer);
 		close(fd);

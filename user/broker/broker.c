@@ -28,8 +28,8 @@ static int listen_one(struct broker *b, unsigned index)
 	int n = net_listen(l->address, l->port, fds, SOCKETS_PER_LISTENER, &error);
 
 	if (n < 0) {
-		log_error("Error: Unable to listen on %s port %u: %s.", l->address ? l->address : "any address", l->port,
-			  error);
+		log_error("Error: Unable to listen on %s port %u: %s.", l->address ? l->address : "any address",
+			  l->port, error);
 		return n;
 	}
 	for (int i = 0; i < n; i++) {

@@ -53,14 +53,14 @@ struct broker_client {
 	const char *id;
 	const char *address; /* "ADDRESS:PORT"; "" when it is not connected */
 	bool connected;
-	bool clean;		/* its session ends with the connection */
-	uint8_t version;	/* enum mqtt_version; 0 when it is not connected */
-	uint16_t keep_alive;	/* seconds; 0 off */
-	uint64_t connected_ms;	/* for how long */
+	bool clean;	       /* its session ends with the connection */
+	uint8_t version;       /* enum mqtt_version; 0 when it is not connected */
+	uint16_t keep_alive;   /* seconds; 0 off */
+	uint64_t connected_ms; /* for how long */
 	uint32_t subscriptions;
-	uint32_t inflight;	/* QoS 1 and 2 sent and not acknowledged */
-	uint32_t queued;	/* messages that wait in the session */
-	uint64_t output_bytes;	/* that wait for the socket */
+	uint32_t inflight;     /* QoS 1 and 2 sent and not acknowledged */
+	uint32_t queued;       /* messages that wait in the session */
+	uint64_t output_bytes; /* that wait for the socket */
 	uint64_t dropped[DROP_REASONS];
 	uint64_t messages_in, messages_out; /* PUBLISH packets that went through the daemon, of this session */
 	uint64_t bytes_in, bytes_out;	    /* of this connection, through the daemon */

@@ -65,7 +65,7 @@ void conn_accept(struct worker *w, int fd, unsigned listener, const char *peer, 
 	if (!c) {
 		log_error("Out of memory, closing the connection from %s.", peer);
 		__atomic_sub_fetch(&w->broker->listener_connections[listener], 1, __ATOMIC_RELAXED);
-		COUNT(closed[CLOSE_NO_MEMORY], 1);
+		COUNTER_ADD(closed[CLOSE_NO_MEMORY], 1);
 		close(fd);
 		return;
 	}
@@ -82,7 +82,7 @@ void conn_accept(struct worker *w, int fd, unsigned listener, const char *peer, 
 	list_init(&c->dirty);
 	list_init(&c->fence);
 	list_push(&w->conns, &c->all);
-	COUNT(sockets, 1);
+	COUNTER_ADD(sockets, 1);
 	loop_after(&w->loop, &c->deadline, CONNECT_DEADLINE_MS, connect_late);
 	if (loop_watch(&w->loop, &c->watch, conn_events))
 		conn_close(c, CLOSE_NO_MEMORY);
@@ -108,7 +108,7 @@ static void receive_move(struct inbox_item *item, void *receiver)
 	c->worker = w;
 	c->state = CONN_NEW;
 	list_push(&w->conns, &c->all);
-	COUNT(sockets, 1);
+	COUNTER_ADD(sockets, 1);
 	if (w->draining || loop_watch(&w->loop, &c->watch, conn_events)) {
 		conn_close(c, w->draining ? CLOSE_SHUTDOWN : CLOSE_NO_MEMORY);
 		return;
@@ -125,7 +125,7 @@ void conn_move(struct conn *c)
 
 	loop_unwatch(&w->loop, &c->watch);
 	unlink_conn(c);
-	COUNT(sockets, -1);
+	COUNTER_ADD(sockets, -1);
 	c->state = CONN_MOVING;
 	c->move_to = NULL;
 	c->placed = true;
@@ -182,7 +182,7 @@ void conn_send(struct conn *c, const uint8_t *packet, size_t len)
 		conn_break(c, CLOSE_NO_MEMORY);
 		return;
 	}
-	COUNT(messages_sent, 1);
+	COUNTER_ADD(messages_sent, 1);
 	conn_dirty(c);
 }
 
@@ -218,7 +218,7 @@ static size_t write_some(struct conn *c)
 		output_written(o, (size_t)sent, len, whole);
 		c->bytes_out += (size_t)sent;
 		c->retry_ms = 0;
-		COUNT(bytes_sent, (size_t)sent);
+		COUNTER_ADD(bytes_sent, (size_t)sent);
 		return (size_t)sent;
 	}
 	if (sent == -EAGAIN)
@@ -313,7 +313,7 @@ static void expire(struct timer *t)
 	struct session *s = container_of(t, struct session, expiry);
 
 	log_notice("Expiring client %s due to timeout.", s->id);
-	COUNT(expired, 1);
+	COUNTER_ADD(expired, 1);
 	worker_session_end(&the_broker.workers[s->worker], s);
 }
 
@@ -343,8 +343,8 @@ void conn_close(struct conn *c, enum close_reason why)
 	if (!c->broken)
 		conn_write(c);
 	log_close(c, why);
-	COUNT(closed[why], 1);
-	COUNT(sockets, -1);
+	COUNTER_ADD(closed[why], 1);
+	COUNTER_ADD(sockets, -1);
 	__atomic_sub_fetch(&w->broker->listener_connections[c->listener], 1, __ATOMIC_RELAXED);
 	unlink_conn(c);
 	c->state = CONN_CLOSED;
@@ -354,7 +354,7 @@ void conn_close(struct conn *c, enum close_reason why)
 	c->watch.fd = -1;
 	fp_detach(&c->link);
 	if (c->session) {
-		COUNT(clients_connected, -1);
+		COUNTER_ADD(clients_connected, -1);
 		leave_session(c);
 	}
 	if (why == CLOSE_DISCONNECT)

@@ -35,14 +35,14 @@ struct conn {
 	struct list all;
 	struct list ready, dirty, fence; /* members of the worker's lists */
 	enum conn_state state;
-	uint8_t version; /* enum mqtt_version; 3.1.1 until CONNECT says */
-	bool placed;	 /* is on the worker of its client identifier */
+	uint8_t version;	/* enum mqtt_version; 3.1.1 until CONNECT says */
+	bool placed;		/* is on the worker of its client identifier */
 	struct worker *move_to; /* its CONNECT names another worker: do not touch the input any more */
-	bool readable;	 /* the socket may have more */
-	bool hangup;	 /* EPOLLRDHUP was seen: read to the end */
-	bool paused;	 /* not read, because of acknowledgements it does not take */
-	bool blocked;	 /* the socket takes nothing more for now */
-	bool broken;	 /* to be closed at the end of the turn, with `why` */
+	bool readable;		/* the socket may have more */
+	bool hangup;		/* EPOLLRDHUP was seen: read to the end */
+	bool paused;		/* not read, because of acknowledgements it does not take */
+	bool blocked;		/* the socket takes nothing more for now */
+	bool broken;		/* to be closed at the end of the turn, with `why` */
 	enum close_reason why;
 	unsigned listener;
 	uint64_t order; /* later connections have greater ones */
@@ -58,7 +58,7 @@ struct conn {
 	uint64_t last_rx_ns;
 	uint64_t connected_ns;
 
-	uint16_t keep_alive; /* seconds; 0 off */
+	uint16_t keep_alive;   /* seconds; 0 off */
 	struct timer deadline; /* for CONNECT, then of the keepalive */
 	struct timer retry;
 	uint32_t retry_ms;
@@ -70,7 +70,7 @@ struct conn {
 	bool held; /* fp_hold() was told so */
 	bool want_target;
 	uint64_t flow_retry_ns; /* no flow is tried before */
-	uint32_t pending; /* deliveries on other workers that were not acknowledged */
+	uint32_t pending;	/* deliveries on other workers that were not acknowledged */
 
 	struct inbox_item move;
 };

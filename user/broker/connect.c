@@ -42,9 +42,9 @@ static char *auto_id(const char *prefix)
 	char *id = NULL;
 
 	if (getrandom(r, sizeof(r), 0) != (ssize_t)sizeof(r) ||
-	    asprintf(&id,
-		     "%s%02X%02X%02X%02X-%02X%02X-%02X%02X-%02X%02X-%02X%02X%02X%02X%02X%02X", prefix ? prefix : "", r[0],
-		     r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14], r[15]) < 0)
+	    asprintf(&id, "%s%02X%02X%02X%02X-%02X%02X-%02X%02X-%02X%02X-%02X%02X%02X%02X%02X%02X",
+		     prefix ? prefix : "", r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11],
+		     r[12], r[13], r[14], r[15]) < 0)
 		return NULL;
 	return id;
 }
@@ -141,8 +141,10 @@ static struct session *take_session(struct conn *c, bool clean, bool *present)
 
 static int take_will(struct conn *c, const struct mqtt_connect *con)
 {
-	const struct mqtt_publish will = {
-		.topic = con->will_topic, .payload = con->will_payload, .qos = con->will_qos, .retain = con->will_retain};
+	const struct mqtt_publish will = {.topic = con->will_topic,
+					  .payload = con->will_payload,
+					  .qos = con->will_qos,
+					  .retain = con->will_retain};
 
 	if (!con->will)
 		return 0;
@@ -159,8 +161,7 @@ static void log_connect(const struct conn *c, const struct mqtt_connect *con)
 		return;
 	if (con->has_username)
 		log_notice("New client connected from %s as %s (p%d, c%d, k%d, u'%.*s').", c->peer, id, con->version,
-			   con->clean_start, con->keep_alive, (int)con->username.len,
-			   (const char *)con->username.data);
+			   con->clean_start, con->keep_alive, (int)con->username.len, (const char *)con->username.data);
 	else
 		log_notice("New client connected from %s as %s (p%d, c%d, k%d).", c->peer, id, con->version,
 			   con->clean_start, con->keep_alive);
@@ -190,8 +191,8 @@ static int open_connection(struct conn *c, const struct mqtt_connect *con)
 	c->state = CONN_OPEN;
 	s->conn = c;
 	s->clean = con->clean_start;
-	COUNT(connects, 1);
-	COUNT(clients_connected, 1);
+	COUNTER_ADD(connects, 1);
+	COUNTER_ADD(clients_connected, 1);
 	log_connect(c, con);
 	fp_attach(&c->link, c->watch.fd, FLOW_NAMESPACE, flow_form(c->version), s->id, c->received);
 	subscriptions_online(w->broker, s, c->link.road);
@@ -210,7 +211,7 @@ int conn_handle_connect(struct conn *c, uint8_t first, const uint8_t *body, size
 	if (c->placed) {
 		mqtt_decode(0, first, body, len, &p); /* it was admitted before */
 	} else {
-		COUNT(messages_received, 1);
+		COUNTER_ADD(messages_received, 1);
 		rc = admit(c, first, body, len, &p);
 		if (rc)
 			return rc;

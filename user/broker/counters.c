@@ -22,18 +22,12 @@ const char *const drop_names[DROP_REASONS] = {
 	[DROP_NO_MEMORY] = "no_memory",
 };
 
-/* For threads that have none of their own: liburcu's, and a test's. */
-static struct counters shared;
-static __thread struct counters *mine = &shared;
-
-struct counters *counters_mine(void)
-{
-	return mine;
-}
+struct counters counters_shared;
+__thread struct counters *counters_mine = &counters_shared;
 
 void counters_bind(struct counters *c)
 {
-	mine = c ? c : &shared;
+	counters_mine = c ? c : &counters_shared;
 }
 
 /* struct counters holds nothing but 64-bit numbers, so that a sum needs no list of them. */
@@ -48,7 +42,7 @@ static void add(const struct counters *c, struct counters *sum)
 
 void counters_sum(const struct counters *const *c, size_t n, struct counters *sum)
 {
-	add(&shared, sum);
+	add(&counters_shared, sum);
 	for (size_t i = 0; i < n; i++)
 		add(c[i], sum);
 }

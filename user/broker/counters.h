@@ -60,14 +60,25 @@ struct counters {
 	int64_t stored_messages, stored_bytes;
 } __attribute__((aligned(64)));
 
-/* The calling thread's. Threads that never called counters_bind() share one. */
-struct counters *counters_mine(void);
+/* The calling thread's: its own after counters_bind(), otherwise one that such threads share. */
+extern struct counters counters_shared;
+extern __thread struct counters *counters_mine;
+
+/* NULL: the shared one again. */
 void counters_bind(struct counters *c);
 
 /* Add the shared one and the n given to *sum, which the caller cleared. */
 void counters_sum(const struct counters *const *c, size_t n, struct counters *sum);
 
-/* One member by its address: COUNT(publish_sent, 1). Atomic, for the thread's shared one and for readers. */
-#define COUNT(member, n) ((void)__atomic_fetch_add(&counters_mine()->member, (n), __ATOMIC_RELAXED))
+static inline void counter_add(uint64_t *c, uint64_t n)
+{
+	if (counters_mine == &counters_shared)
+		__atomic_fetch_add(c, n, __ATOMIC_RELAXED);
+	else
+		__atomic_store_n(c, __atomic_load_n(c, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+/* COUNTER_ADD(publish_sent, 1) */
+#define COUNTER_ADD(member, n) counter_add((uint64_t *)&counters_mine->member, (uint64_t)(n))
 
 #endif

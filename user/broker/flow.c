@@ -57,8 +57,8 @@ static int install(struct worker *w, struct conn *publisher, const struct messag
 	if (tree_match(w->broker->tree, topic, &w->hits) == 0)
 		to = only_receiver(publisher ? publisher->session : NULL, road, &w->hits);
 	if (to && to->receiver.generation && to->receiver.form == form)
-		rc = fp_flow_install(publisher ? &publisher->link : NULL, FLOW_NAMESPACE, form, (const char *)topic.data,
-				     topic.len, &to->receiver, to->id);
+		rc = fp_flow_install(publisher ? &publisher->link : NULL, FLOW_NAMESPACE, form,
+				     (const char *)topic.data, topic.len, &to->receiver, to->id);
 	subscriptions_unlock(w->broker);
 	return rc;
 }
@@ -83,7 +83,8 @@ static void ask(struct worker *w, struct session *to, struct message *m)
 {
 	uint8_t none = FLOW_TARGET_NONE;
 
-	if (!__atomic_compare_exchange_n(&to->target, &none, FLOW_TARGET_ASKED, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+	if (!__atomic_compare_exchange_n(&to->target, &none, FLOW_TARGET_ASKED, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED))
 		return;
 	to->asked = message_ref(m);
 	to->target_item.receive = receive_ask;
@@ -96,8 +97,8 @@ void flow_consider(struct conn *publisher, struct message *m, const struct tree_
 	struct session *to;
 
 	/* With each PUBLISH logged, the daemon must see each [invariant 1]. */
-	if (!fp_flow_wanted(&publisher->link, (const char *)message_topic(m).data, m->topic_len) || m->dollar || log_wants(LOG_TYPE_DEBUG) ||
-	    w->loop.now_ns < publisher->flow_retry_ns)
+	if (!fp_flow_wanted(&publisher->link, (const char *)message_topic(m).data, m->topic_len) || m->dollar ||
+	    log_wants(LOG_TYPE_DEBUG) || w->loop.now_ns < publisher->flow_retry_ns)
 		return;
 	to = only_receiver(publisher->session, publisher->link.road, hits);
 	if (!to)

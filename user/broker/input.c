@@ -221,7 +221,7 @@ static bool read_once(struct conn *c)
 	c->received += (uint64_t)n;
 	c->bytes_in += (uint64_t)n;
 	c->last_rx_ns = c->worker->loop.now_ns;
-	COUNT(bytes_received, (uint64_t)n);
+	COUNTER_ADD(bytes_received, (uint64_t)n);
 	if (to == c->worker->scratch) {
 		handle_input(c, to, (size_t)n);
 	} else {

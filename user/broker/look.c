@@ -13,7 +13,7 @@ void broker_stats(struct broker_stats *out)
 {
 	struct broker *b = &the_broker;
 	const struct counters *all[WORKERS_MAX];
-	uint64_t messages, bytes;
+	uint64_t messages, bytes, payload;
 
 	memset(out, 0, sizeof(*out));
 	out->uptime_ms = (clock_ns() - b->start_ns) / NS_PER_MS;
@@ -26,10 +26,13 @@ void broker_stats(struct broker_stats *out)
 	/* A flow has one receiver: what came in went out. */
 	messages = out->fastpath.local.forwarded + out->fastpath.remote.forwarded;
 	bytes = out->fastpath.local.forwarded_bytes + out->fastpath.remote.forwarded_bytes;
+	payload = out->fastpath.local.forwarded_payload + out->fastpath.remote.forwarded_payload;
 	out->sum.messages_received += messages;
 	out->sum.messages_sent += messages;
 	out->sum.publish_received += messages;
 	out->sum.publish_sent += messages;
+	out->sum.publish_bytes_received += payload;
+	out->sum.publish_bytes_sent += payload;
 	out->sum.bytes_received += bytes;
 	out->sum.bytes_sent += bytes;
 }

@@ -27,8 +27,8 @@ struct message *message_new(const struct mqtt_publish *publish)
 	mqtt_encode_publish_header(m->wire, len, MQTT_3_1_1, &plain, plain.payload.len, 0, NULL);
 	if (plain.payload.len)
 		memcpy(m->wire + head, plain.payload.data, plain.payload.len);
-	COUNT(stored_messages, 1);
-	COUNT(stored_bytes, plain.payload.len);
+	COUNTER_ADD(stored_messages, 1);
+	COUNTER_ADD(stored_bytes, plain.payload.len);
 	return m;
 }
 
@@ -37,7 +37,7 @@ void message_unref(struct message *m)
 	/* Release what this thread did with it, acquire what the others did, before it goes. */
 	if (__atomic_sub_fetch(&m->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
-	COUNT(stored_messages, -1);
-	COUNT(stored_bytes, -(int64_t)m->payload_len);
+	COUNTER_ADD(stored_messages, -1);
+	COUNTER_ADD(stored_bytes, -(int64_t)m->payload_len);
 	free(m);
 }

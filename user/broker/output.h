@@ -18,7 +18,7 @@ struct output {
 	struct output_item *head, *tail;
 	uint64_t bytes;	   /* not written yet */
 	uint32_t messages; /* PUBLISH packets among them; those of a chunk count until all of it is written */
-	uint64_t control; /* bytes of other packets among `bytes`, counted likewise */
+	uint64_t control;  /* bytes of other packets among `bytes`, counted likewise */
 	size_t torn;	   /* bytes left of a packet that was written in part, while whole packets are wanted */
 };
 

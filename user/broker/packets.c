@@ -71,8 +71,8 @@ static int handle_publish(struct conn *c, struct mqtt_packet *p)
 	const struct conf *conf = c->worker->broker->conf;
 	int rc = 1;
 
-	COUNT(publish_received, 1);
-	COUNT(publish_bytes_received, pub->payload.len);
+	COUNTER_ADD(publish_received, 1);
+	COUNTER_ADD(publish_bytes_received, pub->payload.len);
 	c->session->messages_in++;
 	if (log_wants(LOG_TYPE_DEBUG))
 		log_publish(c, p);
@@ -232,15 +232,9 @@ static int handle_unexpected(struct conn *c, struct mqtt_packet *p)
 }
 
 static int (*const handlers[16])(struct conn *, struct mqtt_packet *) = {
-	[MQTT_PUBLISH] = handle_publish,
-	[MQTT_PUBACK] = handle_puback,
-	[MQTT_PUBREC] = handle_pubrec,
-	[MQTT_PUBREL] = handle_pubrel,
-	[MQTT_PUBCOMP] = handle_pubcomp,
-	[MQTT_SUBSCRIBE] = handle_subscribe,
-	[MQTT_UNSUBSCRIBE] = handle_unsubscribe,
-	[MQTT_PINGREQ] = handle_pingreq,
-	[MQTT_DISCONNECT] = handle_disconnect,
+	[MQTT_PUBLISH] = handle_publish,	 [MQTT_PUBACK] = handle_puback,	  [MQTT_PUBREC] = handle_pubrec,
+	[MQTT_PUBREL] = handle_pubrel,		 [MQTT_PUBCOMP] = handle_pubcomp, [MQTT_SUBSCRIBE] = handle_subscribe,
+	[MQTT_UNSUBSCRIBE] = handle_unsubscribe, [MQTT_PINGREQ] = handle_pingreq, [MQTT_DISCONNECT] = handle_disconnect,
 };
 
 int conn_handle(struct conn *c, uint8_t first, const uint8_t *body, size_t len)
@@ -250,7 +244,7 @@ int conn_handle(struct conn *c, uint8_t first, const uint8_t *body, size_t len)
 
 	if (c->state == CONN_NEW)
 		return conn_handle_connect(c, first, body, len);
-	COUNT(messages_received, 1);
+	COUNTER_ADD(messages_received, 1);
 	if (first >> 4 == MQTT_CONNECT)
 		return handle_unexpected(c, NULL);
 	rc = mqtt_decode(c->version, first, body, len, &p);

@@ -21,9 +21,9 @@ static int match_retained(struct broker *b, struct message *m, struct tree_hits 
 		rc = tree_match(b->tree, message_topic(m), hits);
 	subscriptions_unlock(b);
 	if (added)
-		COUNT(retained, 1);
+		COUNTER_ADD(retained, 1);
 	if (removed)
-		COUNT(retained, -1);
+		COUNTER_ADD(retained, -1);
 	return rc;
 }
 

@@ -17,7 +17,7 @@ enum delivery_state {
 
 /* One message on its way to one client. */
 struct delivery {
-	struct list link; /* inflight, queue or backlog */
+	struct list link;	 /* inflight, queue or backlog */
 	struct message *message; /* a reference; NULL in WAIT_PUBCOMP */
 	uint16_t pid;
 	uint8_t qos;
@@ -93,7 +93,7 @@ void session_free(struct session *s)
 static void drop(struct session *s, enum drop_reason reason)
 {
 	s->dropped[reason]++;
-	COUNT(dropped[reason], 1);
+	COUNTER_ADD(dropped[reason], 1);
 	if (s->dropping)
 		return;
 	s->dropping = true;
@@ -105,9 +105,8 @@ static bool full(const struct session *s)
 {
 	const struct output *o = &s->sink->out;
 
-	return !output_empty(o) &&
-	       ((s->conf->max_queued_messages && o->messages >= s->conf->max_queued_messages) ||
-		(s->conf->max_output_bytes && o->bytes >= s->conf->max_output_bytes));
+	return !output_empty(o) && ((s->conf->max_queued_messages && o->messages >= s->conf->max_queued_messages) ||
+				    (s->conf->max_output_bytes && o->bytes >= s->conf->max_output_bytes));
 }
 
 static bool make_room(struct session *s)
@@ -129,10 +128,13 @@ static int publish(struct session *s, struct message *m, const struct output_pub
 
 	if (rc)
 		return rc;
+	if (log_wants(LOG_TYPE_DEBUG))
+		log_debug("Sending PUBLISH to %s (d%d, q%d, r%d, m%u, '%.*s', ... (%u bytes))", s->id, p->dup, p->qos, p->retain,
+			  p->pid, (int)m->topic_len, (const char *)message_topic(m).data, m->payload_len);
 	s->messages_out++;
-	COUNT(messages_sent, 1);
-	COUNT(publish_sent, 1);
-	COUNT(publish_bytes_sent, m->payload_len);
+	COUNTER_ADD(messages_sent, 1);
+	COUNTER_ADD(publish_sent, 1);
+	COUNTER_ADD(publish_bytes_sent, m->payload_len);
 	dirty(s->sink);
 	return 0;
 }
@@ -150,7 +152,7 @@ static int send_pubrel(struct session *s, uint16_t pid)
 
 	if (rc)
 		return rc;
-	COUNT(messages_sent, 1);
+	COUNTER_ADD(messages_sent, 1);
 	dirty(s->sink);
 	return 0;
 }
@@ -159,12 +161,10 @@ static int send_delivery(struct session *s, struct delivery *d, bool dup)
 {
 	if (d->state == WAIT_PUBCOMP)
 		return send_pubrel(s, d->pid);
-	return publish(s, d->message,
-		       &(struct output_publish){.version = s->sink->version,
-						.qos = d->qos,
-						.retain = d->retain,
-						.dup = dup,
-						.pid = d->pid});
+	return publish(
+		s, d->message,
+		&(struct output_publish){
+			.version = s->sink->version, .qos = d->qos, .retain = d->retain, .dup = dup, .pid = d->pid});
 }
 
 /* ---- window and queue -------------------------------------------------------------------------------------------- */

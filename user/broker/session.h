@@ -57,10 +57,10 @@ struct session {
 	const struct conf *conf;
 
 	/* any thread: written by the owner under the subscription lock, read under it; the two bytes also without, as hints */
-	struct fp_receiver receiver; /* generation 0: no target */
-	bool online;		     /* atomic */
-	uint8_t road;		     /* atomic; enum fp_road of the connection */
-	uint8_t target;		     /* atomic; enum flow_target; NONE to ASKED by any thread */
+	struct fp_receiver receiver;   /* generation 0: no target */
+	bool online;		       /* atomic */
+	uint8_t road;		       /* atomic; enum fp_road of the connection */
+	uint8_t target;		       /* atomic; enum flow_target; NONE to ASKED by any thread */
 	struct inbox_item target_item; /* its own while ASKED, else nobody's */
 	struct message *asked;	       /* while ASKED: the message whose topic is to get the first flow; a reference */
 
@@ -68,8 +68,8 @@ struct session {
 	struct table_node by_id;
 	struct conn *conn; /* NULL: offline */
 	struct session_sink *sink;
-	bool clean; /* ends with its connection */
-	bool ended; /* waits to be freed */
+	bool clean;    /* ends with its connection */
+	bool ended;    /* waits to be freed */
 	bool dropping; /* said so in the log */
 	uint16_t last_pid;
 	uint16_t receive_max; /* of the client; 65535 before 5.0 */
@@ -77,11 +77,11 @@ struct session {
 	struct table subs; /* struct subscription by node; changed under the subscription lock */
 
 	/* to the client */
-	struct list inflight;	/* struct delivery with a packet identifier, in the order first sent */
-	struct list *resend;	/* the next of them to send again after a reconnect; &inflight: none */
-	struct pid_map sent;	/* packet identifier -> struct delivery */
-	struct list queue;	/* struct delivery of QoS 1 and 2 that wait for the window or for the output */
-	struct list backlog;	/* struct delivery of QoS 0 that wait for the output */
+	struct list inflight; /* struct delivery with a packet identifier, in the order first sent */
+	struct list *resend;  /* the next of them to send again after a reconnect; &inflight: none */
+	struct pid_map sent;  /* packet identifier -> struct delivery */
+	struct list queue;    /* struct delivery of QoS 1 and 2 that wait for the window or for the output */
+	struct list backlog;  /* struct delivery of QoS 0 that wait for the output */
 	uint32_t queued, backlogged;
 	uint64_t queued_bytes;
 	/* from the client */

@@ -56,7 +56,7 @@ static void drop(struct broker *b, struct session *s, struct subscription *sub)
 	table_remove(&s->subs, &sub->by_node);
 	tree_unsubscribe(b->tree, &sub->in_tree);
 	rcu_call_later(&sub->later, subscription_free_later);
-	COUNT(subscriptions, -1);
+	COUNTER_ADD(subscriptions, -1);
 }
 
 static int add(struct broker *b, struct session *s, const struct mqtt_filter *f, uint8_t options)
@@ -79,7 +79,7 @@ static int add(struct broker *b, struct session *s, const struct mqtt_filter *f,
 		rcu_call_later(&sub->later, subscription_free_later);
 		return -ENOMEM;
 	}
-	COUNT(subscriptions, 1);
+	COUNTER_ADD(subscriptions, 1);
 	return 0;
 }
 

@@ -21,10 +21,10 @@ enum {
 typedef uint64_t value_fn(const struct broker_stats *s);
 
 /* Nothing is known twice: a topic and where its value comes from. */
-#define SUM(name, member)                                                                                              \
-	static uint64_t name(const struct broker_stats *s)                                                             \
-	{                                                                                                              \
-		return (uint64_t)s->sum.member;                                                                        \
+#define SUM(name, member)                                  \
+	static uint64_t name(const struct broker_stats *s) \
+	{                                                  \
+		return (uint64_t)s->sum.member;            \
 	}
 SUM(clients_connected, clients_connected)
 SUM(clients_total, sessions)

@@ -19,8 +19,8 @@
 struct sub_array {
 	struct rcu_later later;
 	uint32_t cap;
-	uint32_t n;    /* atomic; entries used, cleared ones included */
-	uint32_t dead; /* cleared; writers only */
+	uint32_t n;	      /* atomic; entries used, cleared ones included */
+	uint32_t dead;	      /* cleared; writers only */
 	struct tree_sub *v[]; /* atomic; NULL: cleared */
 };
 
@@ -54,7 +54,7 @@ struct edges {
 	struct rcu_later later;
 	struct tree *tree;
 	size_t mask;
-	unsigned link; /* which of a node's links chains it here */
+	unsigned link;		     /* which of a node's links chains it here */
 	struct tree_node *buckets[]; /* atomic */
 };
 

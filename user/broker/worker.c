@@ -47,7 +47,7 @@ struct session *worker_session_new(struct worker *w, const char *id, size_t len)
 		session_free(s);
 		return NULL;
 	}
-	COUNT(sessions, 1);
+	COUNTER_ADD(sessions, 1);
 	return s;
 }
 
@@ -72,7 +72,7 @@ void worker_session_end(struct worker *w, struct session *s)
 	timer_stop(&w->loop.timers, &s->expiry);
 	unsubscribe_all(w->broker, s);
 	table_remove(&w->sessions, &s->by_id);
-	COUNT(sessions, -1);
+	COUNTER_ADD(sessions, -1);
 	session_clear(s);
 	rcu_call_later(&s->later, session_free_later);
 }
@@ -133,7 +133,7 @@ void worker_deliver(struct worker *w, struct session *s, struct message *m, uint
 	if (!b) {
 		b = malloc(sizeof(*b));
 		if (!b) {
-			COUNT(dropped[DROP_NO_MEMORY], 1);
+			COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
 			return;
 		}
 		b->sender = w;

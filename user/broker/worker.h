@@ -37,7 +37,7 @@ struct worker;
 struct acceptor {
 	struct watch watch;
 	struct worker *worker;
-	unsigned listener; /* index in conf */
+	unsigned listener;   /* index in conf */
 	struct timer resume; /* runs while out of descriptors */
 };
 
@@ -67,18 +67,18 @@ struct worker {
 	struct counters counters; /* written by this thread only, read by all */
 
 	/* this thread's only */
-	bool draining; /* no new connections: the broker stops */
-	bool stopping; /* leave the thread after this turn */
-	struct table sessions; /* by client identifier */
-	struct list conns;     /* struct conn by `all` */
-	struct list ready;     /* more to read; by `ready` */
-	struct list dirty;     /* something to write; by `dirty` */
-	struct list fence;     /* fp_handled() may be due; by `fence` */
-	struct list dead;      /* closed; by `all` */
-	struct tree_hits hits; /* of the last match */
-	struct batch **out;    /* being filled, for each worker; NULL: none */
+	bool draining;			/* no new connections: the broker stops */
+	bool stopping;			/* leave the thread after this turn */
+	struct table sessions;		/* by client identifier */
+	struct list conns;		/* struct conn by `all` */
+	struct list ready;		/* more to read; by `ready` */
+	struct list dirty;		/* something to write; by `dirty` */
+	struct list fence;		/* fp_handled() may be due; by `fence` */
+	struct list dead;		/* closed; by `all` */
+	struct tree_hits hits;		/* of the last match */
+	struct batch **out;		/* being filled, for each worker; NULL: none */
 	struct batch *back, **back_end; /* received in this turn, to be sent back after writing */
-	uint8_t *scratch;      /* READ_SIZE bytes and a few to look at */
+	uint8_t *scratch;		/* READ_SIZE bytes and a few to look at */
 	struct acceptor *acceptors;
 	size_t nacceptors;
 	struct timer heartbeat;

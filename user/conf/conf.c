@@ -58,10 +58,11 @@ static bool has_ipv6_loopback(void)
 static int listen_locally(struct conf *c, uint16_t port)
 {
 	static const char *const addresses[] = {"127.0.0.1", "::1"};
+	unsigned number = port ? port : DEFAULT_PORT;
 	char line[64];
 
 	for (size_t i = 0; i < 1U + has_ipv6_loopback(); i++) {
-		snprintf(line, sizeof(line), "listener %u %s", port ? port : DEFAULT_PORT, addresses[i]);
+		snprintf(line, sizeof(line), "listener %u %s", number, addresses[i]);
 		if (conf_line(c, line, conf_default_where))
 			return -1;
 	}

@@ -24,7 +24,7 @@ struct fp_config {
 	enum fp_mode mode;	  /* option fastpath */
 	bool local;		  /* option fastpath_local */
 	const char *pin_path;	  /* option bpf_pin_path */
-	unsigned nworkers;
+	uint32_t max_packet_size; /* option max_packet_size: longer packets pass to the daemon; 0: no limit */
 	const uint16_t *ports;	  /* TCP ports of plain MQTT listeners */
 	size_t nports;
 	uid_t uid;		  /* the daemon's user after it dropped root: gets the pins; (uid_t)-1 if it keeps its own */
@@ -160,6 +160,7 @@ int fp_flow_each(int (*each)(const struct fp_flow_info *, void *), void *arg);
 
 struct fp_road_stats {
 	uint64_t forwarded, forwarded_bytes; /* PUBLISH packets the kernel delivered */
+	uint64_t forwarded_payload;	     /* bytes of payload in them */
 	uint64_t passed;		     /* times the kernel gave data to the daemon */
 	uint64_t passed_fence, passed_no_flow, passed_full, passed_held, passed_busy, passed_shape, passed_dead,
 		passed_off; /* by reason; they add up to passed */

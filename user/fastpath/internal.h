@@ -25,6 +25,7 @@ enum {
 	FP_LOCAL_DAEMON_CAP = 256 * 1024, /* and from which on the daemon waits */
 	FP_REMOTE_FLOW_CAP = 32,	  /* skbs queued in front of a remote client */
 	FP_STALE_MS = 350,		  /* a heartbeat older than this is that of a stopped daemon */
+	FP_BUSY_SKBS = 4,		  /* so many of them mean load */
 	FP_BUSY_MS = 20,		  /* a remote receiver under load stays with the daemon so long */
 	FP_LARGE_LINGER_MS = 1000,	  /* after a large packet its receiver takes no flows for so long */
 	FP_DRAIN_MAX_MS = 10000,	  /* a receiver whose queue cannot be proven drained by then is cut off */

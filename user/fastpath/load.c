@@ -119,6 +119,8 @@ static void set_control(const struct fp_config *cfg)
 	c->busy_ns = (uint64_t)FP_BUSY_MS * NS_PER_MS;
 	c->local_cap = FP_LOCAL_FLOW_CAP;
 	c->remote_cap = FP_REMOTE_FLOW_CAP;
+	c->busy_skbs = FP_BUSY_SKBS;
+	c->max_packet = cfg->max_packet_size ? cfg->max_packet_size : UINT32_MAX;
 	c->nports = 0;
 	for (size_t i = 0; i < cfg->nports && i < SHUNT_PORTS_MAX; i++)
 		c->ports[c->nports++] = cfg->ports[i];

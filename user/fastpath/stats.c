@@ -17,6 +17,7 @@ static void sum_road(enum fp_road road, struct fp_road_stats *out)
 		for (int i = 0; i < cpus; i++) {
 			out->forwarded += values[i].forwarded;
 			out->forwarded_bytes += values[i].forwarded_bytes;
+			out->forwarded_payload += values[i].forwarded_payload;
 			for (unsigned r = 0; r < SHUNT_PASS_REASONS; r++)
 				out->passed += values[i].passed[r];
 			out->passed_off += values[i].passed[SHUNT_PASS_OFF];

@@ -27,12 +27,12 @@ static int decode_protocol(struct decoder *d)
 
 	if (!read_binary(&d->r, &name) || !read_u8(&d->r, &c->version))
 		return MQTT_RC_MALFORMED_PACKET;
-	for (uint8_t v = 0; v < VERSION_COUNT; v++) {
+	for (unsigned v = 0; v < VERSION_COUNT; v++) {
 		if (!versions[v].protocol || !mqtt_str_eq(name, mqtt_str(versions[v].protocol)))
 			continue;
 		known = true;
 		if (v == c->version) {
-			d->p->version = v;
+			d->p->version = c->version;
 			return 0;
 		}
 	}

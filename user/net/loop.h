@@ -14,11 +14,11 @@
 
 struct loop {
 	int epoll_fd;
-	int wake_fd;	   /* eventfd */
-	uint64_t now_ns;   /* CLOCK_MONOTONIC at the beginning of the turn */
+	int wake_fd;	 /* eventfd */
+	uint64_t now_ns; /* CLOCK_MONOTONIC at the beginning of the turn */
 	struct timers timers;
 	struct inbox inbox __attribute__((aligned(64))); /* written by all threads */
-	bool sleeping;	   /* atomic: somebody must write to wake_fd */
+	bool sleeping;					 /* atomic: somebody must write to wake_fd */
 };
 
 /* A descriptor that is watched; embedded in its owner, which stays valid until the turn in which it was removed ends. */

@@ -27,7 +27,7 @@ struct timer {
 };
 
 struct timers {
-	uint64_t now; /* ms */
+	uint64_t now;			 /* ms */
 	uint64_t occupied[TIMER_LEVELS]; /* a bit for each slot that is not empty */
 	struct list slots[TIMER_LEVELS][TIMER_SLOTS];
 };

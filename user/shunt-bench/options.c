@@ -14,7 +14,12 @@
 #include "base/version.h"
 #include "shunt-bench/payload.h"
 
-enum { CLIENTS_MAX = 1000000, TOPICS_MAX = 1000000, PAYLOAD_MAX = 268000000 };
+enum {
+	CLIENTS_MAX = 1000000,
+	TOPICS_MAX = 1000000,
+	PAYLOAD_MAX = 268000000,
+	SECONDS_MAX = PAYLOAD_SECONDS_MAX / 2,
+};
 
 static const struct bench_case cases[] = {
 	{"pairs", "N publishers to N subscribers, each pair on a topic of its own.", 1, 0, 0, false, 1000},
@@ -68,7 +73,7 @@ static const struct option_info {
 	 HELP("Messages to publish per second, by all publishers together. They follow a fixed schedule: latency counts from "
 	      "the time a message was due, however late the broker let it be sent. With 0 there is no schedule, publishers "
 	      "send as fast as the broker takes the messages, and latency counts from the sending.")},
-	{NAME(0, "seconds", "N"), DECIMAL(seconds, 0.001, PAYLOAD_SECONDS_MAX / 2),
+	{NAME(0, "seconds", "N"), DECIMAL(seconds, 0.001, SECONDS_MAX),
 	 DEFAULT("10", "How long to publish and measure", "")},
 	{NAME(0, "messages", "N"), COUNT(messages, 1, 1e12), HELP("Stop after so many messages instead of a time.")},
 	{NAME(0, "warmup", "SECONDS"), DECIMAL(warmup, 0, 3600),

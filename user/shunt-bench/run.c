@@ -253,8 +253,8 @@ int run_execute(const struct plan *plan, struct result *result)
 	};
 	int err;
 
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGPIPE, &ignore, NULL);
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)sigaction(SIGPIPE, &ignore, NULL);
 	err = clients_init(&b.clients, &b.run);
 	if (err) {
 		fail("preparing the clients", err);

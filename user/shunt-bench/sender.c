@@ -64,7 +64,7 @@ static uint64_t follow_schedule(struct sender *s, uint64_t now_ns)
 		if (due_ns > now_ns)
 			return due_ns - now_ns;
 		p->due++;
-		s->turn = (s->turn + 1) % s->count;
+		s->turn = s->turn + 1 < s->count ? s->turn + 1 : 0;
 		if (p->due - p->sent >= plan->options->batch || plan_due_ns(plan, p->id, p->due) > now_ns)
 			publisher_pump(p, UINT64_MAX);
 	}

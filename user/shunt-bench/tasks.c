@@ -35,7 +35,7 @@ static int add(struct tasks *t, const struct task *task)
 /* A task that is gone when its turn comes is left out. */
 static int read_task(struct tasks *t, int dir, const char *pid, const char *tid)
 {
-	struct task task = {.pid = (pid_t)atoi(pid), .tid = (pid_t)atoi(tid)};
+	struct task task = {.pid = (pid_t)strtol(pid, NULL, 10), .tid = (pid_t)strtol(tid, NULL, 10)};
 	char path[64], text[96];
 	ssize_t n;
 	int fd;
@@ -141,7 +141,7 @@ struct tasks_spent tasks_spent(const struct tasks *before, const struct tasks *a
 uint64_t process_resident(pid_t pid)
 {
 	char path[64], line[128];
-	unsigned long long kib = 0;
+	uint64_t kib = 0;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
@@ -149,8 +149,10 @@ uint64_t process_resident(pid_t pid)
 	if (!f)
 		return 0;
 	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "VmRSS: %llu", &kib) == 1)
+		if (strncmp(line, "VmRSS:", 6) == 0) {
+			kib = strtoull(line + 6, NULL, 10);
 			break;
+		}
 	}
 	fclose(f);
 	return kib * 1024;

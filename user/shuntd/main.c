@@ -65,6 +65,8 @@ static int open_log(const struct conf *conf)
 /* Every signal the daemon knows is blocked in all threads and taken by wait_for_end(). */
 static void block_signals(sigset_t *set)
 {
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
 	sigemptyset(set);
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGINT);
@@ -73,7 +75,7 @@ static void block_signals(sigset_t *set)
 	sigaddset(set, SIGUSR2);
 	sigaddset(set, SIGRTMIN);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	(void)sigaction(SIGPIPE, &ignore, NULL);
 }
 
 static void reopen_log(void)
@@ -125,7 +127,7 @@ static int open_fastpath(const struct conf *conf, const struct account *account)
 		.mode = conf->fastpath,
 		.local = conf->fastpath_local,
 		.pin_path = conf->bpf_pin_path,
-		.nworkers = broker_workers(),
+		.max_packet_size = conf->max_packet_size,
 		.ports = ports,
 		.nports = conf->nlisteners,
 		.uid = account->uid,

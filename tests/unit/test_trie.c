@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The topic tree against a naive model, with random filters; and readers beside a writer. */
+#include "broker/tree.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/list.h"
+#include "base/rcu.h"
+#include "mqtt_model.h"
+
+enum { CLIENTS = 12, SUBS = 150, TOPICS = 60, TOPIC_SIZE = 64 };
+
+/* A subscription that may be in the tree: freed as the broker does it, after a grace period. */
+struct sub {
+	struct tree_sub in_tree;
+	struct rcu_later later;
+	char filter[TOPIC_SIZE];
+};
+
+static char clients[CLIENTS]; /* only their addresses are of interest */
+static struct tree *tree;
+static struct tree_hits hits;
+
+static int set_up(void **state)
+{
+	(void)state;
+	rcu_thread_start();
+	tree = tree_new();
+	return tree ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	tree_free(tree);
+	tree_hits_free(&hits);
+	rcu_thread_end();
+	return 0;
+}
+
+static void sub_free(struct rcu_later *later)
+{
+	free(container_of(later, struct sub, later));
+}
+
+static struct sub *subscribe(const char *filter, void *client, uint8_t options)
+{
+	struct sub *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	s->in_tree.subscriber = client;
+	s->in_tree.options = options;
+	snprintf(s->filter, sizeof(s->filter), "%s", filter);
+	assert_int_equal(tree_subscribe(tree, mqtt_str(filter), &s->in_tree), 0);
+	return s;
+}
+
+static void unsubscribe(struct sub *s)
+{
+	tree_unsubscribe(tree, &s->in_tree);
+	rcu_call_later(&s->later, sub_free);
+}
+
+static struct message *message(const char *topic, uint8_t qos)
+{
+	struct message *m =
+		message_new(&(struct mqtt_publish){.topic = mqtt_str(topic), .payload = mqtt_str("x"), .qos = qos});
+
+	assert_non_null(m);
+	return m;
+}
+
+/* ---- single cases ------------------------------------------------------------------------------------------------------ */
+
+static size_t match(const char *topic)
+{
+	assert_int_equal(tree_match(tree, mqtt_str(topic), &hits), 0);
+	return hits.n;
+}
+
+static void overlapping(void **state)
+{
+	struct sub *subs[] = {subscribe("a/+", &clients[0], 0), subscribe("a/#", &clients[0], 2),
+			      subscribe("a/b", &clients[0], 1), subscribe("a/b", &clients[1], 1)};
+
+	(void)state;
+	assert_int_equal(match("a/b"), 2); /* once each, with the maximum QoS [MQTT-3.3.5-1] */
+	for (size_t i = 0; i < hits.n; i++)
+		assert_int_equal(hits.v[i].options, hits.v[i].subscriber == &clients[0] ? 2 : 1);
+	for (size_t i = 0; i < COUNT(subs); i++)
+		unsubscribe(subs[i]);
+	assert_int_equal(match("a/b"), 0);
+}
+
+static void same_node(void **state)
+{
+	struct sub *s = subscribe("a/+/#", &clients[0], 0);
+
+	(void)state;
+	assert_ptr_equal(tree_find(tree, mqtt_str("a/+/#")), s->in_tree.node);
+	assert_null(tree_find(tree, mqtt_str("a/b/#")));
+	assert_null(tree_find(tree, mqtt_str("a/b/c/d/e")));
+	tree_set_options(&s->in_tree, 2);
+	assert_int_equal(match("a/b"), 1);
+	assert_int_equal(hits.v[0].options, 2);
+	unsubscribe(s);
+	assert_null(tree_find(tree, mqtt_str("a"))); /* nothing is left behind */
+}
+
+static void depth(void **state)
+{
+	char deep[2 * TREE_LEVELS_MAX + 2];
+	struct tree_sub too_deep = {.subscriber = &clients[0]};
+	struct sub *s;
+
+	(void)state;
+	memset(deep, '/', sizeof(deep));
+	deep[TREE_LEVELS_MAX - 1] = '\0'; /* 200 empty levels */
+	s = calloc(1, sizeof(*s));
+	assert_non_null(s);
+	s->in_tree.subscriber = &clients[0];
+	assert_int_equal(tree_subscribe(tree, mqtt_str(deep), &s->in_tree), 0);
+	assert_int_equal(match(deep), 1);
+	deep[TREE_LEVELS_MAX - 1] = '/';
+	deep[TREE_LEVELS_MAX] = '\0';
+	assert_int_equal(tree_subscribe(tree, mqtt_str(deep), &too_deep), -E2BIG);
+	assert_int_equal(tree_match(tree, mqtt_str(deep), &hits), -E2BIG);
+	unsubscribe(s);
+}
+
+/* 10,000 subscribers of one topic, leaving in a random order. */
+static void wide(void **state)
+{
+	enum { WIDE = 10000 };
+	static struct sub *subs[WIDE];
+	static char subscriber[WIDE];
+	uint64_t rng = 3;
+
+	(void)state;
+	for (unsigned i = 0; i < WIDE; i++)
+		subs[i] = subscribe("wide", &subscriber[i], 1);
+	for (unsigned left = WIDE; left > 0; left--) {
+		unsigned i = rng_below(&rng, left);
+
+		if (left % 1000 == 0 || left < 20)
+			assert_int_equal(match("wide"), left);
+		unsubscribe(subs[i]);
+		subs[i] = subs[left - 1];
+		rcu_quiescent();
+	}
+	assert_int_equal(match("wide"), 0);
+}
+
+/* 100,000 topics: the edge table grows while this thread passes quiescent states, and while it does not. */
+static void many_topics(void **state)
+{
+	enum { MANY = 100000 };
+	static struct sub *subs[MANY];
+	char topic[TOPIC_SIZE];
+
+	(void)state;
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(topic, sizeof(topic), "many/%u/t%u", i % 317, i);
+		subs[i] = subscribe(topic, &clients[i % CLIENTS], 0);
+		if (i % 1000 < 500)
+			rcu_quiescent();
+	}
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(topic, sizeof(topic), "many/%u/t%u", i % 317, i);
+		assert_int_equal(match(topic), 1);
+		assert_ptr_equal(hits.v[0].subscriber, &clients[i % CLIENTS]);
+	}
+	for (unsigned i = 0; i < MANY; i++)
+		unsubscribe(subs[i]);
+	assert_int_equal(match("many/0/t0"), 0);
+}
+
+/* ---- against the model ------------------------------------------------------------------------------------------------- */
+
+/* Few levels and few words, so that filters and topics meet often. */
+static void random_topic(uint64_t *rng, bool filter, char to[TOPIC_SIZE])
+{
+	static const char *const words[] = {"a", "b", "", "longer level", "$x", "+", "+", "#"};
+	unsigned levels = 1 + rng_below(rng, 4);
+	size_t at = 0;
+
+	to[0] = '\0';
+	for (unsigned i = 0; i < levels; i++) {
+		const char *word = words[rng_below(rng, filter ? 8 : 5)];
+
+		if (word[0] == '#' && i + 1 < levels)
+			word = "a"; /* only at the end [MQTT-4.7.1-2] */
+		at += (size_t)snprintf(to + at, TOPIC_SIZE - at, "%s%s", i ? "/" : "", word);
+	}
+	if (at == 0)
+		strcpy(to, "a");
+}
+
+struct model {
+	struct sub *subs[SUBS];
+	char retained[TOPICS][TOPIC_SIZE];
+	uint64_t seq[TOPICS]; /* 0: nothing retained */
+	unsigned found[TOPICS];
+};
+
+static void check_match(const struct model *model, const char *topic)
+{
+	size_t expected = 0;
+
+	match(topic);
+	for (unsigned c = 0; c < CLIENTS; c++) {
+		int want = -1, got = -1;
+
+		for (unsigned i = 0; i < SUBS; i++) {
+			const struct sub *s = model->subs[i];
+
+			if (s && s->in_tree.subscriber == &clients[c] && (int)s->in_tree.options > want &&
+			    naive_matches(mqtt_str(s->filter), mqtt_str(topic)))
+				want = s->in_tree.options;
+		}
+		for (size_t i = 0; i < hits.n; i++)
+			if (hits.v[i].subscriber == &clients[c])
+				got = hits.v[i].options;
+		assert_int_equal(got, want);
+		expected += want >= 0;
+	}
+	assert_int_equal(hits.n, expected); /* nobody twice */
+}
+
+static void change_subscriptions(struct model *model, uint64_t *rng)
+{
+	struct sub **at = &model->subs[rng_below(rng, SUBS)];
+	void *client = &clients[rng_below(rng, CLIENTS)];
+	char filter[TOPIC_SIZE];
+
+	if (*at) {
+		unsubscribe(*at);
+		*at = NULL;
+		return;
+	}
+	random_topic(rng, true, filter);
+	for (unsigned i = 0; i < SUBS; i++) /* a client has a filter once */
+		if (model->subs[i] && model->subs[i]->in_tree.subscriber == client &&
+		    strcmp(model->subs[i]->filter, filter) == 0)
+			return;
+	*at = subscribe(filter, client, (uint8_t)rng_below(rng, 3));
+}
+
+static void change_retained(struct model *model, uint64_t *rng)
+{
+	unsigned t = rng_below(rng, TOPICS);
+	const char *topic = model->retained[t];
+	struct message *m;
+	bool added;
+
+	if (rng_below(rng, 3) == 0) {
+		assert_int_equal(tree_forget(tree, mqtt_str(topic)), model->seq[t] != 0);
+		model->seq[t] = 0;
+		return;
+	}
+	m = message(topic, 0);
+	assert_int_equal(tree_retain(tree, m, &added), 0);
+	assert_int_equal(added, model->seq[t] == 0);
+	model->seq[t] = tree_seq(tree);
+	message_unref(m);
+}
+
+static int found(struct message *m, void *arg)
+{
+	struct model *model = arg;
+
+	for (unsigned i = 0; i < TOPICS; i++)
+		if (mqtt_str_eq(mqtt_str(model->retained[i]), message_topic(m)))
+			model->found[i]++;
+	return 0;
+}
+
+static void check_retained(struct model *model, const char *filter, uint64_t seq)
+{
+	memset(model->found, 0, sizeof(model->found));
+	assert_int_equal(tree_retained(tree, mqtt_str(filter), seq, found, model), 0);
+	for (unsigned i = 0; i < TOPICS; i++)
+		assert_int_equal(model->found[i],
+				 model->seq[i] && model->seq[i] <= seq &&
+					 naive_matches(mqtt_str(filter), mqtt_str(model->retained[i])));
+}
+
+static void distinct_topics(struct model *model, uint64_t *rng)
+{
+	for (unsigned i = 0; i < TOPICS; i++) {
+		bool again = true;
+
+		while (again) {
+			again = false;
+			random_topic(rng, false, model->retained[i]);
+			for (unsigned k = 0; k < i; k++)
+				again |= strcmp(model->retained[i], model->retained[k]) == 0;
+		}
+	}
+}
+
+static void random_against_model(void **state)
+{
+	static struct model model;
+	uint64_t rng = 20;
+	char topic[TOPIC_SIZE];
+
+	(void)state;
+	distinct_topics(&model, &rng);
+	for (unsigned n = 0; n < 60000; n++) {
+		switch (rng_below(&rng, 4)) {
+		case 0:
+			change_subscriptions(&model, &rng);
+			break;
+		case 1:
+			change_retained(&model, &rng);
+			break;
+		case 2:
+			random_topic(&rng, false, topic);
+			check_match(&model, topic);
+			break;
+		default:
+			random_topic(&rng, true, topic);
+			check_retained(&model, topic, tree_seq(tree) - rng_below(&rng, 5));
+			break;
+		}
+		rcu_quiescent();
+	}
+	for (unsigned i = 0; i < SUBS; i++)
+		if (model.subs[i])
+			unsubscribe(model.subs[i]);
+	for (unsigned i = 0; i < TOPICS; i++)
+		tree_forget(tree, mqtt_str(model.retained[i]));
+	assert_null(tree_find(tree, mqtt_str("a")));
+}
+
+/* ---- readers beside a writer ------------------------------------------------------------------------------------------- */
+
+enum { READERS = 2 };
+
+static bool stop;
+
+/* A subscription that stays is found at any time, exactly once, whatever happens around it. */
+static void *read_always(void *arg)
+{
+	struct tree_hits mine = {0};
+	unsigned long rounds = 0;
+
+	(void)arg;
+	rcu_thread_start();
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		unsigned stays = 0;
+
+		if (tree_match(tree, mqtt_str("stays/x/y"), &mine))
+			abort();
+		for (size_t i = 0; i < mine.n; i++)
+			stays += mine.v[i].subscriber == &clients[0];
+		if (stays != 1)
+			abort();
+		rounds++;
+		if (rounds % 16 == 0)
+			rcu_quiescent();
+	}
+	tree_hits_free(&mine);
+	rcu_thread_end();
+	return (void *)rounds;
+}
+
+static void readers_and_a_writer(void **state)
+{
+	static const char *const filters[] = {"stays/#",   "stays/x/#", "stays/+/y", "+/+/+", "#", "stays/x/y",
+					      "stays/x/z", "other/t"};
+	struct sub *stays = subscribe("stays/x/+", &clients[0], 1);
+	struct sub *subs[400] = {0};
+	pthread_t threads[READERS];
+	uint64_t rng = 5;
+
+	(void)state;
+	__atomic_store_n(&stop, false, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < READERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, read_always, NULL), 0);
+	for (unsigned n = 0; n < 200000; n++) {
+		unsigned i = rng_below(&rng, COUNT(subs));
+
+		if (subs[i]) {
+			unsubscribe(subs[i]);
+			subs[i] = NULL;
+		} else {
+			char filter[TOPIC_SIZE];
+
+			/* Each has nodes of its own, too, so that the edge table grows and shrinks. */
+			snprintf(filter, sizeof(filter), "%s", filters[i % COUNT(filters)]);
+			if (i % 3 == 0)
+				snprintf(filter, sizeof(filter), "stays/x/%u/%u", i, n);
+			subs[i] = subscribe(filter, &clients[1 + i % (CLIENTS - 1)], (uint8_t)(i % 3));
+		}
+		if (n % 64 == 0)
+			rcu_quiescent();
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < READERS; i++) {
+		void *rounds;
+
+		pthread_join(threads[i], &rounds);
+		assert_true((unsigned long)rounds > 0);
+	}
+	for (size_t i = 0; i < COUNT(subs); i++)
+		if (subs[i])
+			unsubscribe(subs[i]);
+	unsubscribe(stays);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(overlapping, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(same_node, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(depth, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(wide, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(many_topics, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(random_against_model, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(readers_and_a_writer, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
