@@ -72,9 +72,10 @@ all: $(TOOLS:%=$(BUILD)/%) $(MAN)
 ifneq ($(WITH_BPF),1)
 	@echo "    note  built without the fast path: $(if $(wildcard $(VMLINUX_BTF)),WITH_BPF=$(WITH_BPF),no $(VMLINUX_BTF))"
 endif
-tests: $(patsubst %,$(BUILD)/%,$(UNIT) $(BPF))
+tests: unit-tests $(BPF:%=$(BUILD)/%)
+unit-tests: $(UNIT:%=$(BUILD)/%)
 fuzzers: $(FUZZ:%=$(BUILD)/%)
-.PHONY: all tests fuzzers FORCE
+.PHONY: all tests unit-tests fuzzers FORCE
 .DELETE_ON_ERROR:
 .PRECIOUS: $(BUILD)/obj/%.o $(BUILD)/gen/%.bpf.o $(BUILD)/gen/%.skel.h
 

@@ -288,8 +288,8 @@ static __always_inline struct shunt_local_target *client_dead(__u64 isn_pair)
 
 	if (!client)
 		return NULL;
+	__sync_lock_test_and_set(&client->closing, 1);
 	slot = client->slot;
-	bpf_map_delete_elem(&local_clients, &isn_pair);
 	if (!slot)
 		return NULL;
 	target = bpf_map_lookup_elem(&local_targets, &slot);
@@ -378,10 +378,13 @@ int local_release(struct bpf_sock *ctx)
 {
 	struct shunt_sock *state = bpf_sk_storage_get(&sock_state, ctx, NULL, 0);
 	struct shunt_local_target *target;
+	__u64 isn_pair;
 
 	if (!state || !state->is_client)
 		return 1;
-	target = client_dead(state->isn_pair);
+	isn_pair = state->isn_pair;
+	target = client_dead(isn_pair);
+	bpf_map_delete_elem(&local_clients, &isn_pair);
 	if (target && !(without & SHUNT_WITHOUT_CLOSE_WAIT)) {
 		struct closing c = {.sock = target->sock, .not_before = bpf_ktime_get_ns() + 20000};
 
@@ -397,32 +400,32 @@ int local_look(struct shunt_look *look)
 {
 	__u64 isn_pair = look->isn_pair;
 	__u32 slot = look->slot;
-	struct shunt_local_target *target = bpf_map_lookup_elem(&local_targets, &slot);
-	struct shunt_local_client *client;
+	struct shunt_local_client *client = bpf_map_lookup_elem(&local_clients, &isn_pair);
+	struct shunt_local_target *target;
 
 	look->result = -2; /* -ENOENT */
-	if (!target || !slot)
+	if (!client)
 		return 0;
-	if (look->command == SHUNT_LOOK_BIND) {
-		client = bpf_map_lookup_elem(&local_clients, &isn_pair);
-		if (!client)
+	if (look->command == SHUNT_LOOK_STATE) {
+		if (!same_sock(client->sock, client->cookie))
 			return 0;
-		target->sock = client->sock;
-		target->cookie = client->cookie;
-		__sync_lock_test_and_set(&target->isn_pair, isn_pair);
-		client->slot = slot;
-		/* it may have closed meanwhile, and then did not see its slot */
-		if (!bpf_map_lookup_elem(&local_clients, &isn_pair)) {
-			__sync_lock_test_and_set(&target->isn_pair, 0);
-			return 0;
-		}
+		look->queued = unread_bytes(client->sock);
+		look->in_use = references_in_use(client->sock);
 		look->result = 0;
 		return 0;
 	}
-	if (target->isn_pair != isn_pair || !same_sock(target->sock, target->cookie))
+	target = bpf_map_lookup_elem(&local_targets, &slot);
+	if (!target || !slot)
 		return 0;
-	look->queued = unread_bytes(target->sock);
-	look->in_use = references_in_use(target->sock);
+	target->sock = client->sock;
+	target->cookie = client->cookie;
+	__sync_lock_test_and_set(&target->isn_pair, isn_pair);
+	client->slot = slot;
+	/* it may have begun to close meanwhile, and then did not see its slot */
+	if (__sync_fetch_and_add(&client->closing, 0)) {
+		__sync_lock_test_and_set(&target->isn_pair, 0);
+		return 0;
+	}
 	look->result = 0;
 	return 0;
 }
@@ -469,6 +472,8 @@ __noinline int read_publish(__u64 at, __u32 avail, struct publish *p)
 		return 0;
 	total = wire_header(h, avail, &header_len);
 	if (h[0] != WIRE_FAST_PUBLISH || total <= 0 || (__u32)total > avail || (__u32)total > control.max_packet)
+		return 0;
+	if (!wire_shortest(total, header_len))
 		return 0;
 	remaining = total - header_len;
 	at += header_len;
@@ -695,6 +700,8 @@ __noinline int load_publish(struct __sk_buff *skb, __u32 off, struct publish *p)
 		return 0;
 	total = wire_header(h, avail, &header_len);
 	if (h[0] != WIRE_FAST_PUBLISH || total <= 0 || (__u32)total > avail || (__u32)total > control.max_packet)
+		return 0;
+	if (!wire_shortest(total, header_len))
 		return 0;
 	remaining = total - header_len;
 	if (remaining < 2 || bpf_skb_load_bytes(skb, off + header_len, t, 2))

@@ -108,6 +108,7 @@ struct shunt_local_client {
 	__u64 cookie;	/* of that socket: an address alone may be used again */
 	__u32 slot;	/* 0 until the daemon has accepted its CONNECT */
 	__u32 base_seq; /* sequence number of the client's first byte */
+	__u64 closing;	/* 1: the connection is not ESTABLISHED any more */
 };
 
 /* Map `local_targets`, by slot: what the kernel needs to look at a receiver. Not mapped by the daemon. Kernel. */
@@ -168,7 +169,7 @@ enum shunt_look_command {
 _Static_assert(sizeof(struct shunt_flow_key) == 136, "layout shared with the kernel");
 _Static_assert(sizeof(struct shunt_flow) == 80, "layout shared with the kernel");
 _Static_assert(sizeof(struct shunt_slot) == 128, "two cache lines");
-_Static_assert(sizeof(struct shunt_local_client) == 24, "layout shared with the kernel");
+_Static_assert(sizeof(struct shunt_local_client) == 32, "layout shared with the kernel");
 _Static_assert(sizeof(struct shunt_look) == 32, "layout shared with the kernel");
 
 #endif

@@ -60,6 +60,16 @@ static inline __attribute__((always_inline)) __s32 wire_header(const __u8 *b, __
 	return (__s32)(remaining + 5);
 }
 
+/* Is a packet of this length, with a fixed header of this length, written the shortest way? Versions 3.1 and 3.1.1 allow more
+ * length bytes than are needed; 5.0 does not [MQTT-1.5.5-1]. The daemon writes the shortest, so the kernel forwards no
+ * other. */
+static inline __attribute__((always_inline)) bool wire_shortest(__s32 total, __u32 header_len)
+{
+	__u32 remaining = (__u32)total - header_len;
+
+	return header_len <= 2 || remaining >> (7 * (header_len - 2));
+}
+
 /* The length of a PUBLISH's topic, from the two bytes `t` behind its fixed header, in a packet whose Remaining Length is
  * `remaining`; 0 when it is empty or does not fit, which no valid PUBLISH of version 3 has. */
 static inline __attribute__((always_inline)) __u32 wire_topic_len(const __u8 t[2], __u32 remaining)

@@ -51,7 +51,7 @@ static void use(enum fp_road road, struct live *live)
 	CHECK(!live_flow(&pub, LIVE_TOPIC, &sub));
 	CHECK(!live_send_all(pub.client, b, len)); /* a flow */
 	if (road == FP_ROAD_LOCAL)
-		CHECK(!fp_look(sub.link.isn_pair, sub.link.slot, &queued, &in_use) && queued == len);
+		CHECK(!fp_look(sub.link.isn_pair, &queued, &in_use) && queued == len);
 	CHECK(live_expect(sub.client, b, len));
 	CHECK(live_send(&sub, pingresp, sizeof(pingresp)) == sizeof(pingresp)); /* the daemon's own */
 	CHECK(live_expect(sub.client, pingresp, sizeof(pingresp)));

@@ -27,6 +27,10 @@ class Switch(SystemTest):
             self.publisher.publish(self.topic(topic), payload)
         return payloads
 
+    def handled(self):
+        """The daemon has routed all that was published."""
+        self.publisher.publish("handled/" + self.name, b"", 1)
+
     @recorded
     def test_second_subscriber(self):
         """A second subscriber gets everything from its SUBACK on, the first misses nothing; it leaves, and the flow
@@ -34,9 +38,11 @@ class Switch(SystemTest):
         self.ready()
         for turn in range(15):
             wanted = self.publish(20)
+            self.handled()
             second = self.client(f"second{turn}")
             second.subscribe(self.topic("t") if turn % 2 else self.topic("+"))
             both = self.publish(20)
+            self.handled()
             self.assertEqual(second.payloads(20), both)
             second.unsubscribe(self.topic("t"), self.topic("+"))
             wanted += both + self.publish(20)
@@ -64,8 +70,10 @@ class Switch(SystemTest):
         here, there = self.subscriber, other
         for _ in range(20):
             mine = self.publish(10)
+            self.handled()
             there.subscribe(self.topic("t"))
             shared = self.publish(5)
+            self.handled()
             here.unsubscribe(self.topic("t"))
             theirs = self.publish(10)
             self.assertEqual(here.payloads(15), mine + shared)
@@ -79,6 +87,7 @@ class Switch(SystemTest):
         wanted = []
         for qos in (1, 0, 2, 0) * 4:
             wanted += self.publish(10)
+            self.handled()
             self.subscriber.subscribe((self.topic("t"), qos))
         self.assertEqual(self.subscriber.payloads(len(wanted)), wanted)
 
@@ -88,10 +97,10 @@ class Switch(SystemTest):
         self.ready()
         for _ in range(30):
             wanted = self.publish(5)
-            self.publisher.publish(self.topic("handled"), b"", 1)
+            self.handled()
             self.subscriber.unsubscribe(self.topic("t"))
             self.publish(5)
-            self.publisher.publish(self.topic("handled"), b"", 1)
+            self.handled()
             self.subscriber.subscribe(self.topic("t"))
             wanted += self.publish(5)
             self.assertEqual(self.subscriber.payloads(10), wanted)

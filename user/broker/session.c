@@ -122,12 +122,22 @@ static void dirty(struct session_sink *sink)
 		sink->dirty(sink);
 }
 
+static void log_publish(const struct session *s, const struct message *m, const struct output_publish *p)
+{
+	struct mqtt_str topic = message_topic(m);
+
+	log_debug("Sending PUBLISH to %s (d%d, q%u, r%d, m%u, '%.*s', ... (%u bytes))", s->id, p->dup, p->qos,
+		  p->retain, p->pid, (int)topic.len, (const char *)topic.data, m->payload_len);
+}
+
 static int publish(struct session *s, struct message *m, const struct output_publish *p)
 {
 	int rc = output_publish(&s->sink->out, m, p);
 
 	if (rc)
 		return rc;
+	if (log_wants(LOG_TYPE_DEBUG))
+		log_publish(s, m, p);
 	if (log_wants(LOG_TYPE_DEBUG))
 		log_debug("Sending PUBLISH to %s (d%d, q%d, r%d, m%u, '%.*s', ... (%u bytes))", s->id, p->dup, p->qos, p->retain,
 			  p->pid, (int)m->topic_len, (const char *)message_topic(m).data, m->payload_len);

@@ -50,11 +50,12 @@ const struct conf_option conf_options[] = {
 }, {
 	.name = "max_keepalive", IN_CONF(max_keepalive), .type = CONF_UINT, .max = 65535,
 	.argument = "SECONDS", .value = "0",
-	.help = "Refuse clients whose keep alive is more than SECONDS, or none. 0 accepts all.",
+	.help = "Refuse clients whose keep alive is off or more than SECONDS. 0 accepts all.",
 }, {
 	.name = "max_qos", IN_CONF(max_qos), .type = CONF_UINT, .max = 2,
 	.argument = "0|1|2", .value = "2",
-	.help = "The highest QoS that clients may publish with. Subscriptions are granted at most this QoS.",
+	.help = "The highest QoS that clients may publish with. One that publishes with a higher QoS is disconnected. "
+		"Subscriptions are granted at most this QoS.",
 }, {
 	.name = "max_inflight_messages", IN_CONF(max_inflight_messages), .type = CONF_UINT, .max = 65535,
 	.argument = "COUNT", .value = "20",
@@ -64,12 +65,12 @@ const struct conf_option conf_options[] = {
 	.name = "max_queued_messages", IN_CONF(max_queued_messages), .type = CONF_UINT, .max = UINT32_MAX,
 	.argument = "COUNT", .value = "1000",
 	.help = "Keep at most COUNT messages of QoS 1 and 2 for a client beside those in flight. Further ones are dropped "
-		"and counted. 0 is no limit.",
+		"and counted. Of QoS 0, at most as many wait for the socket of a client that does not read. 0 is no limit.",
 }, {
 	.name = "max_queued_bytes", IN_CONF(max_queued_bytes), .type = CONF_UINT, .max = INT64_MAX,
 	.argument = "BYTES", .value = "0",
-	.help = "Keep at most BYTES of such messages for a client. 0 is no limit. Where `max_queued_messages` is set too, the "
-		"limit that is reached first counts.",
+	.help = "Keep at most BYTES of messages for a client beside those in flight. 0 is no limit. The limit that is reached "
+		"first counts, this one or `max_queued_messages`.",
 }, {
 	.name = "max_output_bytes", IN_CONF(max_output_bytes), .type = CONF_UINT, .min = 4096, .max = INT64_MAX,
 	.argument = "BYTES", .value = "2097152",
@@ -90,7 +91,8 @@ const struct conf_option conf_options[] = {
 }, {
 	.name = "retain_available", IN_CONF(retain_available), .type = CONF_BOOL,
 	.argument = true_false, .value = "true",
-	.help = "Keep retained messages. When false, a client that publishes one is disconnected.",
+	.help = "Keep retained messages. When false, a client that publishes one is disconnected, and one whose will is to be "
+		"retained is refused.",
 }, {
 	.name = "allow_zero_length_clientid", IN_CONF(allow_zero_length_clientid), .type = CONF_BOOL,
 	.argument = true_false, .value = "true",
@@ -109,7 +111,7 @@ const struct conf_option conf_options[] = {
 {
 	.name = "workers", IN_CONF(workers), .type = CONF_UINT, .max = 256,
 	.argument = "COUNT", .value = "0",
-	.help = "Serve clients by COUNT threads. 0 is one for each processor the process may use.",
+	.help = "Serve clients by COUNT threads. 0 is one for each processor.",
 }, {
 	.name = "set_tcp_nodelay", IN_CONF(set_tcp_nodelay), .type = CONF_BOOL,
 	.argument = true_false, .value = "true",
@@ -140,7 +142,7 @@ const struct conf_option conf_options[] = {
 		"taken from the working folder. Such a file cannot include others.",
 },
 
-/* ---- the fast path --------------------------------------------------------------------------------------------------- */
+/* ---- the fast path ------------------------------------------------------------------------------------------------ */
 {
 	.name = "fastpath", IN_CONF(fastpath), .type = CONF_OTHER, .parse = conf_parse_fastpath,
 	.argument = "true|false|require", .value = "true",
@@ -160,7 +162,7 @@ const struct conf_option conf_options[] = {
 		"\tbpftool map dump pinned /sys/fs/bpf/shunt/flows",
 },
 
-/* ---- the log --------------------------------------------------------------------------------------------------------- */
+/* ---- the log ------------------------------------------------------------------------------------------------------ */
 {
 	.name = "log_dest", IN_CONF(log_dests), .type = CONF_OTHER, .parse = conf_parse_log_dest,
 	.argument = "stderr|stdout|none|file PATH", .value = "stderr",

@@ -28,6 +28,7 @@ enum {
 	FP_BUSY_SKBS = 4,		  /* so many of them mean load */
 	FP_BUSY_MS = 20,		  /* a remote receiver under load stays with the daemon so long */
 	FP_LARGE_LINGER_MS = 1000,	  /* after a large packet its receiver takes no flows for so long */
+	FP_GOODBYE_MS = 1000,		  /* at the end local clients have so long to read what is in their queues */
 	FP_DRAIN_MAX_MS = 10000,	  /* a receiver whose queue cannot be proven drained by then is cut off */
 };
 
@@ -74,7 +75,10 @@ bool fp_grace_passed(uint64_t ticket);
 
 /* look.c: the state of a local client's socket. 0 or -errno (-ENOENT: it closed). */
 int fp_look_bind(uint64_t isn_pair, uint32_t slot);
-int fp_look(uint64_t isn_pair, uint32_t slot, uint32_t *queued, uint32_t *in_use);
+int fp_look(uint64_t isn_pair, uint32_t *queued, uint32_t *in_use);
+
+/* Does any local client still have something to read in its queue? */
+bool fp_look_unread(void);
 
 /* inject.c: the way of the daemon's packets to remote receivers. */
 int fp_inject_ready(void); /* for the calling thread; 0 or -errno */

@@ -250,11 +250,19 @@ void fp_status(struct fp_status *out)
 	memcpy(out->pin_path, fp.pin_path, sizeof(out->pin_path));
 }
 
+/* A queue goes with the map its socket is in; what TCP had, it would keep. */
+static void let_clients_read(void)
+{
+	for (int ms = 0; ms < FP_GOODBYE_MS && fp_look_unread(); ms += 5)
+		usleep(5000);
+}
+
 void fp_close(void)
 {
 	if (!fp.bpf)
 		return;
 	fp_flows_clear();
+	let_clients_read();
 	fp_unpin();
 	unload();
 }

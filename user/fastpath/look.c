@@ -21,9 +21,9 @@ int fp_look_bind(uint64_t isn_pair, uint32_t slot)
 	return run(&look);
 }
 
-int fp_look(uint64_t isn_pair, uint32_t slot, uint32_t *queued, uint32_t *in_use)
+int fp_look(uint64_t isn_pair, uint32_t *queued, uint32_t *in_use)
 {
-	struct shunt_look look = {.isn_pair = isn_pair, .slot = slot, .command = SHUNT_LOOK_STATE};
+	struct shunt_look look = {.isn_pair = isn_pair, .command = SHUNT_LOOK_STATE};
 	int error = run(&look);
 
 	if (error)
@@ -31,4 +31,20 @@ int fp_look(uint64_t isn_pair, uint32_t slot, uint32_t *queued, uint32_t *in_use
 	*queued = look.queued;
 	*in_use = look.in_use;
 	return 0;
+}
+
+bool fp_look_unread(void)
+{
+	uint64_t previous, isn_pair;
+	const void *from = NULL;
+
+	while (!bpf_map_get_next_key(fp.local_clients_fd, from, &isn_pair)) {
+		uint32_t queued, in_use;
+
+		if (!fp_look(isn_pair, &queued, &in_use) && queued)
+			return true;
+		previous = isn_pair;
+		from = &previous;
+	}
+	return false;
 }

@@ -142,7 +142,7 @@ static bool unused(const struct fp_link *link)
 	uint32_t queued, in_use = 1;
 
 	for (int i = 0; i < 50; i++) {
-		if (fp_look(link->isn_pair, link->slot, &queued, &in_use))
+		if (fp_look(link->isn_pair, &queued, &in_use))
 			return false;
 		if (!in_use)
 			return true;
@@ -175,7 +175,7 @@ static bool try_local(struct probe *p)
 		    "a publish before the fence opens does not pass");
 	fp_handled(&p->pub.link, sizeof(publish));
 	FAIL_UNLESS(p, send_all(p->pub.client, publish, sizeof(publish)), "a publish with a flow is not accepted");
-	FAIL_UNLESS(p, !fp_look(p->sub.link.isn_pair, p->sub.link.slot, &queued, &in_use) && queued == sizeof(publish),
+	FAIL_UNLESS(p, !fp_look(p->sub.link.isn_pair, &queued, &in_use) && queued == sizeof(publish),
 		    "the bytes in front of a receiver cannot be read");
 	FAIL_UNLESS(p, expect(p->sub.client, publish, sizeof(publish)) && expect_nothing(p->pub.broker),
 		    "a publish with a flow does not reach its receiver");

@@ -48,7 +48,7 @@ static ssize_t send_local(struct fp_link *link, int fd, const struct iovec *iov,
 	ssize_t n;
 
 	if (queued >= FP_LOCAL_DAEMON_CAP) {
-		if (!fp_look(link->isn_pair, link->slot, &queued, &in_use)) {
+		if (!fp_look(link->isn_pair, &queued, &in_use)) {
 			__atomic_store_n(&slot->queued, queued, __ATOMIC_RELAXED); /* a hint; the kernel writes it, too */
 			if (queued >= FP_LOCAL_DAEMON_CAP)
 				return -EBUSY;
@@ -98,7 +98,7 @@ static int drain(struct fp_link *link)
 		return -ETIMEDOUT;
 	if (!fp_grace_passed(link->ticket))
 		return -EBUSY;
-	if (link->road == FP_ROAD_LOCAL && !fp_look(link->isn_pair, link->slot, &queued, &in_use) && in_use)
+	if (link->road == FP_ROAD_LOCAL && !fp_look(link->isn_pair, &queued, &in_use) && in_use)
 		return -EBUSY;
 	link->ticket = 0;
 	return 0;

@@ -49,6 +49,7 @@ static int fail(const char *what, int err)
 
 /* ---- measuring -------------------------------------------------------------------------------------------------- */
 
+/* 0 or a negative errno: the CPU times could not be read, and what there is of them is empty. */
 static int take_sample(struct sample *s, const struct bench *b)
 {
 	const struct options *o = b->run.plan->options;
@@ -59,13 +60,11 @@ static int take_sample(struct sample *s, const struct bench *b)
 		err = tasks_read(&s->broker, (pid_t)o->pid);
 	if (!err && o->all_cpu)
 		err = tasks_read(&s->machine, 0);
-	if (err)
-		return fail(o->pid ? "reading CPU times of --pid" : "reading CPU times", err);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own);
 	s->generator_ns = (uint64_t)own.tv_sec * 1000000000 + (uint64_t)own.tv_nsec;
 	s->time_ns = clock_ns();
 	s->received = clients_received(&b->clients);
-	return 0;
+	return err;
 }
 
 static void free_sample(struct sample *s)
@@ -76,7 +75,9 @@ static void free_sample(struct sample *s)
 
 static double resident(const struct options *o)
 {
-	return o->pid ? (double)process_resident((pid_t)o->pid) : NAN;
+	uint64_t bytes = o->pid ? process_resident((pid_t)o->pid) : 0;
+
+	return bytes ? (double)bytes : NAN;
 }
 
 /* ---- waiting ---------------------------------------------------------------------------------------------------- */
@@ -138,23 +139,25 @@ static void drain(struct bench *b)
 	}
 }
 
-/* The course of a run, from start_ns on. */
+/* The course of a run, from start_ns on. A broker that dies in it is a result, too. */
 static int conduct(struct bench *b)
 {
 	const struct plan *plan = b->run.plan;
 	uint64_t measure_ns = b->run.start_ns + plan->measure_ns;
+	int err;
 
 	wait_until(b, measure_ns - SAMPLE_NS);
-	if (take_sample(&b->before, b))
-		return -1;
+	err = take_sample(&b->before, b);
+	if (err)
+		return fail("reading CPU times", err);
 	if (plan->options->messages) {
 		drain(b);
-		return take_sample(&b->after, b);
+		(void)take_sample(&b->after, b);
+		return 0;
 	}
 	wait_until(b, b->run.start_ns + plan->stop_ns);
 	b->ended_ns = interrupted ? clock_ns() : b->run.start_ns + plan->stop_ns;
-	if (take_sample(&b->after, b))
-		return -1;
+	(void)take_sample(&b->after, b);
 	drain(b);
 	return 0;
 }
@@ -229,10 +232,10 @@ static void conclude(struct bench *b, struct result *r)
 	r->generator = use_of(b, true, b->after.generator_ns - b->before.generator_ns);
 	broker = tasks_spent(&b->before.broker, &b->after.broker, 0, 0);
 	machine = tasks_spent(&b->before.machine, &b->after.machine, getpid(), (pid_t)plan->options->pid);
-	r->broker = use_of(b, plan->options->pid, broker.all_ns);
-	r->machine = use_of(b, plan->options->all_cpu, machine.all_ns);
-	r->others = use_of(b, plan->options->all_cpu && plan->options->pid, machine.others_ns);
-	r->involved = use_of(b, plan->options->all_cpu && plan->options->pid, machine.all_ns - machine.others_ns);
+	r->broker = use_of(b, b->after.broker.n, broker.all_ns);
+	r->machine = use_of(b, b->after.machine.n, machine.all_ns);
+	r->others = use_of(b, b->after.machine.n && plan->options->pid, machine.others_ns);
+	r->involved = use_of(b, b->after.machine.n && plan->options->pid, machine.all_ns - machine.others_ns);
 }
 
 static int start(struct bench *b)

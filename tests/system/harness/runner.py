@@ -6,6 +6,7 @@ import fnmatch
 import glob
 import importlib
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import sys
@@ -117,19 +118,37 @@ def show(result):
         print("".join(f"    {text}\n" for text in result.message.splitlines()), flush=True)
 
 
-def _worker():
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def run_units(todo, jobs):
-    """Run the shared ones in a pool, then the exclusive ones alone; yields Results."""
-    # Longest first would need knowledge; classes in turn, roads side by side, is good enough.
+    """Run the shared ones side by side, then the exclusive ones alone; yields Results."""
     for alone in (False, True):
-        some = [unit for exclusive, unit in todo if exclusive == alone]
-        if some:
-            with multiprocessing.Pool(1 if alone else min(jobs, len(some)), _worker) as pool:
-                for results in pool.imap_unordered(execute, some, chunksize=1):
-                    yield from results
+        yield from _side_by_side([unit for exclusive, unit in todo if exclusive == alone], 1 if alone else jobs)
+
+
+def _side_by_side(waiting, jobs):
+    """Each unit in a process of its own, `jobs` at once."""
+    running = {}
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            unit = waiting.pop(0)
+            ours, theirs = multiprocessing.Pipe(duplex=False)
+            process = multiprocessing.Process(target=_child, args=(unit, theirs), daemon=True)
+            process.start()
+            theirs.close()
+            running[ours] = process, unit
+        for pipe in multiprocessing.connection.wait(running):
+            process, unit = running.pop(pipe)
+            try:
+                yield from pipe.recv()
+            except EOFError:
+                yield Result(f"{unit.module}.{unit.klass}", unit.road, "FAIL", message="its process died")
+            pipe.close()
+            process.join()
+
+
+def _child(unit, pipe):
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    pipe.send(execute(unit))
 
 
 def compare(results):

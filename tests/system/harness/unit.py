@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""Run the tests of one class on one road, against one daemon, in a process of the runner's pool."""
+"""Run the tests of one class on one road, against one daemon, in a process of the runner's."""
 
 import dataclasses
 import importlib
@@ -74,33 +74,23 @@ def _story(error):
     return "".join(story.format())
 
 
-_namespaces = None
-
-
-def _network(road):
-    """(namespaces, network) of this process; namespaces are made once, when the remote road is first used."""
-    global _namespaces
-    if road != "remote":
-        return None, LOOPBACK
-    if _namespaces is None:
-        namespaces = Namespaces(f"{run.tag()}-{os.getpid()}")
-        _namespaces = namespaces, namespaces.clients()
-    return _namespaces
-
-
 def execute(unit):
     """Run a unit; returns its Results. Never raises."""
     klass = getattr(importlib.import_module(unit.module), unit.klass)
-    klass.road, klass.reference, klass.daemon_path = unit.road, unit.reference, unit.path
+    klass.road, klass.reference, klass.daemon_path, klass.network = unit.road, unit.reference, unit.path, LOOPBACK
     results = []
     try:
-        klass.namespaces, klass.network = _network(unit.road)
+        if unit.road == "remote":
+            klass.namespaces = Namespaces(f"{run.tag()}-{os.getpid()}")
+            klass.network = klass.namespaces.clients()
         for name in unit.tests:
             results.append(_one(klass, name))
     except Exception:  # the harness itself failed
         results.append(Result(f"{unit.module}.{unit.klass}", unit.road, "FAIL", message=traceback.format_exc()))
     finally:
         results += _end(klass)
+        if klass.namespaces:
+            klass.namespaces.close()
     return results
 
 

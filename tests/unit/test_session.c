@@ -1,0 +1,611 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The session's state machines: QoS 1 and 2 both ways, window, queue, retransmission, packet identifiers, limits. What a
+ * session writes is decoded again from its connection's output. */
+#include "broker/session.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "mqtt_model.h"
+
+enum { STREAM_MAX = 1 << 22 };
+
+static struct conf conf;
+static struct session *session;
+static struct session_sink sink;
+static uint8_t stream[STREAM_MAX];
+static size_t stream_len, stream_at;
+static unsigned flushes;
+
+/* ---- a connection that takes everything, or nothing -------------------------------------------------------------------- */
+
+/* Write up to `limit` bytes of the output, as road NONE does. */
+static void write_out(size_t limit)
+{
+	while (limit && !output_empty(&sink.out)) {
+		struct iovec iov[4];
+		size_t len, n = 0;
+		int count = output_gather(&sink.out, iov, 4, 0, &len);
+
+		for (int i = 0; i < count && n < limit; i++) {
+			size_t part = iov[i].iov_len < limit - n ? iov[i].iov_len : limit - n;
+
+			assert_true(stream_len + part <= STREAM_MAX);
+			memcpy(stream + stream_len, iov[i].iov_base, part);
+			stream_len += part;
+			n += part;
+		}
+		output_written(&sink.out, n, len, 0);
+		limit -= n;
+	}
+}
+
+static void flush_nothing(struct session_sink *s)
+{
+	assert_ptr_equal(s, &sink);
+	flushes++;
+}
+
+static void flush_all(struct session_sink *s)
+{
+	(void)s;
+	write_out(SIZE_MAX);
+}
+
+/* The next packet the client gets; false: none. */
+static bool next_packet(struct mqtt_packet *p)
+{
+	struct naive_header h;
+
+	write_out(SIZE_MAX);
+	if (stream_at == stream_len)
+		return false;
+	h = naive_header(stream + stream_at, stream_len - stream_at);
+	assert_true(h.total > 0 && stream_at + (size_t)h.total <= stream_len);
+	assert_int_equal(mqtt_decode_from_server(sink.version, stream[stream_at], stream + stream_at + h.header_len,
+						 (size_t)h.total - h.header_len, p),
+			 0);
+	stream_at += (size_t)h.total;
+	return true;
+}
+
+static void expect_publish(const char *payload, uint8_t qos, uint16_t pid, bool dup)
+{
+	struct mqtt_packet p;
+
+	assert_true(next_packet(&p));
+	assert_int_equal(p.type, MQTT_PUBLISH);
+	assert_true(mqtt_str_eq(p.publish.payload, mqtt_str(payload)));
+	assert_int_equal(p.publish.qos, qos);
+	assert_int_equal(p.pid, pid);
+	assert_int_equal(p.publish.dup, dup);
+}
+
+static void expect_pubrel(uint16_t pid)
+{
+	struct mqtt_packet p;
+
+	assert_true(next_packet(&p));
+	assert_int_equal(p.type, MQTT_PUBREL);
+	assert_int_equal(p.pid, pid);
+}
+
+static void expect_nothing(void)
+{
+	struct mqtt_packet p;
+
+	assert_false(next_packet(&p));
+}
+
+static void deliver(const char *payload, uint8_t qos, unsigned flags)
+{
+	struct message *m = message_new(
+		&(struct mqtt_publish){.topic = mqtt_str("t"), .payload = mqtt_str(payload), .qos = qos});
+
+	assert_non_null(m);
+	session_deliver(session, m, qos, flags);
+	message_unref(m);
+}
+
+static void deliver_number(unsigned n, uint8_t qos)
+{
+	char payload[16];
+
+	snprintf(payload, sizeof(payload), "%u", n);
+	deliver(payload, qos, 0);
+}
+
+static void expect_number(unsigned n, uint8_t qos, uint16_t pid, bool dup)
+{
+	char payload[16];
+
+	snprintf(payload, sizeof(payload), "%u", n);
+	expect_publish(payload, qos, pid, dup);
+}
+
+static void reconnect(void)
+{
+	session_offline(session);
+	output_clear(&sink.out);
+	stream_at = stream_len = 0;
+	session_online(session, &sink);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	conf = (struct conf){.max_inflight_messages = 20, .max_queued_messages = 100, .max_output_bytes = 100000};
+	sink = (struct session_sink){.version = MQTT_3_1_1};
+	stream_at = stream_len = 0;
+	flushes = 0;
+	session = session_new("client", 6, 0, &conf);
+	if (!session)
+		return -1;
+	session_online(session, &sink);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct counters sum = {0};
+
+	(void)state;
+	session_offline(session);
+	session_free(session);
+	output_clear(&sink.out);
+	counters_sum(NULL, 0, &sum);
+	assert_int_equal(sum.stored_messages, 0); /* every reference was given back */
+	return 0;
+}
+
+/* ---- to the client ------------------------------------------------------------------------------------------------------ */
+
+static void qos0(void **state)
+{
+	(void)state;
+	deliver("a", 0, 0);
+	deliver("b", 0, DELIVER_RETAINED);
+	expect_publish("a", 0, 0, false);
+	expect_publish("b", 0, 0, false);
+	assert_int_equal(stream[stream_len - 6], 0x31); /* RETAIN [MQTT-3.3.1-8] */
+	expect_nothing();
+}
+
+static void qos1(void **state)
+{
+	(void)state;
+	deliver("a", 1, 0);
+	expect_publish("a", 1, 1, false);
+	assert_int_equal(session_puback(session, 2), MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND);
+	assert_int_equal(session_pubrec(session, 1), MQTT_RC_PROTOCOL_ERROR);
+	assert_int_equal(session_pubcomp(session, 1), MQTT_RC_PROTOCOL_ERROR);
+	assert_int_equal(session_puback(session, 1), MQTT_RC_SUCCESS);
+	assert_int_equal(session_puback(session, 1), MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND);
+	assert_int_equal(session_puback(session, 0), MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND);
+	reconnect();
+	expect_nothing();
+}
+
+static void qos2(void **state)
+{
+	(void)state;
+	deliver("a", 2, 0);
+	expect_publish("a", 2, 1, false);
+	assert_int_equal(session_puback(session, 1), MQTT_RC_PROTOCOL_ERROR);
+	assert_int_equal(session_pubcomp(session, 1), MQTT_RC_PROTOCOL_ERROR);
+	assert_int_equal(session_pubrec(session, 1), MQTT_RC_SUCCESS);
+	assert_int_equal(session_pubrec(session, 1), MQTT_RC_SUCCESS); /* again: PUBREL again */
+	assert_int_equal(session_puback(session, 1), MQTT_RC_PROTOCOL_ERROR);
+	assert_int_equal(session_pubcomp(session, 1), MQTT_RC_SUCCESS);
+	assert_int_equal(session_pubcomp(session, 1), MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND);
+	assert_int_equal(session_pubrec(session, 1), MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND);
+}
+
+/* After a reconnect everything unacknowledged comes again, in the first order, with its identifier and DUP; of QoS 2 after
+ * PUBREC only PUBREL [MQTT-4.4.0-1] [MQTT-4.6.0-1] [MQTT-4.3.3-1]. */
+static void resend(void **state)
+{
+	(void)state;
+	for (unsigned i = 1; i <= 6; i++)
+		deliver_number(i, i % 2 ? 1 : 2);
+	for (unsigned i = 1; i <= 6; i++)
+		expect_number(i, i % 2 ? 1 : 2, (uint16_t)i, false);
+	assert_int_equal(session_puback(session, 3), MQTT_RC_SUCCESS);
+	assert_int_equal(session_pubrec(session, 4), MQTT_RC_SUCCESS);
+	session_offline(session);
+	deliver("offline", 1, 0);
+	deliver("lost", 0, 0);
+	reconnect();
+	expect_number(1, 1, 1, true);
+	expect_number(2, 2, 2, true);
+	expect_pubrel(4);
+	expect_number(5, 1, 5, true);
+	expect_number(6, 2, 6, true);
+	expect_publish("offline", 1, 7, false); /* never sent before */
+	expect_nothing();
+	assert_int_equal(session_pubcomp(session, 4), MQTT_RC_SUCCESS);
+}
+
+/* Acknowledged before it was its turn to be sent again. */
+static void acknowledged_while_resending(void **state)
+{
+	(void)state;
+	sink.flush = flush_nothing;
+	conf.max_output_bytes = 1; /* one packet at a time */
+	for (unsigned i = 1; i <= 3; i++) {
+		deliver_number(i, 1);
+		write_out(SIZE_MAX);
+		session_pump(session);
+	}
+	reconnect();
+	deliver("later", 1, 0);
+	assert_int_equal(session_puback(session, 2), MQTT_RC_SUCCESS);
+	assert_int_equal(session_puback(session, 3), MQTT_RC_SUCCESS);
+	expect_number(1, 1, 1, true);
+	session_pump(session);
+	expect_publish("later", 1, 4, false);
+	expect_nothing();
+}
+
+static void window(void **state)
+{
+	(void)state;
+	conf.max_inflight_messages = 3;
+	for (unsigned i = 1; i <= 6; i++)
+		deliver_number(i, 1 + i % 2);
+	for (unsigned i = 1; i <= 3; i++)
+		expect_number(i, (uint8_t)(1 + i % 2), (uint16_t)i, false);
+	expect_nothing();
+	assert_int_equal(session->queued, 3);
+	assert_int_equal(session_puback(session, 2), MQTT_RC_SUCCESS);
+	expect_number(4, 1, 4, false);
+	expect_nothing();
+	/* PUBREC alone does not open it: the identifier is in use until PUBCOMP. */
+	assert_int_equal(session_pubrec(session, 1), MQTT_RC_SUCCESS);
+	expect_nothing();
+	assert_int_equal(session_pubcomp(session, 1), MQTT_RC_SUCCESS);
+	expect_number(5, 2, 5, false);
+	deliver("0", 0, 0); /* QoS 0 does not wait for the window */
+	expect_publish("0", 0, 0, false);
+}
+
+static void receive_maximum(void **state)
+{
+	(void)state;
+	conf.max_inflight_messages = 0;
+	session->receive_max = 2;
+	for (unsigned i = 1; i <= 3; i++)
+		deliver_number(i, 1);
+	expect_number(1, 1, 1, false);
+	expect_number(2, 1, 2, false);
+	expect_nothing();
+}
+
+/* 1 to 65,535 and again from 1, without those in use; with all in use the next waits. */
+static void identifiers(void **state)
+{
+	(void)state;
+	conf.max_inflight_messages = 0;
+	deliver("stays", 1, 0);
+	expect_publish("stays", 1, 1, false);
+	for (unsigned i = 2; i <= 65535; i++) {
+		deliver("x", 1, 0);
+		write_out(SIZE_MAX);
+		stream_at = stream_len = 0;
+		assert_int_equal(session_puback(session, (uint16_t)i), MQTT_RC_SUCCESS);
+	}
+	deliver("y", 1, 0);
+	expect_publish("y", 1, 2, false); /* 1 is still in use [MQTT-2.3.1-4] */
+	for (unsigned i = 3; i <= 65535; i++) {
+		deliver("x", 1, 0);
+		write_out(SIZE_MAX);
+		stream_at = stream_len = 0;
+	}
+	assert_int_equal(session->sent.count, 65535);
+	deliver("waits", 1, 0);
+	expect_nothing();
+	assert_int_equal(session_puback(session, 4711), MQTT_RC_SUCCESS);
+	expect_publish("waits", 1, 4711, false);
+	/* Backwards: each is found at once. */
+	for (unsigned i = 65535; i > 0; i--)
+		assert_int_equal(session_puback(session, (uint16_t)i), MQTT_RC_SUCCESS);
+	assert_int_equal(session->sent.count, 0);
+}
+
+/* ---- limits ------------------------------------------------------------------------------------------------------------- */
+
+static void queue_limits(void **state)
+{
+	(void)state;
+	conf.max_inflight_messages = 1;
+	conf.max_queued_messages = 5;
+	for (unsigned i = 1; i <= 8; i++)
+		deliver_number(i, 1);
+	assert_int_equal(session->queued, 5);
+	assert_int_equal(session->dropped[DROP_QUEUE_FULL], 2);
+	for (unsigned i = 1; i <= 6; i++) { /* the newest were dropped */
+		expect_number(i, 1, (uint16_t)i, false);
+		assert_int_equal(session_puback(session, (uint16_t)i), MQTT_RC_SUCCESS);
+	}
+	expect_nothing();
+	conf.max_queued_messages = 0;
+	conf.max_queued_bytes = 20; /* of packets of 6 */
+	for (unsigned i = 1; i <= 8; i++)
+		deliver_number(i, 1);
+	assert_int_equal(session->queued, 3);
+	assert_int_equal(session->queued_bytes, 18);
+	assert_int_equal(session->dropped[DROP_QUEUE_FULL], 2 + 4);
+}
+
+static void offline_queue(void **state)
+{
+	(void)state;
+	session_offline(session);
+	deliver("gone", 0, 0);
+	deliver("kept", 1, 0);
+	conf.queue_qos0_messages = true;
+	deliver("kept, too", 0, 0);
+	reconnect();
+	expect_publish("kept, too", 0, 0, false);
+	expect_publish("kept", 1, 1, false);
+	expect_nothing();
+	session->clean = true;
+	session_offline(session);
+	deliver("of a clean session", 0, 0);
+	assert_int_equal(session->backlogged, 0);
+}
+
+/* The client reads nothing: QoS 0 is dropped at the limit, QoS 1 waits in its queue. */
+static void slow_reader(void **state)
+{
+	(void)state;
+	sink.flush = flush_nothing;
+	conf.max_queued_messages = 10;
+	for (unsigned i = 0; i < 15; i++)
+		deliver_number(i, 0);
+	assert_int_equal(session->dropped[DROP_QOS0_OUTPUT_FULL], 5);
+	assert_int_equal(flushes, 5); /* only when it is full */
+	for (unsigned i = 0; i < 12; i++)
+		deliver_number(100 + i, 1);
+	assert_int_equal(session->sent.count, 0);
+	assert_int_equal(session->queued, 10);
+	assert_int_equal(session->dropped[DROP_QUEUE_FULL], 2);
+	assert_true(session->dropping);
+	for (unsigned i = 0; i < 10; i++)
+		expect_number(i, 0, 0, false);
+	session_pump(session);
+	for (unsigned i = 0; i < 10; i++)
+		expect_number(100 + i, 1, (uint16_t)(i + 1), false);
+	session_pump(session);
+	assert_false(session->dropping);
+}
+
+/* A burst is no slow reader: when the limit is reached the socket is tried first. */
+static void burst(void **state)
+{
+	(void)state;
+	sink.flush = flush_all;
+	conf.max_queued_messages = 10;
+	for (unsigned i = 0; i < 1000; i++)
+		deliver_number(i, 0);
+	for (unsigned i = 0; i < 1000; i++)
+		expect_number(i, 0, 0, false);
+	assert_int_equal(session->dropped[DROP_QOS0_OUTPUT_FULL], 0);
+}
+
+/* The first message fits whatever the limit. */
+static void first_always_fits(void **state)
+{
+	static char large[200000];
+
+	(void)state;
+	memset(large, 'x', sizeof(large) - 1);
+	deliver(large, 0, 0);
+	deliver("too much", 0, 0);
+	assert_int_equal(session->dropped[DROP_QOS0_OUTPUT_FULL], 1);
+	expect_publish(large, 0, 0, false);
+	deliver(large, 1, 0);
+	expect_publish(large, 1, 1, false);
+}
+
+/* Retained messages of a new subscription wait when the output is full, and what comes later of QoS 0 waits behind them. */
+static void retained_burst(void **state)
+{
+	(void)state;
+	sink.flush = flush_nothing;
+	conf.max_queued_messages = 10;
+	for (unsigned i = 0; i < 50; i++)
+		deliver("retained", 0, DELIVER_RETAINED);
+	assert_true(session_backlogged(session));
+	deliver("live", 0, 0);
+	assert_int_equal(session->dropped[DROP_QOS0_OUTPUT_FULL], 1); /* the limit holds for live ones */
+	for (unsigned i = 0; i < 50; i++) {
+		expect_publish("retained", 0, 0, false);
+		session_pump(session);
+	}
+	deliver("live again", 0, 0);
+	expect_publish("live again", 0, 0, false);
+	expect_nothing();
+	for (unsigned i = 0; i < 50; i++)
+		deliver("retained", 1, DELIVER_RETAINED);
+	assert_int_equal(session->dropped[DROP_QUEUE_FULL], 0);
+}
+
+/* ---- from the client ---------------------------------------------------------------------------------------------------- */
+
+static void incoming(void **state)
+{
+	(void)state;
+	assert_int_equal(session_receive(session, 7), 1);
+	assert_int_equal(session_receive(session, 7), 0); /* again, DUP or not */
+	session_offline(session);
+	session_online(session, &sink);
+	assert_int_equal(session_receive(session, 7), 0); /* part of the session state */
+	assert_int_equal(session_pubrel(session, 7), MQTT_RC_SUCCESS);
+	assert_int_equal(session_pubrel(session, 7), MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND);
+	assert_int_equal(session_receive(session, 7), 1); /* a new message */
+	for (unsigned pid = 1; pid <= 65535; pid++)
+		assert_int_equal(session_receive(session, (uint16_t)pid), pid != 7);
+	for (unsigned pid = 1; pid <= 65535; pid++)
+		assert_int_equal(session_pubrel(session, (uint16_t)(pid * 7919)), MQTT_RC_SUCCESS);
+	assert_int_equal(session->received.count, 0);
+}
+
+/* ---- the map of identifiers, against an array ------------------------------------------------------------------------------ */
+
+static void pid_map(void **state)
+{
+	static bool model[65536];
+	struct pid_map map = {0};
+	uint64_t rng = 11;
+	uint32_t count = 0;
+
+	(void)state;
+	for (unsigned n = 0; n < 400000; n++) {
+		/* Runs that wrap around the table, and scattered ones. */
+		uint16_t pid = (uint16_t)(n & 1024 ? rng_next(&rng) : 65400 + rng_below(&rng, 300));
+
+		if (pid == 0) {
+			assert_null(pid_map_get(&map, pid));
+			continue;
+		}
+		assert_int_equal(pid_map_get(&map, pid) != NULL, model[pid]);
+		if (model[pid]) {
+			assert_ptr_equal(pid_map_take(&map, pid), &model[pid]);
+			count--;
+		} else {
+			assert_null(pid_map_take(&map, pid));
+			assert_int_equal(pid_map_put(&map, pid, &model[pid]), 0);
+			count++;
+		}
+		model[pid] = !model[pid];
+		assert_int_equal(map.count, count);
+	}
+	for (unsigned pid = 1; pid <= 65535; pid++)
+		assert_int_equal(pid_map_get(&map, (uint16_t)pid) != NULL, model[pid]);
+	pid_map_clear(&map);
+}
+
+/* ---- random: a client that acknowledges late, reconnects, and reads in pieces -------------------------------------------- */
+
+enum { RANDOM_MESSAGES = 20000 };
+
+struct client {
+	uint16_t unacked[65536]; /* identifiers of QoS 1 and 2 in the order of arrival */
+	unsigned first, last;
+	unsigned next[3];	 /* number expected next, by QoS */
+	uint8_t awaits_rel[65536];
+};
+
+static void client_publish(struct client *c, const struct mqtt_packet *p)
+{
+	uint8_t qos = p->publish.qos;
+	unsigned number = 0;
+
+	for (uint32_t i = 0; i < p->publish.payload.len; i++)
+		number = number * 10 + (p->publish.payload.data[i] - '0');
+	/* In order; only what was sent before may come again, with DUP. */
+	assert_true(number <= c->next[qos] || qos == 0);
+	if (number < c->next[qos])
+		assert_true(p->publish.dup);
+	else
+		c->next[qos] = number + 1;
+	if (qos)
+		c->unacked[c->last++ % COUNT(c->unacked)] = p->pid;
+}
+
+static void client_acknowledge(struct client *c)
+{
+	uint16_t pid;
+
+	if (c->first == c->last)
+		return;
+	pid = c->unacked[c->first++ % COUNT(c->unacked)];
+	if (session_puback(session, pid) == MQTT_RC_PROTOCOL_ERROR) {
+		assert_int_equal(session_pubrec(session, pid), MQTT_RC_SUCCESS);
+		if (pid % 3) /* the others forget it until the reconnect */
+			assert_int_equal(session_pubcomp(session, pid), MQTT_RC_SUCCESS);
+	}
+}
+
+static void client_read(struct client *c)
+{
+	struct mqtt_packet p;
+
+	while (next_packet(&p)) {
+		if (p.type == MQTT_PUBREL)
+			assert_int_equal(session_pubcomp(session, p.pid), MQTT_RC_SUCCESS);
+		else
+			client_publish(c, &p);
+	}
+	stream_at = stream_len = 0;
+	session_pump(session);
+}
+
+static void random_client(void **state)
+{
+	static struct client c;
+	unsigned sent[3] = {0};
+	uint64_t rng = 99;
+
+	(void)state;
+	memset(&c, 0, sizeof(c));
+	conf.max_queued_messages = 0;
+	conf.max_output_bytes = 300;
+	for (unsigned n = 0; n < RANDOM_MESSAGES; n++) {
+		uint8_t qos = (uint8_t)(1 + rng_below(&rng, 2));
+
+		deliver_number(sent[qos]++, qos);
+		if (rng_below(&rng, 4) == 0)
+			client_read(&c);
+		while (rng_below(&rng, 3))
+			client_acknowledge(&c);
+		if (rng_below(&rng, 500) == 0) {
+			c.first = c.last = 0;
+			reconnect();
+		}
+	}
+	for (unsigned idle = 0; idle < 3 * RANDOM_MESSAGES && (c.next[1] < sent[1] || c.next[2] < sent[2]); idle++) {
+		client_read(&c);
+		client_acknowledge(&c);
+		if (idle % 200 == 199) { /* PUBCOMPs that were forgotten fill the window */
+			c.first = c.last = 0;
+			reconnect();
+		}
+	}
+	assert_int_equal(c.next[1], sent[1]); /* nothing lost */
+	assert_int_equal(c.next[2], sent[2]);
+}
+
+#define session_test(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		session_test(qos0),
+		session_test(qos1),
+		session_test(qos2),
+		session_test(resend),
+		session_test(acknowledged_while_resending),
+		session_test(window),
+		session_test(receive_maximum),
+		session_test(identifiers),
+		session_test(queue_limits),
+		session_test(offline_queue),
+		session_test(slow_reader),
+		session_test(burst),
+		session_test(first_always_fits),
+		session_test(retained_burst),
+		session_test(incoming),
+		session_test(random_client),
+		cmocka_unit_test(pid_map),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
