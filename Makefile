@@ -177,7 +177,7 @@ lint: lint-format lint-tidy lint-cppcheck lint-shell lint-python
 lint-format:
 	$(Q)clang-format --dry-run -Werror $(c_files)
 lint-tidy: $(c_units:%.c=$(BUILD)/lint/%.tidy)
-$(BUILD)/lint/%.tidy: %.c $(BUILD)/obj/%.o .clang-tidy
+$(BUILD)/lint/%.tidy: %.c $(BUILD)/obj/%.o .clang-tidy tests/.clang-tidy
 	$(call say,TIDY,$<)
 	@mkdir -p $(@D)
 	$(Q)clang-tidy --quiet $< -- $(cppflags) -std=gnu11 -Wall -Wextra 2>$@.log || { cat $@.log >&2; exit 1; }

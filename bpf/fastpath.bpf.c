@@ -25,6 +25,11 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
+enum {
+	CLOSE_MARGIN_NS = 20000,
+	CLOSE_MAX_NS = 2000000,
+};
+
 #define AF_INET 2
 #define AF_INET6 10
 
@@ -293,7 +298,7 @@ static __always_inline struct shunt_local_target *client_dead(__u64 isn_pair)
 	if (!slot)
 		return NULL;
 	target = bpf_map_lookup_elem(&local_targets, &slot);
-	if (!target || target->isn_pair != isn_pair)
+	if (!target || target->cookie != client->cookie)
 		return NULL;
 	__sync_lock_test_and_set(&target->isn_pair, 0);
 	return target;
@@ -345,19 +350,33 @@ static __always_inline bool same_sock(__u64 sock, __u64 cookie)
 static __always_inline __u32 references_in_use(__u64 sock)
 {
 	struct inet_connection_sock *icsk = (void *)sock;
-	__s32 refs = BPF_CORE_READ((struct sock *)sock, __sk_common.skc_refcnt.refs.counter) - 2;
+	__s32 known = 2;
 
-	if (bpf_core_field_exists(icsk->icsk_retransmit_timer) && BPF_CORE_READ(icsk, icsk_retransmit_timer.entry.pprev))
-		refs--;
+	/* Timers first: one that starts meanwhile makes the rest look like more, not like less. */
+	if (bpf_core_field_exists(icsk->icsk_retransmit_timer) &&
+	    BPF_CORE_READ(icsk, icsk_retransmit_timer.entry.pprev))
+		known++;
 	if (bpf_core_field_exists(icsk->icsk_delack_timer) && BPF_CORE_READ(icsk, icsk_delack_timer.entry.pprev))
-		refs--;
-	if (bpf_core_field_exists(((struct sock *)0)->sk_timer) && BPF_CORE_READ((struct sock *)sock, sk_timer.entry.pprev))
-		refs--;
-	return refs; /* fewer than we know of: not the kernel we know, and then never 0 */
+		known++;
+	if (bpf_core_field_exists(((struct sock *)0)->sk_timer) &&
+	    BPF_CORE_READ((struct sock *)sock, sk_timer.entry.pprev))
+		known++;
+	barrier();
+	/* fewer than we know of: not the kernel we know, and then never 0 */
+	return BPF_CORE_READ((struct sock *)sock, __sk_common.skc_refcnt.refs.counter) - known;
+}
+
+/* Atomic addition with the ordering of a full barrier, which clang gives only where the old value is used. */
+static __always_inline void add_ordered(__u64 *counter, __s64 by)
+{
+	__u64 before = __sync_fetch_and_add(counter, by);
+
+	barrier_var(before);
 }
 
 struct closing {
-	__u64 sock, not_before, not_after;
+	struct shunt_local_target *target;
+	__u64 not_before, not_after;
 };
 
 static long wait_for_redirects(__u32 i, void *arg)
@@ -365,31 +384,38 @@ static long wait_for_redirects(__u32 i, void *arg)
 	struct closing *c = arg;
 	__u64 now = bpf_ktime_get_ns();
 
-	if (now < c->not_before)
+	if (now > c->not_after)
+		return 1;
+	if (*(volatile __u64 *)&c->target->deciding) {
+		c->not_before = now + CLOSE_MARGIN_NS;
 		return 0;
-	return now > c->not_after || !references_in_use(c->sock);
+	}
+	return now >= c->not_before && !references_in_use(c->target->sock);
 }
 
-/* A redirect that was decided just before its receiver closes gives EPIPE and SIGPIPE to the publisher, who did nothing
- * wrong. So a closing receiver first waits for the programs that may have decided (not_before), then for the redirects
- * that hold a reference to it. The upper bound keeps close() short when a reference is something else. */
+/*
+ * A redirect that finds its receiver closed gives EPIPE and SIGPIPE to the publisher, who did nothing wrong; and one that is
+ * on its way while the receiver closes can leave the kernel with a warning and the receiver's TCP undestroyed
+ * (tests/bpf/kernel-notes.md). So a closing receiver waits: for the programs that are deciding, then a margin for the few
+ * instructions between the end of a program and the reference that the kernel takes for it, then for these references. All
+ * that takes microseconds; the upper bound keeps close() short should a reference be something else.
+ */
 SEC("cgroup/sock_release")
 int local_release(struct bpf_sock *ctx)
 {
 	struct shunt_sock *state = bpf_sk_storage_get(&sock_state, ctx, NULL, 0);
-	struct shunt_local_target *target;
+	struct closing c = {};
 	__u64 isn_pair;
 
 	if (!state || !state->is_client)
 		return 1;
 	isn_pair = state->isn_pair;
-	target = client_dead(isn_pair);
+	c.target = client_dead(isn_pair);
 	bpf_map_delete_elem(&local_clients, &isn_pair);
-	if (target && !(without & SHUNT_WITHOUT_CLOSE_WAIT)) {
-		struct closing c = {.sock = target->sock, .not_before = bpf_ktime_get_ns() + 20000};
-
-		c.not_after = c.not_before + 200000;
-		bpf_loop(1 << 14, wait_for_redirects, &c, 0);
+	if (c.target && !(without & SHUNT_WITHOUT_CLOSE_WAIT)) {
+		c.not_before = bpf_ktime_get_ns() + CLOSE_MARGIN_NS;
+		c.not_after = c.not_before + CLOSE_MAX_NS;
+		bpf_loop(1 << 20, wait_for_redirects, &c, 0);
 	}
 	return 1;
 }
@@ -462,7 +488,7 @@ struct publish {
  * looks at it once and not once for each way that leads to it. */
 __noinline int read_publish(__u64 at, __u32 avail, struct publish *p)
 {
-	__u64 header = avail < WIRE_HEADER_MAX ? avail : WIRE_HEADER_MAX, topic_len;
+	__u64 header = avail < WIRE_HEADER_MAX ? avail : WIRE_HEADER_MAX, topic_len, last;
 	__u8 h[WIRE_HEADER_MAX] = {}, t[2] = {};
 	__u32 header_len = 0, remaining;
 	__s32 total;
@@ -479,10 +505,11 @@ __noinline int read_publish(__u64 at, __u32 avail, struct publish *p)
 	at += header_len;
 	if (remaining < 2 || bpf_probe_read_kernel(t, 2, (void *)at))
 		return 0;
-	topic_len = wire_topic_len(t, remaining);
-	barrier_var(topic_len);
-	if (topic_len < 1 || topic_len > SHUNT_TOPIC_MAX)
+	last = wire_topic_len(t, remaining) - 1ULL;
+	barrier_var(last);
+	if (last >= SHUNT_TOPIC_MAX)
 		return 0;
+	topic_len = last + 1; /* 6.1 learns the bounds of a sum, but not from `!= 0` that a number is at least 1 */
 	if (bpf_probe_read_kernel(p->key.topic, topic_len, (void *)(at + 2)))
 		return 0;
 	p->key.topic_len = topic_len;
@@ -554,18 +581,47 @@ static __always_inline __u32 fast_msg(struct sk_msg_md *msg, struct publish *fir
 	return run.off == run.len ? 1 + more : 0;
 }
 
+static __always_inline bool is_disconnect(struct sk_msg_md *msg)
+{
+	__u8 *data = (void *)(long)msg->data, *end = (void *)(long)msg->data_end;
+
+	return data + 1 <= end && *data == WIRE_DISCONNECT;
+}
+
+/* Redirect to the flow's receiver, if that can take it now: SHUNT_PASS_REASONS, else why not. */
+static __always_inline __u32 redirect_local(struct sk_msg_md *msg, struct shunt_flow *flow, struct shunt_slot *to,
+					    struct shunt_local_target *target)
+{
+	__u64 isn_pair = flow->isn_pair;
+	__u32 queued;
+
+	if (!(without & SHUNT_WITHOUT_GENERATION) &&
+	    (to->generation != flow->generation || target->isn_pair != isn_pair ||
+	     !same_sock(target->sock, target->cookie)))
+		return SHUNT_PASS_DEAD;
+	if (to->held && !(without & SHUNT_WITHOUT_HOLD))
+		return SHUNT_PASS_HELD;
+	queued = unread_bytes(target->sock);
+	to->queued = queued;
+	if (queued >= control.local_cap && !(without & SHUNT_WITHOUT_CAP))
+		return SHUNT_PASS_FULL;
+	if (bpf_msg_redirect_hash(msg, &local_socks, &isn_pair, BPF_F_INGRESS) != SK_PASS)
+		return SHUNT_PASS_DEAD;
+	return SHUNT_PASS_REASONS;
+}
+
 SEC("sk_msg")
 int local_publish(struct sk_msg_md *msg)
 {
 	struct publish publish = {.key.road = SHUNT_ROAD_LOCAL};
 	struct shunt_local_target *target;
+	__u32 packets, slot, reason, len = msg->size;
 	struct bpf_sock *sk = msg->sk;
 	struct shunt_slot *mine, *to;
 	struct shunt_sock *own;
 	struct shunt_flow *flow;
 	struct tcp_sock *tp;
-	__u32 packets, slot, queued, len = msg->size;
-	__u64 isn_pair, payload = 0;
+	__u64 payload = 0;
 
 	if (!sk || !control.enabled)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_OFF);
@@ -576,7 +632,8 @@ int local_publish(struct sk_msg_md *msg)
 	mine = own_slot(own);
 	if (!mine)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_OFF);
-	if (mine->fence != (SHUNT_FENCE_OPEN | (__u32)(tp->write_seq - own->base_seq)) && !(without & SHUNT_WITHOUT_FENCE))
+	if (mine->fence != (SHUNT_FENCE_OPEN | (__u32)(tp->write_seq - own->base_seq)) &&
+	    !(without & SHUNT_WITHOUT_FENCE))
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_FENCE);
 
 	/* The fence is open, so the daemon has finished all this socket ever gave it and stands at a packet boundary:
@@ -584,31 +641,32 @@ int local_publish(struct sk_msg_md *msg)
 	publish.key.ns = mine->ns;
 	publish.key.form = mine->form;
 	packets = fast_msg(msg, &publish, &payload);
-	if (!packets)
+	if (!packets) {
+		if (is_disconnect(msg)) /* the close that follows then finds no redirect on its way */
+			client_dead(own->isn_pair);
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_SHAPE);
+	}
 	flow = bpf_map_lookup_elem(&flows, &publish.key);
 	if (!flow)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_FLOW);
-
 	slot = flow->slot;
-	isn_pair = flow->isn_pair;
 	to = slot_at(slot);
 	target = bpf_map_lookup_elem(&local_targets, &slot);
 	if (!to || !target)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_DEAD);
-	if (!(without & SHUNT_WITHOUT_GENERATION) &&
-	    (to->generation != flow->generation || target->isn_pair != isn_pair || !same_sock(target->sock, target->cookie)))
-		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_DEAD);
-	if (to->held && !(without & SHUNT_WITHOUT_HOLD))
-		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_HELD);
-	queued = unread_bytes(target->sock);
-	to->queued = queued;
-	if (queued >= control.local_cap && !(without & SHUNT_WITHOUT_CAP))
-		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_FULL);
 
-	if (bpf_msg_redirect_hash(msg, &local_socks, &isn_pair, BPF_F_INGRESS) != SK_PASS)
-		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_DEAD);
-	count_forwarded(SHUNT_ROAD_LOCAL, mine, to, flow, packets, len, payload);
+	/* Segments that wait for this socket's lock are handled between the decision and the redirect, and the publisher may
+	 * be put off the CPU there, longer than a closing receiver can wait. */
+	if (BPF_CORE_READ((struct sock *)tp, sk_backlog.tail) && !(without & SHUNT_WITHOUT_CLOSE_WAIT))
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_BUSY);
+
+	add_ordered(&target->deciding, 1);
+	reason = redirect_local(msg, flow, to, target);
+	if (reason == SHUNT_PASS_REASONS)
+		count_forwarded(SHUNT_ROAD_LOCAL, mine, to, flow, packets, len, payload);
+	else
+		pass(SHUNT_ROAD_LOCAL, reason);
+	add_ordered(&target->deciding, -1); /* last: see local_release */
 	return SK_PASS;
 }
 
@@ -693,7 +751,7 @@ __noinline int load_publish(struct __sk_buff *skb, __u32 off, struct publish *p)
 {
 	__u32 avail = skb->len - off, header_len = 0, remaining;
 	__u8 h[WIRE_HEADER_MAX] = {}, t[2] = {};
-	__u64 topic_len;
+	__u64 topic_len, last;
 	__s32 total;
 
 	if (!p || off >= skb->len || load_header(skb, off, avail, h))
@@ -706,10 +764,11 @@ __noinline int load_publish(struct __sk_buff *skb, __u32 off, struct publish *p)
 	remaining = total - header_len;
 	if (remaining < 2 || bpf_skb_load_bytes(skb, off + header_len, t, 2))
 		return 0;
-	topic_len = wire_topic_len(t, remaining);
-	barrier_var(topic_len);
-	if (topic_len < 1 || topic_len > SHUNT_TOPIC_MAX)
+	last = wire_topic_len(t, remaining) - 1ULL;
+	barrier_var(last);
+	if (last >= SHUNT_TOPIC_MAX)
 		return 0;
+	topic_len = last + 1; /* 6.1 learns the bounds of a sum, but not from `!= 0` that a number is at least 1 */
 	if (bpf_skb_load_bytes(skb, off + header_len + 2, p->key.topic, topic_len))
 		return 0;
 	p->key.topic_len = topic_len;

@@ -12,15 +12,15 @@
 #include "wire.h"
 
 enum {
-	SHUNT_TOPIC_MAX = 128,	 /* longest topic a flow can have, bytes; longer ones stay with the daemon */
-	SHUNT_NAME_MAX = 32,	 /* of a client identifier, what fits is shown in the maps, with a NUL */
-	SHUNT_SLOTS_MAX = 16384, /* connections the fast path can know at once; the others stay with the daemon */
-	SHUNT_FLOWS_MAX = 65536, /* flows at once; when full the others stay with the daemon */
+	SHUNT_TOPIC_MAX = 128,	   /* longest topic a flow can have, bytes; longer ones stay with the daemon */
+	SHUNT_NAME_MAX = 32,	   /* of a client identifier, what fits is shown in the maps, with a NUL */
+	SHUNT_SLOTS_MAX = 16384,   /* connections the fast path can know at once; the others stay with the daemon */
+	SHUNT_FLOWS_MAX = 65536,   /* flows at once; when full the others stay with the daemon */
 	SHUNT_CLIENTS_MAX = 32768, /* sockets of local clients at once, connected to any listener */
-	SHUNT_INJECT_HEADER = 4, /* bytes in front of an injected packet: the slot of its receiver, native order */
+	SHUNT_INJECT_HEADER = 4,   /* bytes in front of an injected packet: the slot of its receiver, native order */
 	SHUNT_PORTS_MAX = 64,
-	SHUNT_RUN_MAX = 32,	 /* packets in one send or skb that are forwarded together */
-	SHUNT_PULL_MAX = 65536,	 /* a longer message that is not in one piece is not copied into one */
+	SHUNT_RUN_MAX = 32,	/* packets in one send or skb that are forwarded together */
+	SHUNT_PULL_MAX = 65536, /* a longer message that is not in one piece is not copied into one */
 };
 
 enum shunt_road {
@@ -39,7 +39,7 @@ enum shunt_pass {
 	SHUNT_PASS_DEAD,  /* the receiver of the flow is gone or going */
 	SHUNT_PASS_HELD,  /* the daemon has output that must go first */
 	SHUNT_PASS_FULL,  /* the queue in front of the receiver is at its cap (invariant 4) */
-	SHUNT_PASS_BUSY,  /* load at the receiver: the daemon batches better (invariant 5) */
+	SHUNT_PASS_BUSY, /* load at the receiver: the daemon batches better (invariant 5); local road: at the publisher */
 	SHUNT_PASS_REASONS,
 };
 
@@ -89,13 +89,13 @@ struct shunt_slot {
 	__u8 form, road;
 	char name[SHUNT_NAME_MAX];
 	/* kernel */
-	__u64 last_seen_ns;		 /* CLOCK_MONOTONIC of the last packet forwarded for this publisher: its keepalive */
+	__u64 last_seen_ns; /* CLOCK_MONOTONIC of the last packet forwarded for this publisher: its keepalive */
 	__u64 sent_messages, sent_bytes; /* forwarded from this client; one writer, it holds the socket's lock */
 	__u64 received_messages, received_bytes; /* forwarded to this client; any CPU, atomically */
-	__u32 queued;	  /* bytes in front of this client when last looked at */
-	__u32 passed;	  /* remote road: low 32 bits of the count of bytes given to the daemon */
-	__u32 next_seq;	  /* remote road: TCP sequence number expected next (overlap correction) */
-	__u32 seen;	  /* remote road: 1 once next_seq is set */
+	__u32 queued;				 /* bytes in front of this client when last looked at */
+	__u32 passed;	     /* remote road: low 32 bits of the count of bytes given to the daemon */
+	__u32 next_seq;	     /* remote road: TCP sequence number expected next (overlap correction) */
+	__u32 seen;	     /* remote road: 1 once next_seq is set */
 	__u64 busy_until_ns; /* remote road: load was seen at this receiver, flows to it pass until then */
 };
 
@@ -116,6 +116,7 @@ struct shunt_local_target {
 	__u64 isn_pair; /* 0 as soon as the client's socket begins to close */
 	__u64 sock;
 	__u64 cookie;
+	__u64 deciding; /* programs that may be about to redirect to it */
 };
 
 /* Storage of a socket of a connection to a listener, both ends. Kernel; the daemon looks it up by file descriptor. */
@@ -138,7 +139,7 @@ struct shunt_control {
 	__u32 local_cap;    /* bytes unread at a local client, from which on flows to it pass */
 	__u32 remote_cap;   /* skbs queued in front of a remote client, likewise */
 	__u32 busy_skbs;    /* so many of them mean load */
-	__u32 max_packet;   /* longest packet a client may send (option max_packet_size); the daemon refuses longer ones */
+	__u32 max_packet; /* longest packet a client may send (option max_packet_size); the daemon refuses longer ones */
 	__u32 nports;
 	__u16 ports[SHUNT_PORTS_MAX]; /* of listeners whose clients may take the local road */
 };

@@ -13,10 +13,11 @@
 #endif
 
 enum {
-	WIRE_HEADER_MAX = 5,		      /* fixed header: type byte and 1 to 4 length bytes [MQTT-2.2.3] */
-	WIRE_REMAINING_MAX = 268435455,	      /* largest Remaining Length, 3.1.1 section 2.2.3 */
-	WIRE_FAST_PUBLISH = 0x30,	      /* PUBLISH, QoS 0, no RETAIN, no DUP: the only packet the kernel forwards */
+	WIRE_HEADER_MAX = 5,		/* fixed header: type byte and 1 to 4 length bytes [MQTT-2.2.3] */
+	WIRE_REMAINING_MAX = 268435455, /* largest Remaining Length, 3.1.1 section 2.2.3 */
+	WIRE_FAST_PUBLISH = 0x30,	/* PUBLISH, QoS 0, no RETAIN, no DUP: the only packet the kernel forwards */
 	WIRE_PINGREQ = 0xC0,
+	WIRE_DISCONNECT = 0xE0,
 };
 
 /* Results of wire_header() that are not a length. */

@@ -15,6 +15,7 @@ enum { SEEDS = 4096 };
 
 static uint8_t pattern[SEEDS + LIVE_PAYLOAD_MAX];
 static uint64_t sigpipes;
+enum fp_road live_roads[SHUNT_ROADS] = {FP_ROAD_NONE, FP_ROAD_LOCAL, FP_ROAD_REMOTE};
 
 static void count_sigpipe(int sig)
 {
@@ -57,7 +58,7 @@ static void prepare(void)
 	struct sigaction sa = {.sa_handler = count_sigpipe, .sa_flags = SA_RESTART};
 	struct rlimit files;
 
-	sigaction(SIGPIPE, &sa, NULL);
+	assert_int_equal(sigaction(SIGPIPE, &sa, NULL), 0);
 	__atomic_store_n(&sigpipes, 0, __ATOMIC_RELAXED);
 	if (!getrlimit(RLIMIT_NOFILE, &files)) {
 		files.rlim_cur = files.rlim_max;
@@ -347,7 +348,7 @@ static void check_publish(struct live_reader *r, const uint8_t *p, size_t len, s
 	memcpy(&publisher, p + at, sizeof(publisher));
 	memcpy(&seq, p + at + 4, sizeof(seq));
 	if (publisher >= LIVE_PUBLISHERS ||
-	    memcmp(p + at + LIVE_PAYLOAD_MIN, pattern_of(publisher, seq), len - at - LIVE_PAYLOAD_MIN)) {
+	    memcmp(p + at + LIVE_PAYLOAD_MIN, pattern_of(publisher, seq), len - at - LIVE_PAYLOAD_MIN) != 0) {
 		note(r, "not a message", p, len);
 		return;
 	}

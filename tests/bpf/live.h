@@ -53,13 +53,15 @@ void live_open_as(struct live *l, enum fp_road road, uint32_t without, uid_t uid
 void live_open_at(struct live *l, enum fp_road road, const char *pins);
 void live_close(struct live *l);
 
-/* A cmocka test for each road: `run` gets the road as its state. */
-#define LIVE_TEST(run, name, value)                               \
-	{                                                         \
-		name, run, NULL, NULL, (void *)(uintptr_t)(value) \
+/* A cmocka test for each road: `run` gets a pointer to the road as its state. */
+extern enum fp_road live_roads[SHUNT_ROADS];
+#define LIVE_TEST(run, name, road)                       \
+	{                                                \
+		name, run, NULL, NULL, &live_roads[road] \
 	}
 #define LIVE_BOTH_ROADS(run) \
 	LIVE_TEST(run, #run "_local", FP_ROAD_LOCAL), LIVE_TEST(run, #run "_remote", FP_ROAD_REMOTE)
+
 /* main() of a test program; its argument says which tests, with wildcards. */
 #define LIVE_MAIN(tests)                                          \
 	int main(int argc, char **argv)                           \
@@ -70,7 +72,7 @@ void live_close(struct live *l);
 	}
 static inline enum fp_road live_road(void **state)
 {
-	return (enum fp_road)(uintptr_t)*state;
+	return *(const enum fp_road *)*state;
 }
 
 /* ---- connections */

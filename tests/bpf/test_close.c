@@ -3,18 +3,23 @@
  * Invariant 1, other processes are not harmed: subscribers close, reset, shut down and die while publishers send to them
  * by flows, and no publisher sees an error or a SIGPIPE.
  *
- * Shown to bite: without SHUNT_WITHOUT_CLOSE_WAIT's protection a redirect that was decided just before the close finds
- * no socket, which the publisher sees as EPIPE. The window is some microseconds, so it is tried many times.
+ * Shown to bite by `test_close unprotected`: with the wait in local_release taken out, a redirect that was decided just before
+ * the close finds no socket, which the publisher sees as EPIPE. That is not part of the other runs, because such a redirect
+ * can make the kernel warn (kernel-notes.md, 5).
  */
 #include "live.h"
 
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum { PUBLISHERS = 2, CLOSES = 1600 };
+/* The publishers leave the CPUs some air: one that waits for the very CPU on which a closing receiver waits for it is beyond
+ * help (kernel-notes.md, 5). */
+enum { PUBLISHERS = 2, CLOSES = 1600, KILLS = 300, PAUSE_US = 20 };
 
-enum way { BY_CLOSE, BY_RESET, BY_SHUTDOWN, BY_SHUTDOWN_WRITE, BY_BROKER_RESET, WAYS };
+enum way { BY_CLOSE, BY_RESET, BY_SHUTDOWN, BY_SHUTDOWN_WRITE, BY_BROKER_RESET, BY_KILL, WAYS };
 
 static const char *const names[] = {
 	[BY_CLOSE] = "close",
@@ -22,6 +27,7 @@ static const char *const names[] = {
 	[BY_SHUTDOWN] = "shutdown",
 	[BY_SHUTDOWN_WRITE] = "shutdown of the write side",
 	[BY_BROKER_RESET] = "reset by the broker",
+	[BY_KILL] = "kill of the process",
 };
 
 struct scene {
@@ -37,6 +43,22 @@ static void reset(int fd)
 
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 	close(fd);
+}
+
+/* A process that has the only descriptor of the client's socket is killed. */
+static void kill_owner(int fd)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	close(fd);
+	live_sleep_us(200);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
 static void leave(struct live_conn *c, enum way way)
@@ -62,6 +84,9 @@ static void leave(struct live_conn *c, enum way way)
 		c->broker = -1;
 		close(c->client);
 		break;
+	case BY_KILL:
+		kill_owner(c->client);
+		break;
 	case WAYS:
 		break;
 	}
@@ -80,7 +105,8 @@ static uint64_t close_many(enum fp_road road, uint32_t without, enum way way, un
 	for (uint32_t i = 0; i < PUBLISHERS; i++) {
 		live_connect(&s.live, &s.pub[i], "publisher");
 		live_daemon_add(&s.daemon, &s.pub[i]);
-		s.publisher[i] = (struct live_publisher){.conn = &s.pub[i], .id = i + 1, .min = 16, .max = 16};
+		s.publisher[i] = (struct live_publisher){
+			.conn = &s.pub[i], .id = i + 1, .min = 16, .max = 16, .every_us = without ? 0 : PAUSE_US};
 	}
 	live_daemon_start(&s.daemon);
 	for (uint32_t i = 0; i < PUBLISHERS; i++)
@@ -116,7 +142,7 @@ static uint64_t close_many(enum fp_road road, uint32_t without, enum way way, un
 static void nobody_is_harmed(void **state)
 {
 	for (enum way way = 0; way < WAYS; way++)
-		assert_int_equal(close_many(live_road(state), 0, way, CLOSES), 0);
+		assert_int_equal(close_many(live_road(state), 0, way, way == BY_KILL ? KILLS : CLOSES), 0);
 }
 
 static void without_close_wait(void **state)
@@ -130,7 +156,15 @@ static void without_close_wait(void **state)
 
 static const struct CMUnitTest tests[] = {
 	LIVE_BOTH_ROADS(nobody_is_harmed),
+};
+
+static const struct CMUnitTest unprotected[] = {
 	LIVE_TEST(without_close_wait, "without_close_wait_local", FP_ROAD_LOCAL),
 };
 
-LIVE_MAIN(tests)
+int main(int argc, char **argv)
+{
+	if (argc > 1 && !strcmp(argv[1], "unprotected"))
+		return cmocka_run_group_tests(unprotected, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

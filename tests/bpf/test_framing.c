@@ -54,11 +54,18 @@ static void compare(const uint8_t *bytes, uint32_t avail)
 		struct wiretest test;
 		uint8_t bytes[WIRETEST_BYTES];
 	} in = {.test = {.avail = avail}}, out = {0};
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &in, .data_size_in = sizeof(in.test) + WIRETEST_BYTES,
-		    .data_out = &out, .data_size_out = sizeof(out));
+	struct bpf_test_run_opts opts = {
+		.sz = sizeof(opts),
+		.data_in = &in,
+		.data_size_in = sizeof(in.test) + WIRETEST_BYTES,
+		.data_out = &out,
+		.data_size_out = sizeof(out),
+	};
 
-	if (!bpf)
+	if (!bpf) {
 		skip();
+		return;
+	}
 	memcpy(in.bytes, bytes, WIRETEST_BYTES);
 	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(bpf->progs.wiretest), &opts), 0);
 	wiretest_run(&in.test, in.bytes);
@@ -133,6 +140,7 @@ static void corpus(void **state)
 	if (!dir) {
 		print_message("SKIP: no %s here\n", CORPUS);
 		skip();
+		return;
 	}
 	while ((entry = readdir(dir))) {
 		FILE *f;

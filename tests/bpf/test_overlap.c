@@ -36,7 +36,7 @@ static uint32_t sequence(int fd, int queue)
 
 static uint16_t port_of(int fd)
 {
-	struct sockaddr_in a;
+	struct sockaddr_in a = {0};
 	socklen_t len = sizeof(a);
 
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &len), 0);

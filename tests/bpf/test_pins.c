@@ -133,7 +133,7 @@ static void start_instance(struct instance *i, const char *pins, enum fp_road ro
 
 	assert_int_equal(pipe(to), 0);
 	assert_int_equal(pipe(from), 0);
-	signal(SIGPIPE, SIG_IGN); /* the instance may be dead when it is told something */
+	assert_true(signal(SIGPIPE, SIG_IGN) != SIG_ERR); /* the instance may be dead when it is told something */
 	i->pid = fork();
 	assert_true(i->pid >= 0);
 	if (!i->pid) {

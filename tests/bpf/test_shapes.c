@@ -73,14 +73,14 @@ static void pingreq_behind(void **state)
 
 static void other_topic_behind(void **state)
 {
-	uint8_t b[256];
+	uint8_t b[256] = {0};
 
 	check_company(live_road(state), b, live_publish(b, OTHER_TOPIC, 1, 0, 60));
 }
 
 static void half_packet_behind(void **state)
 {
-	uint8_t b[256];
+	uint8_t b[256] = {0};
 
 	check_company(live_road(state), b, live_publish(b, LIVE_TOPIC, 1, 1, 60) / 2);
 }

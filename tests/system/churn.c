@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -115,8 +116,14 @@ static void read_some(int fd, size_t n)
 	uint8_t buffer[ANSWER_MAX];
 
 	while (n > 0) {
-		ssize_t rc = recv(fd, buffer, n < sizeof(buffer) ? n : sizeof(buffer), 0);
+		ssize_t rc = recv(fd, buffer, n < sizeof(buffer) ? n : sizeof(buffer), MSG_DONTWAIT);
 
+		if (rc < 0 && errno == EAGAIN && !stopped()) {
+			struct pollfd wait = {.fd = fd, .events = POLLIN};
+
+			poll(&wait, 1, 100);
+			continue;
+		}
 		if (rc <= 0)
 			return;
 		count(&received, (unsigned long)rc);
@@ -195,7 +202,8 @@ static int report(void)
 
 	for (int i = 0; i < ERRNO_MAX; i++)
 		bad += errors[i];
-	printf("sends %lu closes %lu received %lu failed %lu errors %lu\n", sends, closes, received, failed_subscribers, bad);
+	printf("sends %lu closes %lu received %lu failed %lu errors %lu\n", sends, closes, received, failed_subscribers,
+	       bad);
 	for (int i = 0; i < ERRNO_MAX; i++) {
 		if (errors[i])
 			printf("%lu publishers: %s\n", errors[i], i ? strerror(i) : "short send");

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """Publishers are never harmed by what happens to subscribers: no send fails."""
 
+import contextlib
 import re
 import socket
 import subprocess
 
 from harness import build
 from harness import packets as p
+from harness.client import Timeout
 from harness.suite import SystemTest
 
 
@@ -14,12 +16,12 @@ class Publishers(SystemTest):
     """The result of every send is looked at."""
 
     limit = 120
-    CLOSES = 8000
 
     def test_churn(self):
-        """Eight thousand subscribers close, reset, half-close, disconnect and die in the middle of their streams: no
+        """Thousands of subscribers close, reset, half-close, disconnect and die in the middle of their streams: no
         publisher's send gets EPIPE, ECONNRESET or anything else."""
-        command = [build.program("churn"), self.network.address, str(self.daemon.port), "4", str(self.CLOSES), "40"]
+        closes = "8000" if self.road == "local" else "2000"
+        command = [build.program("churn"), self.network.address, str(self.daemon.port), "4", closes, "40"]
         done = subprocess.run(self.network.client_command(command), capture_output=True, text=True, timeout=self.limit)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         numbers = {name: int(n) for name, n in re.findall(r"(\w+) (\d+)", done.stdout.splitlines()[0])}
@@ -27,7 +29,7 @@ class Publishers(SystemTest):
         self.assertEqual(numbers["failed"], 0, done.stdout)
         after = self.client("after")
         after.subscribe("churn/#")
-        after.ping()
+        after.alive()
 
     def test_receiver_closes_with_unread_data(self):
         """The receiver of a flow closes with data unread: a reset of its connection, not of the publisher's."""
@@ -68,7 +70,8 @@ class Publishers(SystemTest):
             try:
                 sent += publisher.sock.send(stream[sent:sent + 50000])
             except BlockingIOError:
-                got += subscriber.receive()
+                with contextlib.suppress(Timeout):
+                    got += subscriber.receive(timeout=0.05)
         publisher.sock.settimeout(10)
         got += subscriber.receive(300 - len(got))
         self.assertEqual([int(x.payload[:6]) for x in got], list(range(300)))

@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import threading
 import time
 
 from harness import packets as p
@@ -20,6 +21,8 @@ class Stop(SystemTest):
         subscriber, publisher = self.client("s", daemon), self.client("p", daemon)
         subscriber.subscribe((self.topic("t"), 0), (self.topic("u"), 0), (self.topic("slow"), 1))
         self.install(publisher, subscriber, self.topic("t"), self.topic("u"), daemon=daemon)
+        publisher.ping()
+        time.sleep(0.05)  # what was received a moment ago may not be off the daemon's hands: then flows rightly wait
         return subscriber, publisher
 
     def test_flows_go_on(self):
@@ -45,9 +48,10 @@ class Stop(SystemTest):
         subscriber, publisher = self.pair(daemon)
         with daemon.stopped():
             time.sleep(1.0)
-            for n in range(50):
+            for n in range(100):  # the queue holds a few
                 publisher.publish(self.topic("t"), b"%d" % n)
-            self.assertEqual(subscriber.payloads(50), [b"%d" % n for n in range(50)])
+                if n % 10 == 9:
+                    self.assertEqual(subscriber.payloads(10), [b"%d" % m for m in range(n - 9, n + 1)])
             wanted = [b"%05d" % n + b"x" * 1000 for n in range(400)]
             for payload in wanted:
                 publisher.publish(self.topic("t"), payload)
@@ -174,11 +178,34 @@ class Kill(SystemTest):
                 publisher.publish(self.topic("t"), b"%d" % n)
                 self.assertEqual(subscriber.payloads(1), [b"%d" % n])
 
+    def test_reconnected_at_once(self):
+        """Clients that reconnect the moment a new daemon listens have flows as all others."""
+        daemon = self.start()
+        for _ in range(3):
+            daemon.kill()
+            starting = threading.Thread(target=daemon.start)
+            starting.start()
+            clients = [self.connect_when_it_listens(name, daemon) for name in ("s", "p")]
+            starting.join()
+            subscriber, publisher = clients
+            subscriber.subscribe(self.topic("t"))
+            self.install(publisher, subscriber, self.topic("t"), daemon=daemon)
+
+    def connect_when_it_listens(self, name, daemon):
+        """A client that tries again and again."""
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                return self.client(name, daemon)
+            except (OSError, Closed):
+                self.assertLess(time.monotonic(), deadline)
+
     @own
     def test_pins_are_removed(self):
         """A daemon that ends in order leaves no pins."""
         daemon = self.start()
-        self.assertEqual(bool(self.pins(daemon)), self.road != "off")
+        if self.road != "off":
+            self.assertIn("flows", self.pins(daemon))
         daemon.stop()
         self.assertEqual(self.pins(daemon), [])
 

@@ -190,6 +190,19 @@ class Switch(SystemTest):
         """Where the configuration switched it off it can be switched on at run time."""
         if self.road != "off":
             self.skipTest("is on")
+        stats = self.daemon.stats()["fastpath"]
+        self.assertEqual(stats["state"], "off")
+        if not stats["local"]["available"]:
+            self.skipTest("the kernel has no fast path")
+        self.ready()
+        self.daemon.ctl("fastpath", "on")
+        self.assertEqual(self.daemon.stats()["fastpath"]["state"], "on")
+        subscriber, publisher = self.client("s2"), self.client("p2")
+        subscriber.subscribe(self.topic("u"))
+        for n in range(100):
+            publisher.publish(self.topic("u"), b"%d" % n)
+            self.assertEqual(subscriber.payloads(1), [b"%d" % n])
+        self.assertGreater(self.daemon.stats()["fastpath"]["local"]["forwarded"], 50)
         self.daemon.ctl("fastpath", "off")
         self.assertEqual(self.daemon.stats()["fastpath"]["state"], "off")
 

@@ -206,6 +206,18 @@ class Malformed(SystemTest):
             self.assertEqual(type(error).__name__, "Closed")
         self.assertIsNone(re.search(r"^1700000000: New client connected from 192\.0\.2\.1", self.daemon.log(), re.M))
 
+    def test_goes_on_sending(self):
+        """A client that goes on sending after the packet that closed its connection is told by a reset; it does not hang
+        in its send."""
+        for qos in (0, 1):
+            client = self.client("victim")
+            data = b"".join(p.publish(self.topic("flood"), b"x" * 100, qos, mid=m if qos else None) for m in range(1, 200))
+            with self.assertRaises(ConnectionError):
+                for n in range(2000):
+                    client.send(data)
+                    if n == 20:
+                        client.send(b"\xf0\x00")
+
     def test_random_bytes(self):
         """Random bytes, the same each run, in place of CONNECT and after it."""
         seed = 12345

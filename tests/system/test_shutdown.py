@@ -14,6 +14,10 @@ class Shutdown(SystemTest):
 
     own_daemon = True
 
+    def setUp(self):
+        super().setUp()
+        self.hung = []
+
     def crowd(self, daemon):
         """Clients in every state."""
         subscriber, publisher = self.client("s", daemon), self.client("p", daemon)
@@ -57,7 +61,7 @@ class Shutdown(SystemTest):
         self.start().stop()
 
     def test_in_a_flood(self):
-        """While publishers send as fast as they can."""
+        """While publishers send as fast as they can: their connections end, their sends do not hang."""
         daemon = self.start(["workers 3"])
         subscriber = self.client("s", daemon)
         subscriber.subscribe(self.topic("#"))
@@ -70,13 +74,16 @@ class Shutdown(SystemTest):
         for thread in threads:
             thread.join()
         daemon.stop()
+        self.assertEqual(self.hung, [])
 
     def flood(self, client, qos):
-        """Send until the connection ends."""
+        """Send until the connection ends; note who is not told of its end."""
         data = b"".join(p.publish(self.topic(client.name), b"x" * 100, qos, mid=m if qos else None) for m in range(1, 50))
         try:
             while True:
                 client.send(data)
+        except TimeoutError:
+            self.hung.append(client.name)
         except OSError:
             pass
 

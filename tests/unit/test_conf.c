@@ -23,7 +23,7 @@
 static char dir[] = "/tmp/shunt-test-conf.XXXXXX";
 static struct conf conf;
 
-/* ---- files and what is logged -------------------------------------------------------------------------------------- */
+/* ---- files and what is logged ----------------------------------------------------------------------------------- */
 
 static void write_file(const char *name, const void *content, size_t len)
 {
@@ -88,7 +88,7 @@ static void assert_error(const char *line, const char *message)
 	assert_logged(want);
 }
 
-/* ---- the table ------------------------------------------------------------------------------------------------------ */
+/* ---- the table -------------------------------------------------------------------------------------------------- */
 
 /* A value other than the default for every option with a plain field, and what the field is then. */
 static const struct sample {
@@ -247,7 +247,7 @@ static void test_defaults(void **state)
 	assert_null(conf.control_socket);
 }
 
-/* ---- syntax --------------------------------------------------------------------------------------------------------- */
+/* ---- syntax ----------------------------------------------------------------------------------------------------- */
 
 static void test_syntax(void **state)
 {
@@ -387,7 +387,7 @@ static void test_unknown_names(void **state)
 	}
 }
 
-/* ---- the log -------------------------------------------------------------------------------------------------------- */
+/* ---- the log ---------------------------------------------------------------------------------------------------- */
 
 static void test_log_lines_add_up(void **state)
 {
@@ -404,7 +404,7 @@ static void test_log_lines_add_up(void **state)
 	assert_int_equal(conf.log_dests, LOG_DEST_STDERR);
 }
 
-/* ---- listeners ------------------------------------------------------------------------------------------------------ */
+/* ---- listeners -------------------------------------------------------------------------------------------------- */
 
 static bool has_ipv6(void)
 {
@@ -533,7 +533,7 @@ static void test_listener_twice(void **state)
 		"Error in test.conf:4: listener: port 1883 of this address is taken by the listener in test.conf:2.\n");
 }
 
-/* ---- include_dir ---------------------------------------------------------------------------------------------------- */
+/* ---- include_dir ------------------------------------------------------------------------------------------------ */
 
 static void make_folder(const char *name)
 {
@@ -590,7 +590,7 @@ static void test_include(void **state)
 	assert_logged("Error in include.d/3.conf:1: include_dir is allowed in the main configuration file only.\n");
 }
 
-/* ---- documentation -------------------------------------------------------------------------------------------------- */
+/* ---- documentation ---------------------------------------------------------------------------------------------- */
 
 static void test_documents(void **state)
 {

@@ -499,7 +499,7 @@ enum { RANDOM_MESSAGES = 20000 };
 struct client {
 	uint16_t unacked[65536]; /* identifiers of QoS 1 and 2 in the order of arrival */
 	unsigned first, last;
-	unsigned next[3];	 /* number expected next, by QoS */
+	unsigned next[3]; /* number expected next, by QoS */
 	uint8_t awaits_rel[65536];
 };
 

@@ -44,8 +44,23 @@ static void run(uint64_t to)
 
 static void fires_at_its_time(void **state)
 {
-	static const uint64_t delays[] = {1,	2,    62,    63,	 64,	       65,	      127,	 128,	   4095,
-					  4096, 4097, 90000, 262143, 262144, 16777216, 31536000000, UINT64_C(1) << 40};
+	static const uint64_t delays[] = {1,
+					  2,
+					  62,
+					  63,
+					  64,
+					  65,
+					  127,
+					  128,
+					  4095,
+					  4096,
+					  4097,
+					  90000,
+					  262143,
+					  262144,
+					  16777216,
+					  31536000000,
+					  UINT64_C(1) << 40};
 
 	(void)state;
 	for (uint64_t base = 0; base < 200; base++) {
@@ -166,8 +181,8 @@ static void restarts_itself(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(fires_at_its_time),  cmocka_unit_test(next_is_never_late),
-		cmocka_unit_test(random_operations),  cmocka_unit_test(stopped_by_another),
+		cmocka_unit_test(fires_at_its_time), cmocka_unit_test(next_is_never_late),
+		cmocka_unit_test(random_operations), cmocka_unit_test(stopped_by_another),
 		cmocka_unit_test(restarts_itself),
 	};
 

@@ -71,8 +71,8 @@ static void unsubscribe(struct sub *s)
 
 static struct message *message(const char *topic, uint8_t qos)
 {
-	struct message *m =
-		message_new(&(struct mqtt_publish){.topic = mqtt_str(topic), .payload = mqtt_str("x"), .qos = qos});
+	struct message *m = message_new(
+		&(struct mqtt_publish){.topic = mqtt_str(topic), .payload = mqtt_str("x"), .qos = qos});
 
 	assert_non_null(m);
 	return m;
@@ -376,8 +376,8 @@ static void *read_always(void *arg)
 
 static void readers_and_a_writer(void **state)
 {
-	static const char *const filters[] = {"stays/#",   "stays/x/#", "stays/+/y", "+/+/+", "#", "stays/x/y",
-					      "stays/x/z", "other/t"};
+	static const char *const filters[] = {"stays/#", "stays/x/#", "stays/+/y", "+/+/+",
+					      "#",	 "stays/x/y", "stays/x/z", "other/t"};
 	struct sub *stays = subscribe("stays/x/+", &clients[0], 1);
 	struct sub *subs[400] = {0};
 	pthread_t threads[READERS];

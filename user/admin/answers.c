@@ -30,7 +30,7 @@ static const char *road_name(enum fp_road road)
 	return names[road];
 }
 
-/* ---- stats ---------------------------------------------------------------------------------------------------------- */
+/* ---- stats ------------------------------------------------------------------------------------------------------ */
 
 /* A number that is a sum of parts which change while they are added up. */
 static uint64_t at_least_zero(int64_t n)
@@ -155,7 +155,7 @@ static void answer_stats(struct json *j, const cJSON *request)
 	json_close_object(j);
 }
 
-/* ---- clients --------------------------------------------------------------------------------------------------------- */
+/* ---- clients ---------------------------------------------------------------------------------------------------- */
 
 static int add_client(const struct broker_client *c, void *arg)
 {
@@ -205,7 +205,7 @@ static void answer_clients(struct json *j, const cJSON *request)
 	json_close_object(j);
 }
 
-/* ---- flows ----------------------------------------------------------------------------------------------------------- */
+/* ---- flows ------------------------------------------------------------------------------------------------------ */
 
 static int add_flow(const struct fp_flow_info *f, void *arg)
 {
@@ -236,7 +236,7 @@ static void answer_flows(struct json *j, const cJSON *request)
 	json_close_object(j);
 }
 
-/* ---- fastpath --------------------------------------------------------------------------------------------------------- */
+/* ---- fastpath --------------------------------------------------------------------------------------------------- */
 
 static void answer_fastpath(struct json *j, const cJSON *request)
 {
@@ -265,7 +265,7 @@ static void answer_fastpath(struct json *j, const cJSON *request)
 	json_close_object(j);
 }
 
-/* ---- requests ---------------------------------------------------------------------------------------------------------- */
+/* ---- requests --------------------------------------------------------------------------------------------------- */
 
 static const struct {
 	const char *name;

@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 
-/* A control_answer_fn. Between broker_start() and broker_stop(), in the control thread, which is the only one to switch the
- * fast path meanwhile. */
+/* A control_answer_fn. Between broker_start() and broker_stop(), in the control thread, which is the only one to switch
+ * the fast path meanwhile. */
 char *answer_request(const char *request, size_t *len);
 
 #endif

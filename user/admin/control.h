@@ -2,8 +2,8 @@
 /*
  * The control socket: how shuntctl and other programs ask a running daemon.
  *
- * It is a Unix stream socket. A request is one line of at most CONTROL_REQUEST_MAX bytes, a JSON object; the answer is one
- * line, a JSON object too. Any number of requests may follow one another on a connection; the next is read when the
+ * It is a Unix stream socket. A request is one line of at most CONTROL_REQUEST_MAX bytes, a JSON object; the answer is
+ * one line, a JSON object too. Any number of requests may follow one another on a connection; the next is read when the
  * answer was taken. Requests:
  *
  *	{"command":"stats"}			numbers of the daemon
@@ -11,8 +11,8 @@
  *	{"command":"flows"}			{"flows":[...]}
  *	{"command":"fastpath","state":"on"}	switch the fast path on or "off"; {"fastpath":{"state":...,"reason":...}}
  *
- * A request that cannot be served is answered by {"error":"text"}. Members may be added to answers; those that are there
- * stay. user/admin/answers.c has them all.
+ * A request that cannot be served is answered by {"error":"text"}. Members may be added to answers; those that are
+ * there stay. user/admin/answers.c has them all.
  *
  * Who may connect is a matter of the file: it belongs to the daemon's user and group, mode 0660.
  */

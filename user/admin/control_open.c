@@ -28,7 +28,8 @@ void control_default_path(char path[CONTROL_PATH_MAX])
 		snprintf(path, CONTROL_PATH_MAX, "/tmp/shunt-%u.sock", getuid());
 }
 
-/* The folder of the default path of root, which is the daemon's user's, so that the socket can be removed at the end. */
+/* The folder of the default path of root, which is the daemon's user's, so that the socket can be removed at the end.
+ * */
 static int make_root_folder(uid_t uid, gid_t gid)
 {
 	struct stat st;

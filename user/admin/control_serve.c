@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* The thread of the control socket. Nothing here waits for one client: every step is bounded by what is there to read or
- * write, every client by its deadline. */
+/* The thread of the control socket. Nothing here waits for one client: every step is bounded by what is there to read
+ * or write, every client by its deadline. */
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>

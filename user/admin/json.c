@@ -29,8 +29,8 @@ static void append(struct json *j, const char *bytes, size_t len)
 	j->len += len;
 }
 
-/* The length of the UTF-8 sequence that the string begins with, or 0 if it begins with none. The shortest beginning that is
- * valid is one character. */
+/* The length of the UTF-8 sequence that the string begins with, or 0 if it begins with none. The shortest beginning
+ * that is valid is one character. */
 static size_t utf8_sequence(const char *s)
 {
 	for (size_t len = 1; len <= 4 && s[len - 1]; len++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Writes JSON (RFC 8259) on one line into a growing text: nothing but the text is kept in memory, and a failed allocation
- * is remembered until json_end(), so that nobody has to look after each value. One thread at a time.
+ * Writes JSON (RFC 8259) on one line into a growing text: nothing but the text is kept in memory, and a failed
+ * allocation is remembered until json_end(), so that nobody has to look after each value. One thread at a time.
  */
 #ifndef SHUNT_JSON_H
 #define SHUNT_JSON_H

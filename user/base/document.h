@@ -11,8 +11,8 @@
 
 #include <stdio.h>
 
-/* The first sentence of `text`, and behind it `more` if that is not NULL, without backquotes, filled to 80 columns; every
- * line behind `indent` spaces except the first, which the caller has begun and filled up to column `indent`. */
+/* The first sentence of `text`, and behind it `more` if that is not NULL, without backquotes, filled to 80 columns;
+ * every line behind `indent` spaces except the first, which the caller has begun and filled up to column `indent`. */
 void document_summary(FILE *f, unsigned indent, const char *text, const char *more);
 
 /* The head of a page: "shuntd", "8", and the line of its NAME section behind the dash. */

@@ -38,8 +38,8 @@ enum {
 bool log_wants(enum log_type type);
 /* Set the wanted types (a mask); at first LOG_TYPE_DEFAULT. */
 void log_set_types(unsigned mask);
-/* Timestamps: on/off, and a strftime format (of less than LOG_TIMESTAMP_MAX bytes, copied) or NULL for seconds since the
- * epoch ("1700000000: text"), which is how it starts. */
+/* Timestamps: on/off, and a strftime format (of less than LOG_TIMESTAMP_MAX bytes, copied) or NULL for seconds since
+ * the epoch ("1700000000: text"), which is how it starts. */
 void log_set_timestamp(bool on, const char *strftime_format);
 /* Set the destinations (a mask; 0: no log); at first LOG_DEST_STDERR. `path` is copied, and opened for appending when
  * LOG_DEST_FILE is among them; it must not be a symbolic link, because a privileged process may open it in a folder of

@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-/* Read `text`, decimal digits and nothing else, into *out. 0; -EINVAL when it is no such number; -ERANGE when it is above
- * `max`. *out is written only on success. */
+/* Read `text`, decimal digits and nothing else, into *out. 0; -EINVAL when it is no such number; -ERANGE when it is
+ * above `max`. *out is written only on success. */
 int number_parse(const char *text, uint64_t max, uint64_t *out);
 
 #endif

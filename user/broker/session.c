@@ -138,9 +138,6 @@ static int publish(struct session *s, struct message *m, const struct output_pub
 		return rc;
 	if (log_wants(LOG_TYPE_DEBUG))
 		log_publish(s, m, p);
-	if (log_wants(LOG_TYPE_DEBUG))
-		log_debug("Sending PUBLISH to %s (d%d, q%d, r%d, m%u, '%.*s', ... (%u bytes))", s->id, p->dup, p->qos, p->retain,
-			  p->pid, (int)m->topic_len, (const char *)message_topic(m).data, m->payload_len);
 	s->messages_out++;
 	COUNTER_ADD(messages_sent, 1);
 	COUNTER_ADD(publish_sent, 1);

@@ -101,8 +101,8 @@ out:
 	return err;
 }
 
-/* Mosquitto's order: by letters without regard to case, but the upper case of a letter before its lower case, decided at
- * the first place where two names differ at all. */
+/* Mosquitto's order: by letters without regard to case, but the upper case of a letter before its lower case, decided
+ * at the first place where two names differ at all. */
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
 	const unsigned char *s = (const unsigned char *)(*a)->d_name, *t = (const unsigned char *)(*b)->d_name;

@@ -61,8 +61,8 @@ int conf_parse_control_socket(struct conf *, const struct conf_option *, void *,
 
 /* Names that are not in the table. */
 
-/* Log that `name` is no option: one of mosquitto's that Shunt does not have, or unknown, with the nearest name if one is
- * near. Returns -1. */
+/* Log that `name` is no option: one of mosquitto's that Shunt does not have, or unknown, with the nearest name if one
+ * is near. Returns -1. */
 int conf_unknown(const char *name, const char *where);
 /* The names of mosquitto's options that Shunt does not have, in alphabetical order, NULL at the end. */
 const char *conf_foreign_name(size_t i);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* The options of the configuration, each in one place: what the parser accepts, what the default is, and what --help and
- * shunt.conf(5) say of it, in this order. */
+/* The options of the configuration, each in one place: what the parser accepts, what the default is, and what --help
+ * and shunt.conf(5) say of it, in this order. */
 #include "conf/option.h"
 
 /* The field of an option, in the configuration or in the listener. */
@@ -15,7 +15,7 @@ static const char true_false[] = "true|false";
 /* clang-format off */
 const struct conf_option conf_options[] = {
 
-/* ---- listeners --------------------------------------------------------------------------------------------------- */
+/* ---- listeners -------------------------------------------------------------------------------------------------- */
 {
 	.name = "listener", .scope = CONF_GLOBAL, .type = CONF_OTHER, .parse = conf_parse_listener,
 	.argument = "PORT [ADDRESS]",
@@ -40,7 +40,7 @@ const struct conf_option conf_options[] = {
 		"This version cannot check a password, so that nobody can connect where this is false.",
 },
 
-/* ---- sessions and messages ---------------------------------------------------------------------------------------- */
+/* ---- sessions and messages -------------------------------------------------------------------------------------- */
 {
 	.name = "max_packet_size", IN_CONF(max_packet_size), .type = CONF_UINT,
 	.min = 20, .max = 268435460, .or_zero = true,
@@ -107,7 +107,7 @@ const struct conf_option conf_options[] = {
 	.help = "Publish the state of the broker below $SYS/broker every SECONDS. 0 publishes nothing there.",
 },
 
-/* ---- the process --------------------------------------------------------------------------------------------------- */
+/* ---- the process ------------------------------------------------------------------------------------------------ */
 {
 	.name = "workers", IN_CONF(workers), .type = CONF_UINT, .max = 256,
 	.argument = "COUNT", .value = "0",
@@ -142,7 +142,7 @@ const struct conf_option conf_options[] = {
 		"taken from the working folder. Such a file cannot include others.",
 },
 
-/* ---- the fast path ------------------------------------------------------------------------------------------------ */
+/* ---- the fast path ---------------------------------------------------------------------------------------------- */
 {
 	.name = "fastpath", IN_CONF(fastpath), .type = CONF_OTHER, .parse = conf_parse_fastpath,
 	.argument = "true|false|require", .value = "true",
@@ -162,7 +162,7 @@ const struct conf_option conf_options[] = {
 		"\tbpftool map dump pinned /sys/fs/bpf/shunt/flows",
 },
 
-/* ---- the log ------------------------------------------------------------------------------------------------------ */
+/* ---- the log ---------------------------------------------------------------------------------------------------- */
 {
 	.name = "log_dest", IN_CONF(log_dests), .type = CONF_OTHER, .parse = conf_parse_log_dest,
 	.argument = "stderr|stdout|none|file PATH", .value = "stderr",

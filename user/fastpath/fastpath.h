@@ -3,7 +3,8 @@
  * The fast path as the broker sees it. Everything that talks to libbpf is behind this header; built without BPF, or on a
  * kernel that cannot, the same functions do nothing and every byte goes through the daemon.
  *
- * Threads: open, close and enable are the main thread's. A struct fp_link belongs to the worker that owns its connection,
+ * Threads: open and close are the main thread's; enable is called by one thread at a time, between them (by the control
+ * socket's). A struct fp_link belongs to the worker that owns its connection,
  * and the functions that take one are that worker's only. Flow functions may be called from any thread; the caller
  * serialises them with its changes of subscriptions (the broker's subscription lock), so that an install cannot slip in
  * behind an invalidation. The stats functions may be called from any thread.
@@ -27,7 +28,7 @@ struct fp_config {
 	uint32_t max_packet_size; /* option max_packet_size: longer packets pass to the daemon; 0: no limit */
 	const uint16_t *ports;	  /* TCP ports of plain MQTT listeners */
 	size_t nports;
-	uid_t uid;		  /* the daemon's user after it dropped root: gets the pins; (uid_t)-1 if it keeps its own */
+	uid_t uid; /* the daemon's user after it dropped root: gets the pins; (uid_t)-1 if it keeps its own */
 	gid_t gid;
 };
 
@@ -42,9 +43,9 @@ int fp_enable(bool on);
 
 struct fp_status {
 	bool loaded, enabled;
-	bool local, remote;	/* which roads passed the probe */
-	char reason[200];	/* why it is off; empty when it is on */
-	char pin_path[200];	/* where the maps are pinned; empty when they are not */
+	bool local, remote; /* which roads passed the probe */
+	char reason[200];   /* why it is off; empty when it is on */
+	char pin_path[200]; /* where the maps are pinned; empty when they are not */
 };
 void fp_status(struct fp_status *out);
 
@@ -54,18 +55,18 @@ void fp_status(struct fp_status *out);
  * `isn_pair` may be read (to make a struct fp_receiver). */
 struct fp_link {
 	enum fp_road road;
-	bool target;		/* may receive by flows */
-	bool draining;		/* a packet too large for one hand-over is on its way out, or was lately: no flows */
+	bool target;   /* may receive by flows */
+	bool draining; /* a packet too large for one hand-over is on its way out, or was lately: no flows */
 	uint32_t slot;
-	size_t whole_max;	/* see fp_send(); 0: no rule */
-	uint64_t generation;	/* 0: not a target */
+	size_t whole_max;    /* see fp_send(); 0: no rule */
+	uint64_t generation; /* 0: not a target */
 	uint64_t isn_pair;
-	uint64_t cookie;	/* of the socket (remote road) */
-	uint64_t base;		/* bytes read from the socket before the kernel began to count (remote road) */
-	uint64_t ticket;	/* grace period waited for while draining */
-	uint64_t drain_ns;	/* when draining began, later when the last large packet went out */
-	size_t large_left;	/* bytes of a large packet still to go */
-	uint32_t known[16];	/* topics a flow was installed for, by hash: what fp_flow_wanted() need not ask again */
+	uint64_t cookie;    /* of the socket (remote road) */
+	uint64_t base;	    /* bytes read from the socket before the kernel began to count (remote road) */
+	uint64_t ticket;    /* grace period waited for while draining */
+	uint64_t drain_ns;  /* when draining began, later when the last large packet went out */
+	size_t large_left;  /* bytes of a large packet still to go */
+	uint32_t known[16]; /* topics a flow was installed for, by hash: what fp_flow_wanted() need not ask again */
 	uint32_t known_version;
 };
 

@@ -3,6 +3,7 @@
  * The flows the daemon has installed, beside the kernel's map of them: by key, to find the ones a filter touches, and by
  * receiver, to find those of a client that left. One mutex; the kernel reads only its map.
  */
+#include <assert.h>
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ enum { BUCKETS = 16384 };
 
 struct flow {
 	struct shunt_flow_key key;
-	struct flow *next;	     /* in its bucket */
+	struct flow *next;		 /* in its bucket */
 	struct flow *next_to, **prev_to; /* among the flows to one receiver */
 	uint32_t slot;
 	char receiver[SHUNT_NAME_MAX];
@@ -28,7 +29,7 @@ static struct {
 	struct flow *buckets[BUCKETS];
 	struct flow *to[SHUNT_SLOTS_MAX];
 	__u64 count, remote; /* atomic readers */
-	uint32_t version;	/* grows with every removal; atomic readers */
+	uint32_t version;    /* grows with every removal; atomic readers */
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static struct flow **bucket_of(const struct shunt_flow_key *key)
@@ -45,7 +46,8 @@ static struct flow **find(const struct shunt_flow_key *key)
 	return at;
 }
 
-static void make_key(struct shunt_flow_key *key, uint16_t ns, uint8_t form, enum fp_road road, const char *topic, size_t len)
+static void make_key(struct shunt_flow_key *key, uint16_t ns, uint8_t form, enum fp_road road, const char *topic,
+		     size_t len)
 {
 	memset(key, 0, sizeof(*key));
 	key->ns = ns;
@@ -113,6 +115,7 @@ static void remove_at(struct flow **at)
 {
 	struct flow *flow = *at;
 
+	assert(flow);
 	bpf_map_delete_elem(fp.flows_fd, &flow->key);
 	__atomic_add_fetch(&table.version, 1, __ATOMIC_RELEASE);
 	*at = flow->next;
@@ -219,7 +222,8 @@ void fp_flow_invalidate(uint16_t ns, const char *filter, size_t filter_len)
 		return;
 	pthread_mutex_lock(&table.lock);
 	if (memchr(filter, '+', filter_len) || memchr(filter, '#', filter_len))
-		invalidate_wildcard(ns, (struct mqtt_str){.data = (const uint8_t *)filter, .len = (uint32_t)filter_len});
+		invalidate_wildcard(ns,
+				    (struct mqtt_str){.data = (const uint8_t *)filter, .len = (uint32_t)filter_len});
 	else
 		invalidate_exact(ns, filter, filter_len);
 	pthread_mutex_unlock(&table.lock);

@@ -18,7 +18,7 @@ static struct {
 	pthread_t thread;
 	bool running, stop;
 	uint64_t wanted; /* under the lock */
-	__u64 passed; /* written by the thread, read by all, atomically */
+	__u64 passed;	 /* written by the thread, read by all, atomically */
 } grace = {.lock = PTHREAD_MUTEX_INITIALIZER, .wanted_more = PTHREAD_COND_INITIALIZER};
 
 static void *grace_thread(void *arg)

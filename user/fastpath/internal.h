@@ -39,7 +39,8 @@ struct fastpath {
 	char pin_path[200];
 	int pin_lock;		  /* descriptor of the pin directory, locked while we live; -1 */
 	struct shunt_slot *slots; /* mapped; see maps.h for who writes what */
-	volatile struct shunt_control *control; /* mapped; the main thread, but for heartbeat_ns: any worker, atomically */
+	volatile struct shunt_control
+		*control; /* mapped; the main thread, but for heartbeat_ns: any worker, atomically */
 	int flows_fd, counters_fd, sock_state_fd, local_clients_fd, broker_socks_fd, remote_socks_fd, remote_slots_fd,
 		injectors_fd, look_fd;
 };

@@ -150,8 +150,8 @@ static int map_memory(void)
 static int refuse(int error, const char *what)
 {
 	if (error == -EPERM || error == -EACCES)
-		snprintf(fp.reason, sizeof(fp.reason), "%s: not permitted; start as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON",
-			 what);
+		snprintf(fp.reason, sizeof(fp.reason),
+			 "%s: not permitted; start as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON", what);
 	else
 		snprintf(fp.reason, sizeof(fp.reason), "%s: %s", what, strerror(-error));
 	return error;
@@ -194,8 +194,9 @@ static int load(const struct fp_config *cfg)
 
 static void unload(void)
 {
-	if (fp.bpf)
+	if (fp.control)
 		fp.control->enabled = fp.control->local = 0;
+	fp.control = NULL;
 	fp_grace_stop();
 	fp_inject_stop();
 	if (fp.slots)
@@ -221,8 +222,8 @@ int fp_open(const struct fp_config *cfg)
 		fp.local = false;
 	error = fp_pin(cfg->pin_path, cfg->uid, cfg->gid);
 	if (error)
-		log_warning("Fast path: cannot pin the maps at %s: %s; bpftool will find them by number only.", cfg->pin_path,
-			    strerror(-error));
+		log_warning("Fast path: cannot pin the maps at %s: %s; bpftool will find them by number only.",
+			    cfg->pin_path, strerror(-error));
 	return fp_enable(cfg->mode != FP_MODE_OFF);
 }
 

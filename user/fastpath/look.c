@@ -7,7 +7,7 @@
 
 static int run(struct shunt_look *look)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = look, .ctx_size_in = sizeof(*look));
+	struct bpf_test_run_opts opts = {.sz = sizeof(opts), .ctx_in = look, .ctx_size_in = sizeof(*look)};
 
 	if (bpf_prog_test_run_opts(fp.look_fd, &opts))
 		return -errno;

@@ -91,7 +91,8 @@ int fp_pin(const char *path, uid_t uid, gid_t gid)
 	remove_pins(fp.pin_lock);
 	if (uid != (uid_t)-1 && fchown(fp.pin_lock, uid, gid))
 		error = -errno;
-	bpf_object__for_each_map(map, fp.bpf->obj) {
+	bpf_object__for_each_map(map, fp.bpf->obj)
+	{
 		if (!error)
 			error = pin_one(map, uid, gid);
 	}

@@ -44,12 +44,12 @@ struct probe {
 	size_t size;
 };
 
-#define FAIL_UNLESS(p, condition, what)                         \
-	do {                                                    \
-		if (!(condition)) {                             \
+#define FAIL_UNLESS(p, condition, what)                            \
+	do {                                                       \
+		if (!(condition)) {                                \
 			snprintf((p)->why, (p)->size, "%s", what); \
-			return false;                           \
-		}                                               \
+			return false;                              \
+		}                                                  \
 	} while (0)
 
 static bool wait_readable(int fd, int ms)
@@ -67,7 +67,7 @@ static bool send_all(int fd, const void *data, size_t len)
 /* Exactly these bytes come, and within a second. */
 static bool expect(int fd, const uint8_t *data, size_t len)
 {
-	uint8_t buf[512];
+	uint8_t buf[512] = {0};
 	size_t got = 0;
 
 	while (got < len && wait_readable(fd, WAIT_MS)) {
@@ -96,7 +96,8 @@ static bool connect_pair(struct probe *p, struct end_to_end *e)
 
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	e->client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	FAIL_UNLESS(p, e->client >= 0 && !connect(e->client, (struct sockaddr *)&a, sizeof(a)), "cannot connect over loopback");
+	FAIL_UNLESS(p, e->client >= 0 && !connect(e->client, (struct sockaddr *)&a, sizeof(a)),
+		    "cannot connect over loopback");
 	e->broker = accept4(p->listener, NULL, NULL, SOCK_CLOEXEC);
 	FAIL_UNLESS(p, e->broker >= 0, "cannot accept over loopback");
 	setsockopt(e->client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -122,8 +123,8 @@ static bool open_probe(struct probe *p)
 	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	p->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	FAIL_UNLESS(p,
-		    p->listener >= 0 && !bind(p->listener, (struct sockaddr *)&a, sizeof(a)) && !listen(p->listener, 4) &&
-			    !getsockname(p->listener, (struct sockaddr *)&a, &len),
+		    p->listener >= 0 && !bind(p->listener, (struct sockaddr *)&a, sizeof(a)) &&
+			    !listen(p->listener, 4) && !getsockname(p->listener, (struct sockaddr *)&a, &len),
 		    "cannot listen on loopback");
 	p->port = ntohs(a.sin_port);
 	return true;
@@ -132,7 +133,8 @@ static bool open_probe(struct probe *p)
 static int install_flow(struct probe *p)
 {
 	const struct fp_link *to = &p->sub.link;
-	struct fp_receiver receiver = {.road = to->road, .slot = to->slot, .generation = to->generation, .isn_pair = to->isn_pair};
+	struct fp_receiver receiver = {
+		.road = to->road, .slot = to->slot, .generation = to->generation, .isn_pair = to->isn_pair};
 
 	return fp_flow_install(&p->pub.link, PROBE_NS, 0, "probe", 5, &receiver, "probe");
 }
@@ -171,20 +173,24 @@ static bool try_local(struct probe *p)
 	fp_make_target(&p->sub.link, p->sub.broker, "probe-sub");
 	FAIL_UNLESS(p, !install_flow(p), "cannot install a flow");
 
-	FAIL_UNLESS(p, send_all(p->pub.client, publish, sizeof(publish)) && expect(p->pub.broker, publish, sizeof(publish)),
-		    "a publish before the fence opens does not pass");
+	FAIL_UNLESS(
+		p, send_all(p->pub.client, publish, sizeof(publish)) && expect(p->pub.broker, publish, sizeof(publish)),
+		"a publish before the fence opens does not pass");
 	fp_handled(&p->pub.link, sizeof(publish));
 	FAIL_UNLESS(p, send_all(p->pub.client, publish, sizeof(publish)), "a publish with a flow is not accepted");
 	FAIL_UNLESS(p, !fp_look(p->sub.link.isn_pair, &queued, &in_use) && queued == sizeof(publish),
 		    "the bytes in front of a receiver cannot be read");
 	FAIL_UNLESS(p, expect(p->sub.client, publish, sizeof(publish)) && expect_nothing(p->pub.broker),
 		    "a publish with a flow does not reach its receiver");
-	FAIL_UNLESS(p, send_link(&p->sub, pingresp, sizeof(pingresp)) && expect(p->sub.client, pingresp, sizeof(pingresp)),
+	FAIL_UNLESS(p,
+		    send_link(&p->sub, pingresp, sizeof(pingresp)) && expect(p->sub.client, pingresp, sizeof(pingresp)),
 		    "the daemon's output does not reach a local client");
-	FAIL_UNLESS(p, send_all(p->pub.client, pingreq, sizeof(pingreq)) && expect(p->pub.broker, pingreq, sizeof(pingreq)),
-		    "a PINGREQ does not pass");
-	FAIL_UNLESS(p, send_all(p->pub.client, publish, sizeof(publish)) && expect(p->pub.broker, publish, sizeof(publish)) &&
-			       expect_nothing(p->sub.client),
+	FAIL_UNLESS(
+		p, send_all(p->pub.client, pingreq, sizeof(pingreq)) && expect(p->pub.broker, pingreq, sizeof(pingreq)),
+		"a PINGREQ does not pass");
+	FAIL_UNLESS(p,
+		    send_all(p->pub.client, publish, sizeof(publish)) &&
+			    expect(p->pub.broker, publish, sizeof(publish)) && expect_nothing(p->sub.client),
 		    "the fence does not hold");
 	FAIL_UNLESS(p, unused(&p->sub.link), "references to a receiver's socket cannot be counted");
 	return true;
@@ -207,27 +213,34 @@ static bool try_remote(struct probe *p)
 	FAIL_UNLESS(p, expect(p->pub.broker, half + 10, sizeof(half) - 10) && expect_nothing(p->pub.broker),
 		    "a half read skb is repeated or lost");
 	for (int i = 0; i < 3; i++) {
-		FAIL_UNLESS(p, send_all(p->pub.client, half, 20) && wait_readable(p->pub.broker, WAIT_MS) &&
-				       send_all(p->pub.client, pingreq, sizeof(pingreq)) && expect(p->pub.broker, half, 20) &&
-				       expect(p->pub.broker, pingreq, sizeof(pingreq)),
+		FAIL_UNLESS(p,
+			    send_all(p->pub.client, half, 20) && wait_readable(p->pub.broker, WAIT_MS) &&
+				    send_all(p->pub.client, pingreq, sizeof(pingreq)) &&
+				    expect(p->pub.broker, half, 20) && expect(p->pub.broker, pingreq, sizeof(pingreq)),
 			    "data behind unread data does not wake the reader");
 	}
 	fp_make_target(&p->sub.link, p->sub.broker, "probe-sub");
 	FAIL_UNLESS(p, p->sub.link.target, "no injector");
 	FAIL_UNLESS(p, !install_flow(p), "cannot install a flow");
-	FAIL_UNLESS(p, send_link(&p->sub, pingresp, sizeof(pingresp)) && expect(p->sub.client, pingresp, sizeof(pingresp)),
+	FAIL_UNLESS(p,
+		    send_link(&p->sub, pingresp, sizeof(pingresp)) && expect(p->sub.client, pingresp, sizeof(pingresp)),
 		    "an injected packet does not arrive");
 	fp_handled(&p->pub.link, sizeof(half) + 3 * (20 + sizeof(pingreq)));
 	fp_heartbeat(0);
-	FAIL_UNLESS(p, send_all(p->pub.client, publish, sizeof(publish)) && expect(p->sub.client, publish, sizeof(publish)) &&
-			       expect_nothing(p->pub.broker),
+	FAIL_UNLESS(p,
+		    send_all(p->pub.client, publish, sizeof(publish)) &&
+			    expect(p->sub.client, publish, sizeof(publish)) && expect_nothing(p->pub.broker),
 		    "a publish with a flow does not reach its receiver");
 	return true;
 }
 
 static bool try_road(bool (*try)(struct probe *), bool local, char *why, size_t size)
 {
-	struct probe p = {.listener = -1, .pub = {.client = -1, .broker = -1}, .sub = {.client = -1, .broker = -1}, .why = why, .size = size};
+	struct probe p = {.listener = -1,
+			  .pub = {.client = -1, .broker = -1},
+			  .sub = {.client = -1, .broker = -1},
+			  .why = why,
+			  .size = size};
 	uint32_t nports = fp.control->nports;
 	bool works = false;
 

@@ -49,7 +49,8 @@ static ssize_t send_local(struct fp_link *link, int fd, const struct iovec *iov,
 
 	if (queued >= FP_LOCAL_DAEMON_CAP) {
 		if (!fp_look(link->isn_pair, &queued, &in_use)) {
-			__atomic_store_n(&slot->queued, queued, __ATOMIC_RELAXED); /* a hint; the kernel writes it, too */
+			__atomic_store_n(&slot->queued, queued,
+					 __ATOMIC_RELAXED); /* a hint; the kernel writes it, too */
 			if (queued >= FP_LOCAL_DAEMON_CAP)
 				return -EBUSY;
 		}

@@ -4,7 +4,7 @@
 
 static struct {
 	pthread_mutex_t lock;
-	uint32_t never_used; /* the lowest number not handed out yet; 0 before the first */
+	uint32_t never_used;   /* the lowest number not handed out yet; 0 before the first */
 	uint32_t first, count; /* of the ring of freed ones, oldest first */
 	struct freed {
 		uint32_t slot;

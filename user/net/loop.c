@@ -14,6 +14,7 @@ enum { EVENTS_PER_TURN = 256 };
 
 int loop_open(struct loop *loop)
 {
+	int err;
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
 
 	memset(loop, 0, sizeof(*loop));
@@ -28,8 +29,7 @@ int loop_open(struct loop *loop)
 		goto fail;
 	return 0;
 fail:
-	int err = -errno;
-
+	err = -errno;
 	loop_close(loop);
 	return err;
 }

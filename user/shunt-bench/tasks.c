@@ -110,13 +110,20 @@ void tasks_free(struct tasks *t)
 	*t = (struct tasks){0};
 }
 
-/* Only the kernel's threads have no program. */
+/* Only the kernel's threads have no command line. (/proc/PID/exe would tell too, but not to everybody.) */
 static bool is_kernel_thread(pid_t pid)
 {
-	char path[64], program[8];
+	char path[64], byte;
+	ssize_t n;
+	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/exe", (int)pid);
-	return readlink(path, program, sizeof(program)) < 0;
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, &byte, 1);
+	close(fd);
+	return n == 0;
 }
 
 struct tasks_spent tasks_spent(const struct tasks *before, const struct tasks *after, pid_t one, pid_t two)

@@ -11,8 +11,9 @@ enum {
 	EXIT_NO_DAEMON = 3,
 };
 
-/* Send the request, a line without its end, to the daemon at `path` (NULL: wherever it is by default) and get the answer,
- * one line without its end, to be freed. Returns EXIT_DONE, or another status after saying on stderr what is wrong. */
+/* Send the request, a line without its end, to the daemon at `path` (NULL: wherever it is by default) and get the
+ * answer, one line without its end, to be freed. Returns EXIT_DONE, or another status after saying on stderr what is
+ * wrong. */
 int ask(const char *path, const char *request, char **answer);
 
 #endif

@@ -20,7 +20,7 @@
 #include "shuntd/arguments.h"
 #include "shuntd/privileges.h"
 
-/* ---- configuration ---------------------------------------------------------------------------------------------------- */
+/* ---- configuration ---------------------------------------------------------------------------------------------- */
 
 /* The file, then what the command line sets. All errors are logged. 0 or -1. */
 static int configure(struct conf *conf, const struct arguments *a)
@@ -60,7 +60,7 @@ static int open_log(const struct conf *conf)
 	return 0;
 }
 
-/* ---- signals ------------------------------------------------------------------------------------------------------------ */
+/* ---- signals ---------------------------------------------------------------------------------------------------- */
 
 /* Every signal the daemon knows is blocked in all threads and taken by wait_for_end(). */
 static void block_signals(sigset_t *set)
@@ -103,7 +103,7 @@ static void wait_for_end(const sigset_t *set)
 	}
 }
 
-/* ---- the process file --------------------------------------------------------------------------------------------------- */
+/* ---- the process file ------------------------------------------------------------------------------------------- */
 
 static int write_pid_file(const char *path)
 {
@@ -118,7 +118,7 @@ static int write_pid_file(const char *path)
 	return err ? -1 : 0;
 }
 
-/* ---- the fast path -------------------------------------------------------------------------------------------------------- */
+/* ---- the fast path ---------------------------------------------------------------------------------------------- */
 
 static int open_fastpath(const struct conf *conf, const struct account *account)
 {
@@ -171,7 +171,7 @@ static void log_fastpath(void)
 			   log_wants(LOG_TYPE_DEBUG) ? " It carries nothing while each message is logged." : "");
 }
 
-/* ---- the daemon ------------------------------------------------------------------------------------------------------------ */
+/* ---- the daemon ------------------------------------------------------------------------------------------------- */
 
 static void log_start(const struct conf *conf, const struct arguments *a)
 {

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -78,13 +79,25 @@ class Daemon:
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise DaemonError(f"exit status {self.process.returncode} at start\n{self.log()}")
-            if self.reference or os.path.exists(self.control):
-                with contextlib.suppress(OSError):
-                    self.network.socket(self.port).close()
-                    return self
+            with contextlib.suppress(OSError):
+                if not self.reference:
+                    self._control().close()
+                self.network.socket(self.port).close()
+                return self
             time.sleep(0.005)
         self.kill()
         raise DaemonError(f"not ready in {START_TIMEOUT} s\n{self.log()}")
+
+    def _control(self):
+        """A connection to the control socket, which is there when the daemon serves."""
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.settimeout(TIMEOUT)
+            sock.connect(self.control)
+        except OSError:
+            sock.close()
+            raise
+        return sock
 
     def running(self):
         """Is the process there?"""

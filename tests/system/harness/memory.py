@@ -20,13 +20,15 @@ def _tcp():
 
 
 class Memory:
-    """A reading. `charged` is what is accounted to someone: daemon, slab, sockets. `used` is what the machine has not
-    available any more, whoever took it: it also sees pages of network buffers charged to nobody, and every other process."""
+    """A reading, in bytes. `charged` is what is accounted to someone: the daemon, slabs, sockets. `used` is the daemon and
+    all that the kernel uses but page cache and what it keeps for processes: it also has pages of network buffers that are
+    charged to nobody."""
 
     def __init__(self, daemon):
         info = _meminfo()
         self.charged = daemon.rss() + info["SUnreclaim"] + _tcp()
-        self.used = -info["MemAvailable"]
+        others = ("MemFree", "Buffers", "Cached", "AnonPages", "SReclaimable", "PageTables", "KernelStack", "SwapCached")
+        self.used = daemon.rss() + info["MemTotal"] - sum(info[name] for name in others)
 
 
 class Growth:
