@@ -35,6 +35,9 @@ enum {
 
 struct shunt_control control;
 
+/* All of the remote road together. Any CPU, and not atomically: a lost count changes nothing. */
+struct shunt_load remote_load;
+
 /* Protections that a test takes out to show that it would notice; enum shunt_without. Read-only after loading, so the
  * verifier removes the branches. */
 const volatile __u32 without;
@@ -835,11 +838,25 @@ static __always_inline void look_at_remote(__u32 slot, struct remote_queue *q)
 	bpf_sk_release(sk);
 }
 
+/* Is there so much to forward in all that the daemon, which then finds many messages at each turn, does it cheaper than a
+ * hand-over to a kernel thread for each? */
+static __always_inline bool remote_loaded(__u64 now, __u32 packets)
+{
+	if (now - remote_load.window_ns > SHUNT_LOAD_WINDOW_NS) {
+		remote_load.window_ns = now;
+		remote_load.packets = 0;
+	}
+	remote_load.packets += packets;
+	if (remote_load.packets > control.remote_window)
+		remote_load.busy_until_ns = now + control.busy_ns;
+	return now < remote_load.busy_until_ns;
+}
+
 /* Whether the receiver can take it now, by its queue and by the state of the daemon: SHUNT_PASS_REASONS for yes. */
 static __always_inline __u32 remote_ready(struct shunt_slot *to, const struct remote_queue *q, __u32 len, __u32 packets)
 {
 	__u64 now = bpf_ktime_get_ns();
-	bool stopped = now - control.heartbeat_ns > control.stale_ns;
+	bool stopped = now - control.heartbeat_ns > control.stale_ns, loaded = remote_loaded(now, packets);
 
 	if (!q->up)
 		return SHUNT_PASS_DEAD;
@@ -852,7 +869,7 @@ static __always_inline __u32 remote_ready(struct shunt_slot *to, const struct re
 		to->busy_until_ns = now + control.busy_ns;
 		return SHUNT_PASS_BUSY;
 	}
-	if (now < to->busy_until_ns)
+	if (loaded || now < to->busy_until_ns)
 		return SHUNT_PASS_BUSY;
 	return SHUNT_PASS_REASONS;
 }

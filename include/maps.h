@@ -19,6 +19,7 @@ enum {
 	SHUNT_CLIENTS_MAX = 32768, /* sockets of local clients at once, connected to any listener */
 	SHUNT_INJECT_HEADER = 4,   /* bytes in front of an injected packet: the slot of its receiver, native order */
 	SHUNT_PORTS_MAX = 64,
+	SHUNT_LOAD_WINDOW_NS = 10000000,
 	SHUNT_RUN_MAX = 32,	/* packets in one send or skb that are forwarded together */
 	SHUNT_PULL_MAX = 65536, /* a longer message that is not in one piece is not copied into one */
 };
@@ -101,6 +102,12 @@ struct shunt_slot {
 
 #define SHUNT_FENCE_OPEN (1ULL << 32)
 
+/* Variable `remote_load`. Kernel. */
+struct shunt_load {
+	__u64 window_ns, packets; /* what could have been forwarded since */
+	__u64 busy_until_ns;
+};
+
 /* Map `local_clients`: sockets of clients on this host by the pair of initial sequence numbers, which both ends of a
  * connection know and nobody can choose (addresses and ports repeat across network namespaces). Kernel. */
 struct shunt_local_client {
@@ -130,15 +137,16 @@ struct shunt_sock {
 
 /* Variable `control`: the daemon's side of the bargain, mapped by it. Daemon. */
 struct shunt_control {
-	__u64 heartbeat_ns; /* CLOCK_MONOTONIC when a worker last said that it is alive */
-	__u64 netns_cookie; /* of the daemon: whose loopback the listeners are on */
-	__u64 stale_ns;	    /* a heartbeat older than this is that of a stopped daemon */
-	__u64 busy_ns;	    /* how long a receiver under load stays with the daemon */
-	__u32 enabled;	    /* forward at all */
-	__u32 local;	    /* take up new local clients */
-	__u32 local_cap;    /* bytes unread at a local client, from which on flows to it pass */
-	__u32 remote_cap;   /* skbs queued in front of a remote client, likewise */
-	__u32 busy_skbs;    /* so many of them mean load */
+	__u64 heartbeat_ns;  /* CLOCK_MONOTONIC when a worker last said that it is alive */
+	__u64 netns_cookie;  /* of the daemon: whose loopback the listeners are on */
+	__u64 stale_ns;	     /* a heartbeat older than this is that of a stopped daemon */
+	__u64 busy_ns;	     /* how long a receiver under load stays with the daemon */
+	__u32 enabled;	     /* forward at all */
+	__u32 local;	     /* take up new local clients */
+	__u32 local_cap;     /* bytes unread at a local client, from which on flows to it pass */
+	__u32 remote_cap;    /* skbs queued in front of a remote client, likewise */
+	__u32 busy_skbs;     /* so many of them mean load */
+	__u32 remote_window; /* packets on the remote road in SHUNT_LOAD_WINDOW_NS that mean load */
 	__u32 max_packet; /* longest packet a client may send (option max_packet_size); the daemon refuses longer ones */
 	__u32 nports;
 	__u16 ports[SHUNT_PORTS_MAX]; /* of listeners whose clients may take the local road */

@@ -8,9 +8,10 @@ import subprocess
 
 from harness.suite import SystemTest, own
 
-STATS = """version uptime workers clients.connected clients.total connections.open closed.malformed_packet messages.received
-bytes.received publish.received publish.sent subscriptions retained dropped.total dropped.kernel fastpath.state
-fastpath.reason fastpath.remote.forwarded fastpath.remote.passed fastpath.local.forwarded fastpath.local.passed""".split()
+STATS = """version uptime workers clients.connected clients.total connections.open closed.malformed_packet
+messages.received bytes.received publish.received publish.sent subscriptions retained dropped.total dropped.kernel
+fastpath.state fastpath.reason fastpath.remote.forwarded fastpath.remote.passed fastpath.local.forwarded
+fastpath.local.passed""".split()
 
 
 class Control(SystemTest):
@@ -55,7 +56,8 @@ class Control(SystemTest):
         self.assertEqual(after["publish"]["sent"] - before["publish"]["sent"], 10)
         clients = {c["id"]: c for c in self.daemon.clients()["clients"]}
         mine = clients[self.id("p")]
-        self.assertEqual((mine["connected"], mine["version"], mine["clean"], mine["keep_alive"]), (True, "3.1.1", True, 60))
+        self.assertEqual([mine[name] for name in ("connected", "version", "clean", "keep_alive")],
+                         [True, "3.1.1", True, 60])
         self.assertEqual(mine["address"].rsplit(":", 1)[1], str(publisher.sock.getsockname()[1]))
         self.assertEqual(clients[self.id("s")]["subscriptions"], 1)
         self.assertIn("p-counts", self.daemon.ctl("clients"))

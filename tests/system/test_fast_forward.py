@@ -117,7 +117,7 @@ class Forward(SystemTest):
     @recorded
     def test_similar_topics(self):
         """Topics that begin alike go to different receivers."""
-        topics = [self.topic("a"), self.topic("a" * 2), self.topic("a/"), self.topic("a/b"), self.topic("A"), self.topic("b")]
+        topics = [self.topic(last) for last in ("a", "aa", "a/", "a/b", "A", "b")]
         subscribers = []
         publisher = self.client("p")
         for n, topic in enumerate(topics):
@@ -169,15 +169,15 @@ class Forward(SystemTest):
         subscriber, publisher = self.pair()
         publisher.publish(self.topic("t"), b"x")
         subscriber.receive()
-        dump = subprocess.run(["bpftool", "-j", "map", "dump", "pinned", f"{self.daemon.pins}/flows"], capture_output=True,
-                              text=True)
+        command = ["map", "dump", "pinned", f"{self.daemon.pins}/flows"]
+        dump = subprocess.run(["bpftool", "-j", *command], capture_output=True, text=True)
         self.assertEqual(dump.returncode, 0, dump.stderr)
         flows = [entry.get("formatted", entry) for entry in json.loads(dump.stdout)]
         mine = [flow for flow in flows if _text(flow["key"]["topic"]) == self.topic("t")]
         self.assertEqual(len(mine), 1, dump.stdout[:500])
         self.assertEqual(_text(mine[0]["value"]["receiver"]), self.id("s")[:31])
         self.assertGreaterEqual(mine[0]["value"]["messages"], 1)
-        words = subprocess.run(["bpftool", "map", "dump", "pinned", f"{self.daemon.pins}/flows"], capture_output=True, text=True)
+        words = subprocess.run(["bpftool", *command], capture_output=True, text=True)
         self.assertIn(self.topic("t"), words.stdout)
         self.assertIn(self.id("s")[:31], words.stdout)
 
@@ -200,7 +200,7 @@ class Forward(SystemTest):
 def _text(value):
     """A char array as bpftool's JSON has it: a string or a list of characters."""
     if isinstance(value, list):
-        value = "".join(v if isinstance(v, str) and len(v) == 1 else chr(int(v, 0) if isinstance(v, str) else v) for v in value)
+        value = "".join(v if isinstance(v, str) and len(v) == 1 else chr(int(str(v), 0)) for v in value)
     return value.split("\0")[0]
 
 
@@ -242,7 +242,7 @@ class SmallSegments(SystemTest):
 
     @recorded
     def test_segments(self):
-        """Messages below and above the size of a segment, in turn: nothing lost, order kept, the small by the kernel."""
+        """Messages below and above the size of a segment, in turn: nothing lost, order kept, the small ones forwarded."""
         far = self.namespaces.clients()
         self.namespaces.small_segments(far)
         daemon = self.start(network=far)

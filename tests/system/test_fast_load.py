@@ -30,8 +30,8 @@ class Load(SystemTest):
             time.sleep(0.0005)
 
     def test_pub_to_sub(self):
-        """All arrive in order, the same bytes on every road, more than 95 % of them by the kernel on the local one. On the
-        remote one TCP puts the messages of such a client together, so that segments are not packets."""
+        """All arrive in order, the same bytes on every road, more than 95 % of them by the kernel on the local one. On
+        the remote one TCP puts the messages of such a client together, so that segments are not packets."""
         with open(f"{run.folder()}/{self.road}-received", "w+b") as received:
             sub = Tool(self, self.daemon, "mosquitto_sub", "-i", self.id("s"), "-t", self.topic("t"), "-C", str(COUNT),
                        stdout=received)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""Ways change while messages flow: subscriptions, receivers, the off-switch. Nothing is lost, twice or out of order, and
-what SUBACK and UNSUBACK promise holds from then on."""
+"""Ways change while messages flow: subscriptions, receivers, the off-switch. Nothing is lost, twice or out of order,
+and what SUBACK and UNSUBACK promise holds from then on."""
 
 from harness import packets as p
 from harness.suite import SystemTest, own, recorded

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """Topic names and filters: section 4.7."""
 
+import contextlib
+
 from harness import packets as p
 from harness.client import Closed
 from harness.suite import SystemTest, recorded
@@ -136,8 +138,13 @@ class Filters(SystemTest):
         self.assertEqual(client.payloads(1), [b"seen"])
 
     def test_sys_is_the_brokers(self):
-        """What a client publishes below $SYS reaches nobody."""
-        client, publisher = self.client("s"), self.client("p")
-        client.subscribe("$SYS/mine/#")
-        publisher.send(p.publish("$SYS/mine/x", b"no"))
+        """What a client publishes below $SYS reaches nobody; it is acknowledged, or the connection closed.
+        [MQTT-3.3.5-2]"""
+        client = self.client("s")
+        client.subscribe("$SYS/mine/#", qos=2)
+        for qos in (0, 1, 2):
+            publisher = self.client("p")
+            with contextlib.suppress(Closed):
+                publisher.publish("$SYS/mine/x", b"no", qos)
+                publisher.ping()
         self.assertEqual(self.drain(self.client("p2"), client), [])

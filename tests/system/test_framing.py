@@ -108,10 +108,11 @@ class Framing(SystemTest):
         wanted = []
         for n in range(20):
             mid = n * 3 + 1
-            publisher.send(p.publish(self.topic("t"), b"%d a" % n), p.PING, p.publish(self.topic("t"), b"%d b" % n, 1, mid=mid),
-                           p.publish(self.topic("t"), b"%d c" % n), p.publish(self.topic("t"), b"%d d" % n, 2, mid=mid + 1),
+            first, second, third, fourth, fifth = [b"%d %c" % (n, c) for c in b"abcde"]
+            publisher.send(p.publish(self.topic("t"), first), p.PING, p.publish(self.topic("t"), second, 1, mid=mid),
+                           p.publish(self.topic("t"), third), p.publish(self.topic("t"), fourth, 2, mid=mid + 1),
                            p.ack(p.PUBREL, mid + 1), p.subscribe(mid + 2, (self.topic("other"), 0)),
-                           p.publish(self.topic("t"), b"%d e" % n))
+                           p.publish(self.topic("t"), fifth))
             wanted += [b"%d %c" % (n, c) for c in b"abcde"]
             kinds = [publisher.read().type for _ in range(5)]
             self.assertEqual(kinds, [p.PINGRESP, p.PUBACK, p.PUBREC, p.PUBCOMP, p.SUBACK])

@@ -17,7 +17,7 @@ class Memory(SystemTest):
     limit = 120
 
     def flood(self, size, same_topic):
-        """Publish 100 MB to a stuck subscriber, from a publisher with an installed flow; another pair talks meanwhile."""
+        """Publish 100 MB to a stuck subscriber, by a publisher with an installed flow; another pair talks meanwhile."""
         daemon = self.start()
         stuck, publisher = self.client("stuck", daemon, rcvbuf=65536), self.client("p", daemon)
         stuck.subscribe(self.topic("t"))

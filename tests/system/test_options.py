@@ -62,8 +62,8 @@ class Options(SystemTest):
 
     def test_errors_name_file_and_line(self):
         """Every error is reported with file and line."""
-        path = self.file("listener 1883 127.0.0.1\nmax_inflight_messages many\nno_such_option 1\n\n# x\nfastpath perhaps\n"
-                         "max_queued_messages\nallow_anonymous yes?\n")
+        path = self.file("listener 1883 127.0.0.1\nmax_inflight_messages many\nno_such_option 1\n\n# x\n"
+                         "fastpath perhaps\nmax_queued_messages\nallow_anonymous yes?\n")
         status, _, err = self.run_daemon("-c", path, "--test-config")
         self.assertEqual(status, 1)
         for line in (2, 3, 6, 7, 8):
@@ -95,8 +95,8 @@ class Options(SystemTest):
 
     def test_odd_files(self):
         """Empty, with NUL bytes, a line of a megabyte, a folder: an error or not, but never a crash."""
-        for text in ("", "\n\n\n", "\0\0\0\n", "max_qos 1\0\n", "x" * 1000000, "listener " + "9" * 1000 + "\n", "\ufeff# x\n",
-                     "max_qos\t\t1  \n", "   max_qos 1\n"):
+        for text in ("", "\n\n\n", "\0\0\0\n", "max_qos 1\0\n", "x" * 1000000, "listener " + "9" * 1000 + "\n",
+                     "\ufeff# x\n", "max_qos\t\t1  \n", "   max_qos 1\n"):
             status, _, err = self.run_daemon("-c", self.file(text), "--test-config")
             self.assertIn(status, (0, 1), f"{text[:20]!r}: {err[:500]}")
         status, _, _ = self.run_daemon("-c", "/tmp", "--test-config")
@@ -137,9 +137,9 @@ class Running(SystemTest):
     def test_port(self):
         """-p listens on loopback, for anybody."""
         port = LOOPBACK.free_port()
-        process = subprocess.Popen([self.daemon_path or f"{build.BUILD}/shuntd", "-p", str(port), "-o", "fastpath false",
-                                    "-o", f"control_socket {run.folder()}/port.sock"],
-                                   stderr=subprocess.PIPE, text=True)
+        command = [self.daemon_path or f"{build.BUILD}/shuntd", "-p", str(port), "-o", "fastpath false",
+                   "-o", f"control_socket {run.folder()}/port.sock"]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         try:
             for line in process.stderr:
                 if line.endswith("running\n"):

@@ -120,7 +120,7 @@ class Peers(SystemTest):
         victim.subscribe(self.topic("t"))
         self.install(publisher, victim, self.topic("t"), daemon=daemon)
         self.namespaces.cut(far)
-        for n in range(500):
+        for _ in range(500):
             publisher.publish(self.topic("t"), b"x" * 1000)
         self.assertEqual(watch.payloads(1), [b"vanished"])
         publisher.alive()

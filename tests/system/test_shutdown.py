@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""The end of the daemon: status 0, and clients that see their connection closed. The harness checks status and reports of
-sanitizers of every daemon."""
+"""The end of the daemon: status 0, and clients that see their connection closed. The harness checks status and reports
+of sanitizers of every daemon."""
 
 import signal
 import threading
@@ -78,7 +78,7 @@ class Shutdown(SystemTest):
 
     def flood(self, client, qos):
         """Send until the connection ends; note who is not told of its end."""
-        data = b"".join(p.publish(self.topic(client.name), b"x" * 100, qos, mid=m if qos else None) for m in range(1, 50))
+        data = p.publish(self.topic(client.name), b"x" * 100, qos, mid=1 if qos else None) * 50
         try:
             while True:
                 client.send(data)

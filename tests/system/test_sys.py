@@ -58,7 +58,7 @@ class Sys(SystemTest):
 
     @recorded
     def test_counts(self):
-        """Received and sent messages are counted, whoever carried them: so many received, so many sent, so many bytes."""
+        """Received and sent messages and their bytes are counted, whoever carried them."""
         daemon = self.daemon_with_sys()
         subscriber, second, publisher = self.client("s", daemon), self.client("s2", daemon), self.client("p", daemon)
         subscriber.subscribe(self.topic("t"))

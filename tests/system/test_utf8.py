@@ -10,11 +10,12 @@ ILL_FORMED = {
     "overlong 3": b"\xe0\x80\xaf", "overlong 3 end": b"\xe0\x9f\xbf", "overlong 4": b"\xf0\x80\x80\xaf",
     "overlong NUL": b"\xc0\x80", "surrogate D800": b"\xed\xa0\x80", "surrogate DFFF": b"\xed\xbf\xbf",
     "surrogate pair": b"\xed\xa0\xbd\xed\xb8\x80", "above 10FFFF": b"\xf4\x90\x80\x80", "f5": b"\xf5\x80\x80\x80",
-    "fe": b"\xfe", "ff": b"\xff\xff", "cut 3": b"\xe2\x82", "cut 4": b"\xf0\x9f\x98", "five bytes": b"\xf8\x88\x80\x80\x80",
+    "fe": b"\xfe", "ff": b"\xff\xff", "cut 3": b"\xe2\x82", "cut 4": b"\xf0\x9f\x98",
+    "five bytes": b"\xf8\x88\x80\x80\x80",
 }
 NUL = {"NUL": b"\x00", "NUL inside": b"a\x00b", "NUL last": b"a\x00"}
-WELL_FORMED = ["é", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\ufffd", "\U00010000", "\U0010fffd", "😀/日本語", "\ufeff",
-               "a\ufeffb", "a\u200db"]
+WELL_FORMED = ["é", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\ufffd", "\U00010000", "\U0010fffd", "😀/日本語",
+               "\ufeff", "a\ufeffb", "a\u200db"]
 
 
 class Utf8(SystemTest):

@@ -77,7 +77,7 @@ static bool next_packet(struct mqtt_packet *p)
 
 static void expect_publish(const char *payload, uint8_t qos, uint16_t pid, bool dup)
 {
-	struct mqtt_packet p;
+	struct mqtt_packet p = {0};
 
 	assert_true(next_packet(&p));
 	assert_int_equal(p.type, MQTT_PUBLISH);
@@ -89,7 +89,7 @@ static void expect_publish(const char *payload, uint8_t qos, uint16_t pid, bool 
 
 static void expect_pubrel(uint16_t pid)
 {
-	struct mqtt_packet p;
+	struct mqtt_packet p = {0};
 
 	assert_true(next_packet(&p));
 	assert_int_equal(p.type, MQTT_PUBREL);

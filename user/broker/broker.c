@@ -205,7 +205,7 @@ void broker_free(void)
 {
 	struct broker *b = &the_broker;
 
-	for (size_t i = 0; i < b->nsockets; i++)
+	for (size_t i = 0; b->sockets && i < b->nsockets; i++)
 		close(b->sockets[i].fd);
 	free(b->sockets);
 	free(b->listener_connections);

@@ -194,14 +194,18 @@ static void retry_now(struct timer *t)
 	conn_dirty(c);
 }
 
-/* The queue in front of a local client is full and no event will tell when it is not. */
+/* The queue in front of the client is full and no event will tell when it is not: look soon, for a reader that is only a
+ * little behind, and less and less often for one that stopped. */
 static void retry_later(struct conn *c)
 {
+	uint32_t ms = c->retries < RETRIES_SOON ? 1 : 1U << (c->retries - RETRIES_SOON);
+
 	c->blocked = true;
-	c->retry_ms = c->retry_ms ? c->retry_ms * 2 : 1;
-	if (c->retry_ms > RETRY_MAX_MS)
-		c->retry_ms = RETRY_MAX_MS;
-	loop_after(&c->worker->loop, &c->retry, c->retry_ms, retry_now);
+	if (ms < RETRY_MAX_MS)
+		c->retries++;
+	else
+		ms = RETRY_MAX_MS;
+	loop_after(&c->worker->loop, &c->retry, ms, retry_now);
 }
 
 /* One fp_send(): bytes written, 0 when nothing can be written now. */
@@ -217,7 +221,7 @@ static size_t write_some(struct conn *c)
 	if (sent > 0) {
 		output_written(o, (size_t)sent, len, whole);
 		c->bytes_out += (size_t)sent;
-		c->retry_ms = 0;
+		c->retries = 0;
 		COUNTER_ADD(bytes_sent, (size_t)sent);
 		return (size_t)sent;
 	}

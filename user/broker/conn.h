@@ -26,7 +26,8 @@ enum {
 	 * second it goes on. Bytes. */
 	CONTROL_HIGH = 65536,
 	CONTROL_LOW = 32768,
-	RETRY_MAX_MS = 64, /* after -EBUSY of fp_send() */
+	RETRIES_SOON = 8,  /* after -EBUSY of fp_send(): each after 1 ms, */
+	RETRY_MAX_MS = 64, /* then twice as long each time, up to this */
 };
 
 struct conn {
@@ -61,7 +62,7 @@ struct conn {
 	uint16_t keep_alive;   /* seconds; 0 off */
 	struct timer deadline; /* for CONNECT, then of the keepalive */
 	struct timer retry;
-	uint32_t retry_ms;
+	uint32_t retries; /* since something was written */
 
 	struct message *will; /* a reference; NULL: none. Published when the connection ends without DISCONNECT */
 	bool will_retain;

@@ -230,12 +230,13 @@ static int pump_resend(struct session *s)
 static int pump_backlog(struct session *s)
 {
 	while (s->backlogged && make_room(s)) {
-		struct delivery *d = entry(s->backlog.next);
+		struct delivery *d = entry(list_pop(&s->backlog));
 		int rc = send_qos0(s, d->message, d->retain);
 
-		if (rc)
+		if (rc) {
+			list_push_front(&s->backlog, &d->link);
 			return rc;
-		list_del(&d->link);
+		}
 		s->backlogged--;
 		delivery_free(d);
 	}
@@ -245,11 +246,9 @@ static int pump_backlog(struct session *s)
 static int pump_queue(struct session *s)
 {
 	while (s->queued && s->resend == &s->inflight && window_open(s) && make_room(s)) {
-		struct delivery *d = entry(s->queue.next);
-		int rc;
+		struct delivery *d = entry(list_pop(&s->queue));
+		int rc = start(s, d);
 
-		list_del(&d->link);
-		rc = start(s, d);
 		if (rc) {
 			list_push_front(&s->queue, &d->link);
 			return rc;

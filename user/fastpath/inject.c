@@ -34,6 +34,8 @@ int fp_inject_ready(void)
 		return 0;
 	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair))
 		return -errno;
+	/* as much as is allowed: what is under way to all receivers of this worker */
+	setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &(int){1 << 20}, sizeof(int));
 	value = (uint64_t)pair[1];
 	pthread_mutex_lock(&all.lock);
 	if (all.count == INJECTORS_MAX || bpf_map_update_elem(fp.injectors_fd, &all.count, &value, BPF_ANY)) {

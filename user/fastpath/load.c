@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -120,6 +121,7 @@ static void set_control(const struct fp_config *cfg)
 	c->local_cap = FP_LOCAL_FLOW_CAP;
 	c->remote_cap = FP_REMOTE_FLOW_CAP;
 	c->busy_skbs = FP_BUSY_SKBS;
+	c->remote_window = (uint32_t)(get_nprocs() * (FP_REMOTE_RATE_PER_CPU / (NS_PER_S / SHUNT_LOAD_WINDOW_NS)));
 	c->max_packet = cfg->max_packet_size ? cfg->max_packet_size : UINT32_MAX;
 	c->nports = 0;
 	for (size_t i = 0; i < cfg->nports && i < SHUNT_PORTS_MAX; i++)

@@ -77,7 +77,7 @@ int net_accept(int listen_fd, char peer[NET_ADDRESS_MAX])
 		struct sockaddr sa;
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
-	} addr;
+	} addr = {.sa = {.sa_family = AF_UNSPEC}};
 	socklen_t len = sizeof(addr);
 	char name[INET6_ADDRSTRLEN] = "?";
 	uint16_t port = 0;

@@ -205,7 +205,8 @@ static int prepare(struct daemon *d, const struct conf *conf)
 	if (account.change && log_chown(account.uid, account.gid))
 		log_warning("Warning: Unable to give the log file to user %s; it cannot be opened again on SIGHUP.",
 			    account.name);
-	if (broker_listen(conf) || open_fastpath(conf, &account) ||
+	/* The fast path first: a client that connects before it is attached would never be seen by it. */
+	if (open_fastpath(conf, &account) || broker_listen(conf) ||
 	    control_open(&d->control, conf->control_socket, account.uid, account.gid))
 		return -1;
 	if (conf->pid_file && write_pid_file(conf->pid_file))

@@ -73,7 +73,8 @@ class FastMixin:
         yield
         if self.fast:
             carried = self.forwarded(daemon) - before
-            assert carried >= share * messages, f"the kernel carried {carried} of {messages}: {daemon.stats()['fastpath']}"
+            roads = daemon.stats()["fastpath"]
+            assert carried >= share * messages, f"the kernel carried {carried} of {messages}: {roads[self.road]}"
             assert carried <= messages, f"the kernel counted {carried} of {messages}"
 
     def forwarded(self, daemon=None):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """
-Networks of the tests: loopback, or two namespaces joined by a veth pair, the daemon in one and its clients in the other.
+Networks of the tests: loopback, or two namespaces joined by a veth pair, the daemon in one, its clients in the other.
 
 Names carry the pid of the runner that made them, so that runs do not disturb each other and what a killed run left
 behind can be told from what is in use. Nothing outside these namespaces is touched.
@@ -14,6 +14,7 @@ import socket
 import subprocess
 
 CLONE_NEWNET = 0x40000000
+SYSCTL = "/proc/sys/net/ipv4"  # of the namespace of who opens it
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -104,7 +105,7 @@ class Namespaces:
         _ip("netns", "add", name)
         self.made.append(name)
         _ip("-n", name, "link", "set", "lo", "up")
-        with inside(name), contextlib.suppress(OSError), open("/proc/sys/net/ipv4/tcp_congestion_control", "w") as control:
+        with inside(name), contextlib.suppress(OSError), open(f"{SYSCTL}/tcp_congestion_control", "w") as control:
             control.write("cubic")  # what most machines use
         return name
 

@@ -41,7 +41,7 @@ def packet(first, body=b""):
 
 def connect(client_id="", clean=True, keepalive=60, will=None, username=None, password=None, level=4, name=None,
             flags=None):
-    """CONNECT. `will` is (topic, payload, qos, retain); `flags` overrides the connect flags that follow from the rest."""
+    """CONNECT. `will` is (topic, payload, qos, retain); `flags` overrides the connect flags, right or wrong."""
     bits = 0x02 if clean else 0
     payload = string(client_id)
     if will is not None:

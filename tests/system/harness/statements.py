@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""Which test proves which normative statement of MQTT 3.1.1: the statements named in the docstrings of the tests, against
-the list in statements.txt."""
+"""Which test proves which normative statement of MQTT 3.1.1: the statements named in the docstrings of the tests,
+against the list in statements.txt."""
 
 import os
 import re

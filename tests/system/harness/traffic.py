@@ -91,7 +91,7 @@ class Traffic:
         stream.confirmed = min(len(got[name]) for got in self.got.values())
 
     def _done(self):
-        return not self.unreleased and all(stream.confirmed >= stream.count and not stream.open for stream in self.streams.values())
+        return not self.unreleased and all(s.confirmed >= s.count and not s.open for s in self.streams.values())
 
     def summary(self):
         """How far it came."""

@@ -50,7 +50,10 @@ class _Outcome(unittest.TestResult):
 
     def _fail(self, error, part=""):
         # The first story is told, of others the name.
-        self.message += f"also {part or 'failed'}\n" if self.status == "FAIL" else f"{part}\n{_story(error[1])}".lstrip()
+        if self.status == "FAIL":
+            self.message += f"also {part or 'failed'}\n"
+        else:
+            self.message = f"{part}\n{_story(error[1])}".lstrip()
         self.status = "FAIL"
 
     def addError(self, test, err):
