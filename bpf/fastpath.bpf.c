@@ -27,7 +27,7 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 
 enum {
 	CLOSE_MARGIN_NS = 20000,
-	CLOSE_MAX_NS = 2000000,
+	CLOSE_MAX_NS = 10000000,
 };
 
 #define AF_INET 2

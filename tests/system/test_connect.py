@@ -39,8 +39,9 @@ class Connect(SystemTest):
     def test_first_packet_is_connect(self):
         """Anything else first closes the connection without an answer. [MQTT-3.1.0-1] [MQTT-4.8.0-1]"""
         for name, data in (("PINGREQ", p.PING), ("PUBLISH", p.publish("t", b"x")),
-                           ("SUBSCRIBE", p.subscribe(1, ("t", 0))), ("CONNACK", b"\x20\x02\x00\x00"), ("DISCONNECT", p.BYE), ("type 0", b"\x00\x00"),
-                           ("type 15", b"\xf0\x00"), ("HTTP", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
+                           ("SUBSCRIBE", p.subscribe(1, ("t", 0))), ("CONNACK", b"\x20\x02\x00\x00"),
+                           ("DISCONNECT", p.BYE), ("type 0", b"\x00\x00"), ("type 15", b"\xf0\x00"),
+                           ("HTTP", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
                            ("TLS", bytes.fromhex("16030100050100000100"))):
             with self.subTest(name):
                 self.refused(data)

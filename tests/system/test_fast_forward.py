@@ -242,7 +242,7 @@ class SmallSegments(SystemTest):
 
     @recorded
     def test_segments(self):
-        """Messages below and above the size of a segment, in turn: nothing lost, order kept, the small ones forwarded."""
+        """Messages below and above the size of a segment, in turn: nothing lost, order kept, small ones forwarded."""
         far = self.namespaces.clients()
         self.namespaces.small_segments(far)
         daemon = self.start(network=far)

@@ -83,8 +83,7 @@ static void accepted(struct acceptor *a, int fd, const char *peer, uint64_t orde
 	}
 	if (b->conf->connection_messages)
 		log_notice("New connection from %s on port %u.", peer, b->conf->listeners[a->listener].port);
-	if (b->conf->set_tcp_nodelay)
-		net_set_nodelay(fd);
+	net_set_options(fd, b->conf->set_tcp_nodelay);
 	conn_accept(w, fd, a->listener, peer, order);
 }
 

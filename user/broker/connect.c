@@ -10,6 +10,7 @@
 #include "broker/internal.h"
 #include "broker/subscribe.h"
 #include "mqtt/encode.h"
+#include "mqtt/topic.h"
 
 static void send_connack(struct conn *c, uint8_t version, bool session_present, uint8_t reason)
 {
@@ -93,6 +94,8 @@ static int admit(struct conn *c, uint8_t first, const uint8_t *body, size_t len,
 		return conn_fail(conn_close_reason(rc));
 	if (p->connect.version == MQTT_5_0)
 		return refuse(c, MQTT_5_0, MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION, CLOSE_REFUSED);
+	if (p->connect.will && topic_depth(p->connect.will_topic) > TREE_LEVELS_MAX)
+		return conn_fail(CLOSE_MALFORMED);
 	rc = check(c, &p->connect);
 	if (!rc)
 		rc = take_client_id(c, &p->connect);

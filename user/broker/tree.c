@@ -130,20 +130,23 @@ static void node_free_later(struct rcu_later *later)
 	free(n);
 }
 
+/* At the end: a walk gives the oldest topics first. */
 static void add_child(struct tree *t, struct tree_node *parent, struct tree_node *n)
 {
-	struct tree_node *first = parent->first_child;
-
 	n->edge_hash = hash_mix(hash_bytes(n->level, n->level_len), parent->id);
 	edges_grow(t);
 	edges_link(t->edges, n);
-	n->next_sibling = first;
-	if (first)
-		first->prev_sibling = n;
-	__atomic_store_n(&parent->first_child, n, __ATOMIC_RELEASE);
+	n->prev_sibling = parent->last_child;
+	parent->last_child = n;
+	if (n->prev_sibling)
+		__atomic_store_n(&n->prev_sibling->next_sibling, n, __ATOMIC_RELEASE);
+	else
+		__atomic_store_n(&parent->first_child, n, __ATOMIC_RELEASE);
 	t->nodes++;
 }
 
+/* A walk that stands on the node goes on from it: its own pointers stay. What is added behind it meanwhile is retained later
+ * than the walk began, and no business of it. */
 static void remove_child(struct tree *t, struct tree_node *parent, struct tree_node *n)
 {
 	edges_unlink(t->edges, n);
@@ -153,6 +156,8 @@ static void remove_child(struct tree *t, struct tree_node *parent, struct tree_n
 		__atomic_store_n(&parent->first_child, n->next_sibling, __ATOMIC_RELEASE);
 	if (n->next_sibling)
 		n->next_sibling->prev_sibling = n->prev_sibling;
+	else
+		parent->last_child = n->prev_sibling;
 	t->nodes--;
 }
 

@@ -43,7 +43,7 @@ struct tree_node {
 	struct retained *retained;
 	uint32_t retained_below; /* retained messages here and below: how a walk skips what has none */
 	/* writers only */
-	struct tree_node *prev_sibling;
+	struct tree_node *prev_sibling, *last_child;
 	uint32_t children; /* with '+' and '#' */
 	struct rcu_later later;
 	uint32_t level_len;

@@ -21,16 +21,16 @@ enum {
 	FP_LOCAL_WHOLE = 15 * 4096,
 	/* Pieces for a remote receiver: small against its send buffer, so that a slow one does not fill the injector. */
 	FP_REMOTE_WHOLE = 16384,
-	FP_LOCAL_FLOW_CAP = 64 * 1024, /* bytes unread at a local client from which on flows pass to the daemon */
-	FP_LOCAL_DAEMON_CAP = 2 * 1024 * 1024, /* and from which on the daemon waits */
-	FP_REMOTE_FLOW_CAP = 32,	       /* skbs queued in front of a remote client */
-	FP_STALE_MS = 350,		       /* a heartbeat older than this is that of a stopped daemon */
-	FP_BUSY_SKBS = 4,		       /* so many of them mean load */
-	FP_REMOTE_RATE_PER_CPU = 10000, /* packets a second on the remote road, above which the daemon is cheaper */
-	FP_BUSY_MS = 20,		/* a remote receiver under load stays with the daemon so long */
-	FP_LARGE_LINGER_MS = 1000,	/* after a large packet its receiver takes no flows for so long */
-	FP_GOODBYE_MS = 1000,		/* at the end local clients have so long to read what is in their queues */
-	FP_DRAIN_MAX_MS = 10000,	/* a receiver whose queue cannot be proven drained by then is cut off */
+	FP_LOCAL_FLOW_CAP = 64 * 1024,	  /* bytes unread at a local client from which on flows pass to the daemon */
+	FP_LOCAL_DAEMON_CAP = 512 * 1024, /* and from which on the daemon waits */
+	FP_REMOTE_FLOW_CAP = 32,	  /* skbs queued in front of a remote client */
+	FP_STALE_MS = 350,		  /* a heartbeat older than this is that of a stopped daemon */
+	FP_BUSY_SKBS = 4,		  /* so many of them mean load */
+	FP_REMOTE_RATE_PER_CPU = 10000,	  /* packets a second on the remote road, above which the daemon is cheaper */
+	FP_BUSY_MS = 20,		  /* a remote receiver under load stays with the daemon so long */
+	FP_LARGE_LINGER_MS = 1000,	  /* after a large packet its receiver takes no flows for so long */
+	FP_GOODBYE_MS = 1000,		  /* at the end local clients have so long to read what is in their queues */
+	FP_DRAIN_MAX_MS = 10000,	  /* a receiver whose queue cannot be proven drained by then is cut off */
 };
 
 struct fastpath {

@@ -99,9 +99,12 @@ int net_accept(int listen_fd, char peer[NET_ADDRESS_MAX])
 	return fd;
 }
 
-void net_set_nodelay(int fd)
+void net_set_options(int fd, bool nodelay)
 {
 	const int on = 1;
 
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	/* Neither can fail for a connected TCP socket. */
+	if (nodelay)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 }

@@ -11,7 +11,7 @@ import time
 
 from . import packets as p
 
-TIMEOUT = 10.0  # seconds to wait for what must come; only a failing test spends them
+TIMEOUT = 20.0  # seconds to wait for what must come; only a failing test spends them
 
 
 class Closed(Exception):

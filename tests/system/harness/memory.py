@@ -21,13 +21,14 @@ def _tcp():
 
 class Memory:
     """A reading, in bytes. `charged` is what is accounted to someone: the daemon, slabs, sockets. `used` is the daemon
-    and all that the kernel uses but page cache and what it keeps for processes: it also has pages of network buffers that
-    are charged to nobody."""
+    and all that the kernel uses but page cache and what it keeps for processes: also the pages of network buffers that are
+    charged to nobody."""
 
     def __init__(self, daemon):
         info = _meminfo()
         self.charged = daemon.rss() + info["SUnreclaim"] + _tcp()
-        others = ("MemFree", "Buffers", "Cached", "SwapCached", "AnonPages", "SReclaimable", "PageTables", "KernelStack")
+        others = ("MemFree", "Buffers", "Cached", "SwapCached", "AnonPages", "SReclaimable", "PageTables",
+                  "KernelStack")
         self.used = daemon.rss() + info["MemTotal"] - sum(info[name] for name in others)
 
 
