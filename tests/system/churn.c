@@ -157,8 +157,10 @@ static void die(const char *id, const char *topic)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		int fd = mqtt_connect(id);
+		int fd;
 
+		alarm(READ_TIMEOUT_S); /* nobody tells this process when the publishers stop */
+		fd = mqtt_connect(id);
 		if (fd >= 0 && mqtt_subscribe(fd, topic))
 			read_some(fd, 500);
 		kill(getpid(), SIGKILL);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -337,6 +338,17 @@ static void leave_session(struct conn *c)
 		loop_after(&w->loop, &s->expiry, limit * 1000, expire);
 }
 
+/* Closing with input unread resets a TCP connection, or a client that goes on sending could wait for ever at a closed window.
+ * What waits in the verdict program's queue TCP does not know of, so that the reset must be asked for. */
+static void reset_if_unread(const struct conn *c)
+{
+	const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+	char byte;
+
+	if (recv(c->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+		setsockopt(c->watch.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
 void conn_close(struct conn *c, enum close_reason why)
 {
 	struct worker *w = c->worker;
@@ -354,6 +366,8 @@ void conn_close(struct conn *c, enum close_reason why)
 	c->state = CONN_CLOSED;
 	if (c->session)
 		flow_retire(c);
+	if (c->link.road == FP_ROAD_REMOTE)
+		reset_if_unread(c);
 	close(c->watch.fd);
 	c->watch.fd = -1;
 	fp_detach(&c->link);

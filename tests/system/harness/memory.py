@@ -21,8 +21,8 @@ def _tcp():
 
 class Memory:
     """A reading, in bytes. `charged` is what is accounted to someone: the daemon, slabs, sockets. `used` is the daemon
-    and all that the kernel uses but page cache and what it keeps for processes: also the pages of network buffers that are
-    charged to nobody."""
+    and all that the kernel uses but page cache and what it keeps for processes: also the pages of network buffers that
+    are charged to nobody."""
 
     def __init__(self, daemon):
         info = _meminfo()
