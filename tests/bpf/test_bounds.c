@@ -80,7 +80,8 @@ static void without_cap(void **state)
 	struct result r;
 
 	publish_to_nobody(live_road(state), SHUNT_WITHOUT_BUSY | SHUNT_WITHOUT_CAP, FEWER, &r);
-	assert_true(r.taken > (uint64_t)FEWER * PAYLOAD * 9 / 10);
+	/* what comes in the middle of an skb passes, so not all */
+	assert_true(r.taken > (uint64_t)FEWER * PAYLOAD / 2);
 }
 
 static const struct CMUnitTest tests[] = {

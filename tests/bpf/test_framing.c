@@ -22,7 +22,7 @@
 
 #include "wiretest.skel.h"
 
-#define CORPUS "tests/fuzz/corpus/fuzz_wire"
+#define CORPUS "tests/fuzz/corpus/wire"
 
 enum { RANDOM_CASES = 30000 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* A subscriber by paho C's asynchronous library: prints what it receives.
- * Arguments: URI, client identifier, filter, QoS, messages. Prints `ready` when subscribed, then `QOS PAYLOAD` a line for so
- * many messages, and ends. */
+ * Arguments: URI, client identifier, filter, QoS, messages. Prints `ready` when subscribed, then `QOS PAYLOAD` for so
+ * many messages, a line each, and ends. */
 #include <MQTTAsync.h>
 #include <semaphore.h>
 #include <stdio.h>

@@ -134,7 +134,7 @@ static void wakes_from_sleep(void **state)
 	pthread_join(thread, NULL);
 }
 
-/* ---- the rest of the loop --------------------------------------------------------------------------------------------- */
+/* ---- the rest of the loop ---------------------------------------------------------------------------------------- */
 
 static unsigned ready_count, timer_count;
 

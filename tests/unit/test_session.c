@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* The session's state machines: QoS 1 and 2 both ways, window, queue, retransmission, packet identifiers, limits. What a
- * session writes is decoded again from its connection's output. */
+/* The session's state machines: QoS 1 and 2 both ways, window, queue, retransmission, packet identifiers, limits. What
+ * a session writes is decoded again from its connection's output. */
 #include "broker/session.h"
 
 #include <errno.h>
@@ -23,7 +23,7 @@ static uint8_t stream[STREAM_MAX];
 static size_t stream_len, stream_at;
 static unsigned flushes;
 
-/* ---- a connection that takes everything, or nothing -------------------------------------------------------------------- */
+/* ---- a connection that takes everything, or nothing -------------------------------------------------------------- */
 
 /* Write up to `limit` bytes of the output, as road NONE does. */
 static void write_out(size_t limit)
@@ -164,7 +164,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* ---- to the client ------------------------------------------------------------------------------------------------------ */
+/* ---- to the client ----------------------------------------------------------------------------------------------- */
 
 static void qos0(void **state)
 {
@@ -207,8 +207,8 @@ static void qos2(void **state)
 	assert_int_equal(session_pubrec(session, 1), MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND);
 }
 
-/* After a reconnect everything unacknowledged comes again, in the first order, with its identifier and DUP; of QoS 2 after
- * PUBREC only PUBREL [MQTT-4.4.0-1] [MQTT-4.6.0-1] [MQTT-4.3.3-1]. */
+/* After a reconnect everything unacknowledged comes again, in the first order, with its identifier and DUP; of QoS 2
+ * after PUBREC only PUBREL [MQTT-4.4.0-1] [MQTT-4.6.0-1] [MQTT-4.3.3-1]. */
 static void resend(void **state)
 {
 	(void)state;
@@ -318,7 +318,7 @@ static void identifiers(void **state)
 	assert_int_equal(session->sent.count, 0);
 }
 
-/* ---- limits ------------------------------------------------------------------------------------------------------------- */
+/* ---- limits ------------------------------------------------------------------------------------------------------ */
 
 static void queue_limits(void **state)
 {
@@ -355,6 +355,17 @@ static void offline_queue(void **state)
 	expect_publish("kept, too", 0, 0, false);
 	expect_publish("kept", 1, 1, false);
 	expect_nothing();
+	assert_int_equal(session_puback(session, 1), MQTT_RC_SUCCESS);
+	session_offline(session);
+	conf.max_queued_bytes = 12; /* for QoS 0, too; of packets of 6 */
+	for (unsigned i = 0; i < 3; i++)
+		deliver_number(i, 0);
+	assert_int_equal(session->backlogged, 2);
+	session_online(session, &sink);
+	expect_number(0, 0, 0, false);
+	expect_number(1, 0, 0, false);
+	expect_nothing();
+	assert_int_equal(session->backlog_bytes, 0);
 	session->clean = true;
 	session_offline(session);
 	deliver("of a clean session", 0, 0);
@@ -414,7 +425,8 @@ static void first_always_fits(void **state)
 	expect_publish(large, 1, 1, false);
 }
 
-/* Retained messages of a new subscription wait when the output is full, and what comes later of QoS 0 waits behind them. */
+/* Retained messages of a new subscription wait when the output is full, and what comes later of QoS 0 waits behind
+ * them. */
 static void retained_burst(void **state)
 {
 	(void)state;
@@ -437,7 +449,7 @@ static void retained_burst(void **state)
 	assert_int_equal(session->dropped[DROP_QUEUE_FULL], 0);
 }
 
-/* ---- from the client ---------------------------------------------------------------------------------------------------- */
+/* ---- from the client --------------------------------------------------------------------------------------------- */
 
 static void incoming(void **state)
 {
@@ -457,7 +469,7 @@ static void incoming(void **state)
 	assert_int_equal(session->received.count, 0);
 }
 
-/* ---- the map of identifiers, against an array ------------------------------------------------------------------------------ */
+/* ---- the map of identifiers, against an array -------------------------------------------------------------------- */
 
 static void pid_map(void **state)
 {
@@ -492,7 +504,7 @@ static void pid_map(void **state)
 	pid_map_clear(&map);
 }
 
-/* ---- random: a client that acknowledges late, reconnects, and reads in pieces -------------------------------------------- */
+/* ---- random: a client that acknowledges late, reconnects, and reads in pieces ------------------------------------ */
 
 enum { RANDOM_MESSAGES = 20000 };
 

@@ -133,7 +133,7 @@ static void random_operations(void **state)
 	}
 }
 
-/* ---- timers that change others when they fire ----------------------------------------------------------------------- */
+/* ---- timers that change others when they fire -------------------------------------------------------------------- */
 
 static struct probe victim, again;
 

@@ -78,7 +78,7 @@ static struct message *message(const char *topic, uint8_t qos)
 	return m;
 }
 
-/* ---- single cases ------------------------------------------------------------------------------------------------------ */
+/* ---- single cases ------------------------------------------------------------------------------------------------ */
 
 static size_t match(const char *topic)
 {
@@ -183,7 +183,7 @@ static void many_topics(void **state)
 	assert_int_equal(match("many/0/t0"), 0);
 }
 
-/* ---- against the model ------------------------------------------------------------------------------------------------- */
+/* ---- against the model ------------------------------------------------------------------------------------------- */
 
 /* Few levels and few words, so that filters and topics meet often. */
 static void random_topic(uint64_t *rng, bool filter, char to[TOPIC_SIZE])
@@ -342,7 +342,7 @@ static void random_against_model(void **state)
 	assert_null(tree_find(tree, mqtt_str("a")));
 }
 
-/* ---- readers beside a writer ------------------------------------------------------------------------------------------- */
+/* ---- readers beside a writer ------------------------------------------------------------------------------------- */
 
 enum { READERS = 2 };
 

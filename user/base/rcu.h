@@ -100,8 +100,8 @@ static inline void rcu_call_later(struct rcu_later *l, void (*fn)(struct rcu_lat
 	urcu_qsbr_call_rcu(&l->head, rcu_later_run);
 }
 
-/* Wait until everything handed to rcu_call_later() so far, by any thread, has run. From a registered thread: at the end of the
- * process, and in tests. */
+/* Wait until everything handed to rcu_call_later() so far, by any thread, has run. From a registered thread: at the end
+ * of the process, and in tests. */
 void rcu_wait(void);
 
 #endif

@@ -39,10 +39,9 @@ static void pause_accept(struct acceptor *a, int error)
 	w->no_fd_logged_ns = w->loop.now_ns;
 	getrlimit(RLIMIT_NOFILE, &limit);
 	if (error == EMFILE)
-		log_error(
-			"Unable to accept new connections, all %llu open files are in use. Raise the limit: LimitNOFILE= of the "
-			"systemd unit, or ulimit -n. Connections wait until others close.",
-			(unsigned long long)limit.rlim_cur);
+		log_error("Unable to accept new connections, all %llu open files are in use. Raise the limit "
+			  "(LimitNOFILE= of the systemd unit, or ulimit -n). Connections wait until others close.",
+			  (unsigned long long)limit.rlim_cur);
 	else
 		log_error("Unable to accept new connections: %s. They wait until there is room.", strerror(error));
 }

@@ -119,7 +119,7 @@ int broker_start(void)
 	return rc;
 }
 
-/* ---- stopping: each step is done by all workers before the next begins --------------------------------------------- */
+/* ---- stopping: each step is done by all workers before the next begins ------------------------------------------- */
 
 static void stop_accepting(struct worker *w, void *arg)
 {

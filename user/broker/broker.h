@@ -20,7 +20,8 @@
 #include "broker/counters.h"
 #include "conf/conf.h"
 
-/* Open the listening sockets. `conf` must live until broker_free(). Returns 0, or -errno after logging what is wrong. */
+/* Open the listening sockets. `conf` must live until broker_free(). Returns 0, or -errno after logging what is
+ * wrong. */
 int broker_listen(const struct conf *conf);
 
 /* The number of workers there will be. After broker_listen(). */
@@ -29,14 +30,14 @@ unsigned broker_workers(void);
 /* Start the workers; from then on clients are served. 0, or -errno after logging. Main thread. */
 int broker_start(void);
 
-/* Publish the wills, write what can be written at once, close all connections, end the threads. Does nothing when it was
- * not started. Nobody may be in one of the functions below, or call them from then on. Main thread. */
+/* Publish the wills, write what can be written at once, close all connections, end the threads. Does nothing when it
+ * was not started. Nobody may be in one of the functions below, or call them from then on. Main thread. */
 void broker_stop(void);
 
 /* Close the sockets and free everything. Main thread, after broker_stop(). */
 void broker_free(void);
 
-/* ---- looking: any thread that is not a worker, between broker_start() and broker_stop() --------------------------- */
+/* ---- looking: any thread that is not a worker, between broker_start() and broker_stop() -------------------------- */
 
 struct broker_stats {
 	uint64_t uptime_ms;
@@ -70,8 +71,8 @@ struct broker_client {
 	struct fp_client_counters fast; /* what the kernel forwarded from and to this connection */
 };
 
-/* Call `each` for every client, in no order, until it returns non-zero; returns that, or 0, or -ENOMEM. It is called in the
- * caller's thread from a snapshot of each worker's clients; the strings are valid during the call. */
+/* Call `each` for every client, in no order, until it returns non-zero; returns that, or 0, or -ENOMEM. It is called in
+ * the caller's thread from a snapshot of each worker's clients; the strings are valid during the call. */
 int broker_clients(int (*each)(const struct broker_client *c, void *arg), void *arg);
 
 #endif

@@ -195,8 +195,8 @@ static void retry_now(struct timer *t)
 	conn_dirty(c);
 }
 
-/* The queue in front of the client is full and no event will tell when it is not: look soon, for a reader that is only a
- * little behind, and less and less often for one that stopped. */
+/* The queue in front of the client is full and no event will tell when it is not: look soon, for a reader that is only
+ * a little behind, and less and less often for one that stopped. */
 static void retry_later(struct conn *c)
 {
 	uint32_t ms = c->retries < RETRIES_SOON ? 1 : 1U << (c->retries - RETRIES_SOON);
@@ -273,7 +273,7 @@ void conn_flush(struct conn *c)
 		return;
 	}
 	list_del(&c->dirty);
-	if (!output_empty(o) && !c->blocked)
+	if (!c->blocked && (!output_empty(o) || (c->session && session_waits(c->session))))
 		conn_dirty(c);
 	if (c->paused && o->control < CONTROL_LOW)
 		resume_reading(c);
@@ -338,8 +338,8 @@ static void leave_session(struct conn *c)
 		loop_after(&w->loop, &s->expiry, limit * 1000, expire);
 }
 
-/* Closing with input unread resets a TCP connection, or a client that goes on sending could wait for ever at a closed window.
- * What waits in the verdict program's queue TCP does not know of, so that the reset must be asked for. */
+/* Closing with input unread resets a TCP connection, or a client that goes on sending could wait for ever at a closed
+ * window. What waits in the verdict program's queue TCP does not know of, so that the reset must be asked for. */
 static void reset_if_unread(const struct conn *c)
 {
 	const struct linger reset = {.l_onoff = 1, .l_linger = 0};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * A network connection. It belongs to the worker that accepted it until its CONNECT is read, and from then on to the worker of
- * its client identifier. Closing is only ever done by conn_close(), which nothing below the packet handlers and the end of the
- * turn calls: whatever goes wrong in between sets `broken`.
+ * A network connection. It belongs to the worker that accepted it until its CONNECT is read, and from then on to the
+ * worker of its client identifier. Closing is only ever done by conn_close(), which nothing below the packet handlers
+ * and the end of the turn calls: whatever goes wrong in between sets `broken`.
  */
 #ifndef SHUNT_CONN_H
 #define SHUNT_CONN_H
@@ -22,8 +22,8 @@ enum {
 	CONNECT_DEADLINE_MS = 10000, /* for the CONNECT, from accept */
 	/* The most a CONNECT of 3.1.1 can be: five strings of 65,535 bytes with their lengths, and the rest. */
 	CONNECT_SIZE_MAX = 5 * 65537 + 15,
-	/* Acknowledgements that wait for a client that does not read: above the first nothing more is read from it, below the
-	 * second it goes on. Bytes. */
+	/* Acknowledgements that wait for a client that does not read: above the first nothing more is read from it,
+	 * below the second it goes on. Bytes. */
 	CONTROL_HIGH = 65536,
 	CONTROL_LOW = 32768,
 	RETRIES_SOON = 8,  /* after -EBUSY of fp_send(): each after 1 ms, */
@@ -112,8 +112,8 @@ void conn_free(struct conn *c);
 /* Start the keepalive, 1.5 times the client's [MQTT-3.1.2-24]. */
 void conn_keepalive(struct conn *c);
 
-/* packets.c: handle one whole packet. Returns 0, or conn_fail() of the reason to close. With `move_to` set the packet was not
- * consumed. */
+/* packets.c: handle one whole packet. Returns 0, or conn_fail() of the reason to close. With `move_to` set the packet
+ * was not consumed. */
 int conn_handle(struct conn *c, uint8_t first, const uint8_t *body, size_t len);
 
 /* connect.c: the same for the first packet. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* CONNECT, section 3.1: checked by the worker that accepted the connection, carried out by the one its client belongs to. */
+/* CONNECT, section 3.1: checked by the worker that accepted the connection, carried out by the one its client belongs
+ * to. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -58,7 +59,8 @@ static int take_client_id(struct conn *c, const struct mqtt_connect *con)
 	if (con->client_id.len) {
 		c->client_id = strndup((const char *)con->client_id.data, con->client_id.len);
 	} else {
-		/* 3.1 wants 1 to 23 bytes; the upper limit is not kept by anybody. 3.1.1: [MQTT-3.1.3-7], [MQTT-3.1.3-8]. */
+		/* 3.1 wants 1 to 23 bytes; the upper limit is not kept by anybody. 3.1.1: [MQTT-3.1.3-7],
+		 * [MQTT-3.1.3-8]. */
 		if (con->version == MQTT_3_1 || !con->clean_start || !conf->allow_zero_length_clientid)
 			return MQTT_RC_CLIENT_IDENTIFIER_NOT_VALID;
 		c->client_id = auto_id(conf->auto_id_prefix);
@@ -107,8 +109,8 @@ static int admit(struct conn *c, uint8_t first, const uint8_t *body, size_t len,
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
-/* The client has connected again, and the worker that accepted the later connection was faster: this one would have been
- * taken over by now. */
+/* The client has connected again, and the worker that accepted the later connection was faster: this one would have
+ * been taken over by now. */
 static bool came_too_late(const struct conn *c)
 {
 	const struct session *s = worker_session(c->worker, c->client_id, strlen(c->client_id));

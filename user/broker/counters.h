@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * What the broker counts. Every thread that handles MQTT has a struct counters of its own, which only it writes; readers add all of them
- * up and may be a moment behind. The names here are those of broker_stats and of `shuntctl stats`.
+ * What the broker counts. Every thread that handles MQTT has a struct counters of its own, which only it writes;
+ * readers add all of them up and may be a moment behind. The names here are those of broker_stats and of `shuntctl
+ * stats`.
  */
 #ifndef SHUNT_COUNTERS_H
 #define SHUNT_COUNTERS_H

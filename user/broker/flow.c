@@ -120,7 +120,10 @@ void flow_make_target(struct conn *c)
 {
 	struct broker *b = c->worker->broker;
 	struct session *s = c->session;
+	struct message *asked = s->asked;
 
+	/* Taken out first: as soon as the target is NONE again another worker may put the next one there. */
+	s->asked = NULL;
 	c->want_target = false;
 	fp_make_target(&c->link, c->watch.fd, s->id);
 	subscriptions_lock(b);
@@ -140,8 +143,8 @@ void flow_make_target(struct conn *c)
 	}
 	subscriptions_unlock(b);
 	if (c->link.target)
-		(void)install(c->worker, NULL, s->asked, flow_form(c->version), c->link.road);
-	message_drop(&s->asked);
+		(void)install(c->worker, NULL, asked, flow_form(c->version), c->link.road);
+	message_drop(&asked);
 }
 
 void flow_retire(struct conn *c)
@@ -154,6 +157,8 @@ void flow_retire(struct conn *c)
 	if (c->link.road == FP_ROAD_NONE)
 		return;
 	fp_retire(&c->link);
+	if (c->want_target)
+		message_drop(&s->asked);
 	subscriptions_lock(b);
 	s->receiver = (struct fp_receiver){0};
 	/* ASKED, but not received yet: receive_ask() will find what is then. */
@@ -162,7 +167,5 @@ void flow_retire(struct conn *c)
 	if (target)
 		fp_flow_remove_receiver(slot);
 	subscriptions_unlock(b);
-	if (c->want_target)
-		message_drop(&s->asked);
 	c->want_target = false;
 }

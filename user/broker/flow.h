@@ -15,12 +15,13 @@ static inline uint8_t flow_form(uint8_t version)
 }
 
 enum {
-	/* The namespace of flows. Without mount points all listeners share one space of topics, and so one namespace. */
+	/* The namespace of flows. Without mount points all listeners share one space of topics, and so one
+	 * namespace. */
 	FLOW_NAMESPACE = 0,
 };
 
-/* After a publish of QoS 0 without RETAIN and DUP was routed to these hits: see if the next ones can go by the kernel. The
- * publisher's worker. */
+/* After a publish of QoS 0 without RETAIN and DUP was routed to these hits: see if the next ones can go by the kernel.
+ * The publisher's worker. */
 void flow_consider(struct conn *publisher, struct message *m, const struct tree_hits *hits);
 
 /* The output is empty and the connection was asked to be a target: become one. Its owner. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * Reading from a connection. Packets that lie whole in what was read are handled in place; only the beginning of a packet
- * whose rest has not come yet is copied to the connection's own buffer, so that an idle connection holds no buffer.
+ * Reading from a connection. Packets that lie whole in what was read are handled in place; only the beginning of a
+ * packet whose rest has not come yet is copied to the connection's own buffer, so that an idle connection holds no
+ * buffer.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -50,8 +51,8 @@ static bool can_handle(const struct conn *c)
 	return c->state != CONN_CLOSED && !c->paused && !c->broken && !c->move_to;
 }
 
-/* Handle the whole packets in data[0, len), which is readable for WIRE_HEADER_MAX bytes more. Returns the bytes consumed; a
- * connection that must be closed is closed. */
+/* Handle the whole packets in data[0, len), which is readable for WIRE_HEADER_MAX bytes more. Returns the bytes
+ * consumed; a connection that must be closed is closed. */
 static size_t handle_packets(struct conn *c, const uint8_t *data, size_t len)
 {
 	size_t at = 0;
@@ -231,8 +232,8 @@ static bool read_once(struct conn *c)
 	}
 	if (c->state == CONN_CLOSED)
 		return false;
-	/* A stream socket that gave less than it was asked for is empty (epoll(7)), unless its queue is one of messages: the
-	 * fast path's is. An end that was announced must still be read. */
+	/* A stream socket that gave less than it was asked for is empty (epoll(7)), unless its queue is one of
+	 * messages: the fast path's is. An end that was announced must still be read. */
 	if ((size_t)n < room && c->link.road == FP_ROAD_NONE && !c->hangup) {
 		c->readable = false;
 		return false;

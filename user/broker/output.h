@@ -40,8 +40,9 @@ struct output_publish {
 /* Append a PUBLISH of `m`, taking a reference if it is not copied. 0 or -ENOMEM. */
 int output_publish(struct output *o, struct message *m, const struct output_publish *p);
 
-/* Describe the next bytes to write in at most `max` iovecs; returns how many, *len gets their sum. With `whole` not 0 they obey
- * fp_send()'s rule: whole packets of at most `whole` bytes in all, or one larger packet, or what is left of it. */
+/* Describe the next bytes to write in at most `max` iovecs; returns how many, *len gets their sum. With `whole` not 0
+ * they obey fp_send()'s rule: whole packets of at most `whole` bytes in all, or one larger packet, or what is left of
+ * it. */
 int output_gather(const struct output *o, struct iovec *iov, int max, size_t whole, size_t *len);
 
 /* `n` of the `len` bytes that were gathered (with the same `whole`) have been written. */

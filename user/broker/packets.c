@@ -80,8 +80,8 @@ static int handle_publish(struct conn *c, struct mqtt_packet *p)
 		return conn_fail(CLOSE_MALFORMED);
 	if (pub->qos > conf->max_qos || (pub->retain && !conf->retain_available))
 		return conn_fail(CLOSE_PROTOCOL);
-	/* Of QoS 2 each is delivered when it arrives first; what comes with an identifier that waits for PUBREL is the same
-	 * again [MQTT-4.3.3-2]. */
+	/* Of QoS 2 each is delivered when it arrives first; what comes with an identifier that waits for PUBREL is the
+	 * same again [MQTT-4.3.3-2]. */
 	if (pub->qos == 2)
 		rc = session_receive(c->session, p->pid);
 	if (rc < 0)

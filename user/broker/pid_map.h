@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Packet identifiers in use and what they stand for: an open-addressing table of one thread that grows with its content. */
+/* Packet identifiers in use and what they stand for: an open-addressing table of one thread that grows with its
+ * content. */
 #ifndef SHUNT_PID_MAP_H
 #define SHUNT_PID_MAP_H
 

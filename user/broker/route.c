@@ -4,8 +4,8 @@
 #include "broker/flow.h"
 #include "broker/internal.h"
 
-/* Retain and match under one lock: a subscriber that comes at the same time gets the message once, as a retained or as a
- * live one, see subscribe(). */
+/* Retain and match under one lock: a subscriber that comes at the same time gets the message once, as a retained or as
+ * a live one, see subscribe(). */
 static int match_retained(struct broker *b, struct message *m, struct tree_hits *hits)
 {
 	bool added = false;

@@ -74,7 +74,7 @@ void session_clear(struct session *s)
 	clear(&s->backlog);
 	s->resend = &s->inflight;
 	s->queued = s->backlogged = 0;
-	s->queued_bytes = 0;
+	s->queued_bytes = s->backlog_bytes = 0;
 	pid_map_clear(&s->sent);
 	pid_map_clear(&s->received);
 }
@@ -238,6 +238,7 @@ static int pump_backlog(struct session *s)
 			return rc;
 		}
 		s->backlogged--;
+		s->backlog_bytes -= d->message->wire_len;
 		delivery_free(d);
 	}
 	return 0;
@@ -257,6 +258,11 @@ static int pump_queue(struct session *s)
 		s->queued_bytes -= d->message->wire_len;
 	}
 	return 0;
+}
+
+bool session_waits(const struct session *s)
+{
+	return s->backlogged || s->resend != &s->inflight || (s->queued && window_open(s));
 }
 
 void session_pump(struct session *s)
@@ -284,6 +290,7 @@ void session_offline(struct session *s)
 	if (!s->conf->queue_qos0_messages) {
 		clear(&s->backlog);
 		s->backlogged = 0;
+		s->backlog_bytes = 0;
 	}
 }
 
@@ -298,22 +305,31 @@ static struct delivery *delivery_new(struct message *m, uint8_t qos, bool retain
 	return d;
 }
 
-static bool queue_has_room(const struct session *s, uint32_t waiting, const struct message *m, unsigned flags)
+/* A queue, and the most that may be in it; 0: no limit. */
+struct room {
+	uint32_t messages;
+	uint64_t bytes, bytes_max;
+};
+
+static bool queue_has_room(const struct session *s, struct room used, const struct message *m, unsigned flags)
 {
-	const struct conf *c = s->conf;
+	uint32_t messages_max = s->conf->max_queued_messages;
 
 	if (flags & DELIVER_RETAINED)
-		return waiting < SESSION_RETAINED_MAX;
-	return (!c->max_queued_messages || waiting < c->max_queued_messages) &&
-	       (!c->max_queued_bytes || s->queued_bytes + m->wire_len <= c->max_queued_bytes);
+		return used.messages < SESSION_RETAINED_MAX;
+	return (!messages_max || used.messages < messages_max) &&
+	       (!used.bytes_max || used.bytes + m->wire_len <= used.bytes_max);
 }
 
+/* Online the backlog is part of the output, offline of the queue: so are its limits. */
 static void backlog(struct session *s, struct message *m, unsigned flags)
 {
+	const struct room used = {s->backlogged, s->backlog_bytes,
+				  s->sink ? s->conf->max_output_bytes : s->conf->max_queued_bytes};
 	bool retained = flags & DELIVER_RETAINED;
 	struct delivery *d;
 
-	if (!queue_has_room(s, s->backlogged, m, flags)) {
+	if (!queue_has_room(s, used, m, flags)) {
 		drop(s, s->sink ? DROP_QOS0_OUTPUT_FULL : DROP_QUEUE_FULL);
 		return;
 	}
@@ -324,6 +340,7 @@ static void backlog(struct session *s, struct message *m, unsigned flags)
 	}
 	list_push(&s->backlog, &d->link);
 	s->backlogged++;
+	s->backlog_bytes += m->wire_len;
 }
 
 static void deliver_qos0(struct session *s, struct message *m, unsigned flags)
@@ -349,6 +366,7 @@ static bool can_start(struct session *s)
 
 void session_deliver(struct session *s, struct message *m, uint8_t qos, unsigned flags)
 {
+	const struct room used = {s->queued, s->queued_bytes, s->conf->max_queued_bytes};
 	struct delivery *d;
 
 	if (s->ended)
@@ -365,7 +383,7 @@ void session_deliver(struct session *s, struct message *m, uint8_t qos, unsigned
 			return;
 		drop(s, DROP_NO_MEMORY);
 		delivery_free(d);
-	} else if (queue_has_room(s, s->queued, m, flags)) {
+	} else if (queue_has_room(s, used, m, flags)) {
 		list_push(&s->queue, &d->link);
 		s->queued++;
 		s->queued_bytes += m->wire_len;

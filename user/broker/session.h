@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The session of a client, section 4.1 of 3.1.1 (3.1.2.4): what outlives its network connection. It belongs to the worker
- * that hash(client id) names, its owner; only the members marked "any thread" are touched by others.
+ * The session of a client, section 4.1 of 3.1.1 (3.1.2.4): what outlives its network connection. It belongs to the
+ * worker that hash(client id) names, its owner; only the members marked "any thread" are touched by others.
  *
  * Life: other workers find sessions through the topic tree, under RCU, and send deliveries to the owner's inbox before
- * their next quiescent state. A session that ended is freed by the owner on receiving an item that was sent after a grace
- * period: every delivery to it was received before.
+ * their next quiescent state. A session that ended is freed by the owner on receiving an item that was sent after a
+ * grace period: every delivery to it was received before.
  *
  * The functions below are the QoS state machines of section 4.3. They write packets to the connection's output and know
  * nothing of sockets.
@@ -56,7 +56,8 @@ struct session {
 	unsigned worker;
 	const struct conf *conf;
 
-	/* any thread: written by the owner under the subscription lock, read under it; the two bytes also without, as hints */
+	/* any thread: written by the owner under the subscription lock, read under it; the two bytes also without, as
+	 * hints */
 	struct fp_receiver receiver;   /* generation 0: no target */
 	bool online;		       /* atomic */
 	uint8_t road;		       /* atomic; enum fp_road of the connection */
@@ -83,7 +84,7 @@ struct session {
 	struct list queue;    /* struct delivery of QoS 1 and 2 that wait for the window or for the output */
 	struct list backlog;  /* struct delivery of QoS 0 that wait for the output */
 	uint32_t queued, backlogged;
-	uint64_t queued_bytes;
+	uint64_t queued_bytes, backlog_bytes;
 	/* from the client */
 	struct pid_map received; /* QoS 2 that wait for PUBREL [MQTT-4.3.3-2] */
 
@@ -116,6 +117,9 @@ void session_deliver(struct session *s, struct message *m, uint8_t qos, unsigned
 
 /* There may be room in the output again: send what waits. */
 void session_pump(struct session *s);
+
+/* Does anything wait for nothing but room in the output? */
+bool session_waits(const struct session *s);
 
 /* Does QoS 0 wait that must go out before anything later of QoS 0? */
 static inline bool session_backlogged(const struct session *s)

@@ -12,8 +12,8 @@
 
 enum { FILTERS_PER_LOCK = 256 }; /* of one SUBSCRIBE, so that it does not keep others from theirs for long */
 
-/* The retained messages a SUBSCRIBE is due: for the filters that want them, those not newer than the subscription, because newer
- * ones arrive as live ones. */
+/* The retained messages a SUBSCRIBE is due: for the filters that want them, those not newer than the subscription,
+ * because newer ones arrive as live ones. */
 struct retained_due {
 	bool *wanted;	/* by filter */
 	uint64_t seq[]; /* of the tree, for each FILTERS_PER_LOCK filters */

@@ -19,15 +19,15 @@ struct subscription {
 	char filter[];
 };
 
-/* Make or replace [MQTT-3.8.4-3] the subscriptions of a SUBSCRIBE: codes gets one enum mqtt_reason for each filter, in order. Then
- * flows they concern are gone. 0 or -ENOMEM (nothing may be answered then). *retained is what retained_send() needs, and
- * must be given to it. */
+/* Make or replace [MQTT-3.8.4-3] the subscriptions of a SUBSCRIBE: codes gets one enum mqtt_reason for each filter, in
+ * order. Then flows they concern are gone. 0 or -ENOMEM (nothing may be answered then). *retained is what
+ * retained_send() needs, and must be given to it. */
 struct retained_due;
 int subscribe(struct broker *b, struct session *s, struct mqtt_packet *packet, uint8_t *codes,
 	      struct retained_due **retained);
 
-/* After the SUBACK was appended: deliver the retained messages of the same packet (a fresh view of it) [MQTT-3.3.1-6]. Frees
- * `due`. */
+/* After the SUBACK was appended: deliver the retained messages of the same packet (a fresh view of it) [MQTT-3.3.1-6].
+ * Frees `due`. */
 void retained_send(struct broker *b, struct session *s, struct mqtt_packet *packet, const uint8_t *codes,
 		   struct retained_due *due);
 
@@ -37,7 +37,8 @@ void unsubscribe(struct broker *b, struct session *s, struct mqtt_packet *packet
 /* Remove all of them. */
 void unsubscribe_all(struct broker *b, struct session *s);
 
-/* The session goes online: say so to publishers, with the road of its connection, and remove the flows that do not know it. */
+/* The session goes online: say so to publishers, with the road of its connection, and remove the flows that do not know
+ * it. */
 void subscriptions_online(struct broker *b, struct session *s, enum fp_road road);
 /* It goes offline; it is no flow's receiver any more already. */
 void subscriptions_offline(struct broker *b, struct session *s);

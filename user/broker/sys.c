@@ -100,7 +100,7 @@ static const struct {
 	{"connections/socket/count", sockets},
 };
 
-/* ---- load: moving averages of what happens in a minute -------------------------------------------------------------- */
+/* ---- load: moving averages of what happens in a minute ----------------------------------------------------------- */
 
 static const struct {
 	const char *topic; /* behind "$SYS/broker/load/" */

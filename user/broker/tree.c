@@ -145,8 +145,8 @@ static void add_child(struct tree *t, struct tree_node *parent, struct tree_node
 	t->nodes++;
 }
 
-/* A walk that stands on the node goes on from it: its own pointers stay. What is added behind it meanwhile is retained later
- * than the walk began, and no business of it. */
+/* A walk that stands on the node goes on from it: its own pointers stay. What is added behind it meanwhile is retained
+ * later than the walk began, and no business of it. */
 static void remove_child(struct tree *t, struct tree_node *parent, struct tree_node *n)
 {
 	edges_unlink(t->edges, n);

@@ -43,7 +43,7 @@ struct tree *tree_new(void);
  * registered with RCU. */
 void tree_free(struct tree *t);
 
-/* ---- changing: under the subscription lock ---------------------------------------------------------------------- */
+/* ---- changing: under the subscription lock ----------------------------------------------------------------------- */
 
 /* The node of a filter, or NULL. Two subscriptions to the same filter have the same node. */
 struct tree_node *tree_find(struct tree *t, struct mqtt_str filter);

@@ -42,8 +42,8 @@ int tree_retain(struct tree *t, struct message *m, bool *added)
 	r->seq = ++t->seq;
 	old = n->retained;
 	*added = !old;
-	/* A walk that comes between the two stores may miss the message: its subscriber then gets it as a live one or is
-	 * later than the store of the pointer. So the count goes up first. */
+	/* A walk that comes between the two stores may miss the message: its subscriber then gets it as a live one or
+	 * is later than the store of the pointer. So the count goes up first. */
 	if (!old)
 		count_below(n, 1);
 	__atomic_store_n(&n->retained, r, __ATOMIC_RELEASE);

@@ -49,7 +49,8 @@ struct batch_entry {
 	uint8_t qos;
 };
 
-/* Filled by a worker in a turn, sent to another, and sent back when every entry was written, if somebody wants to know. */
+/* Filled by a worker in a turn, sent to another, and sent back when every entry was written, if somebody wants to
+ * know. */
 struct batch {
 	struct inbox_item item;
 	struct batch *next; /* waits to be sent back */
@@ -90,7 +91,8 @@ struct worker {
 /* Create the loop and the tables; the thread is started by worker_start(). 0 or -errno. */
 int worker_init(struct worker *w, struct broker *b, unsigned index);
 int worker_start(struct worker *w);
-/* After the threads have ended, in the thread that ends them: receive what is left in the inbox. True if there was any. */
+/* After the threads have ended, in the thread that ends them: receive what is left in the inbox. True if there was
+ * any. */
 bool worker_drain(struct worker *w);
 void worker_destroy(struct worker *w);
 

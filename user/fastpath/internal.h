@@ -26,7 +26,7 @@ enum {
 	FP_REMOTE_FLOW_CAP = 32,	  /* skbs queued in front of a remote client */
 	FP_STALE_MS = 350,		  /* a heartbeat older than this is that of a stopped daemon */
 	FP_BUSY_SKBS = 4,		  /* so many of them mean load */
-	FP_REMOTE_RATE_PER_CPU = 10000,	  /* packets a second on the remote road, above which the daemon is cheaper */
+	FP_REMOTE_RATE_PER_CPU = 20000,	  /* packets a second on the remote road, above which the daemon is cheaper */
 	FP_BUSY_MS = 20,		  /* a remote receiver under load stays with the daemon so long */
 	FP_LARGE_LINGER_MS = 1000,	  /* after a large packet its receiver takes no flows for so long */
 	FP_GOODBYE_MS = 1000,		  /* at the end local clients have so long to read what is in their queues */

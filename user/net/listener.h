@@ -21,8 +21,8 @@ bool net_is_ipv6(int fd);
 /* Accept one connection, non-blocking, close-on-exec. Stores "ADDRESS:PORT" of the peer. The descriptor or -errno. */
 int net_accept(int listen_fd, char peer[NET_ADDRESS_MAX]);
 
-/* Set TCP_NODELAY, if wanted: what is written goes out at once; and SO_KEEPALIVE, by which a peer that vanished is found out even
- * if it asked for no MQTT keepalive. */
+/* Set TCP_NODELAY, if wanted: what is written goes out at once; and SO_KEEPALIVE, by which a peer that vanished is
+ * found out even if it asked for no MQTT keepalive. */
 void net_set_options(int fd, bool nodelay);
 
 #endif

@@ -59,9 +59,10 @@ void loop_send(struct loop *loop, struct inbox_item *item)
 {
 	const uint64_t one = 1;
 
-	/* Either this load sees that the receiver is about to sleep, or the receiver's look at the inbox in loop_turn(), after
-	 * its store to `sleeping`, sees the item: both sides are sequentially consistent. Only the first of many senders
-	 * pays for the wake-up. The eventfd is edge-triggered and never read: every write is an edge. */
+	/* Either this load sees that the receiver is about to sleep, or the receiver's look at the inbox in
+	 * loop_turn(), after its store to `sleeping`, sees the item: both sides are sequentially consistent. Only the
+	 * first of many senders pays for the wake-up. The eventfd is edge-triggered and never read: every write is an
+	 * edge. */
 	inbox_push(&loop->inbox, item);
 	if (__atomic_load_n(&loop->sleeping, __ATOMIC_SEQ_CST) &&
 	    __atomic_exchange_n(&loop->sleeping, false, __ATOMIC_SEQ_CST))

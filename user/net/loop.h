@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The event loop of one thread: epoll, timers, and an inbox that other threads write to. It belongs to its thread but for
- * loop_send(). The thread is registered with RCU: it is offline while it sleeps here.
+ * The event loop of one thread: epoll, timers, and an inbox that other threads write to. It belongs to its thread but
+ * for loop_send(). The thread is registered with RCU: it is offline while it sleeps here.
  */
 #ifndef SHUNT_LOOP_H
 #define SHUNT_LOOP_H
@@ -21,7 +21,8 @@ struct loop {
 	bool sleeping;					 /* atomic: somebody must write to wake_fd */
 };
 
-/* A descriptor that is watched; embedded in its owner, which stays valid until the turn in which it was removed ends. */
+/* A descriptor that is watched; embedded in its owner, which stays valid until the turn in which it was removed
+ * ends. */
 struct watch {
 	int fd;
 	void (*ready)(struct watch *, uint32_t events); /* EPOLLIN, ... */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * A time is a number of TIMER_LEVELS digits of TIMER_BITS bits. A timer waits on the level of the highest digit in which
- * its time differs from now, in the slot of that digit. When now's digit there comes to it, it is due or moves to a lower
- * level.
+ * A time is a number of TIMER_LEVELS digits of TIMER_BITS bits. A timer waits on the level of the highest digit in
+ * which its time differs from now, in the slot of that digit. When now's digit there comes to it, it is due or moves to
+ * a lower level.
  */
 #include "net/timer.h"
 
@@ -93,8 +93,8 @@ void timers_run(struct timers *w, uint64_t now_ms)
 		collect(w, level, ~UINT64_C(0), &passed);
 	collect(w, top, above(digit(w->now, top)) & ~above(digit(now_ms, top)), &passed);
 	w->now = now_ms;
-	/* A function called below may stop a timer that is still in `passed`: timer_stop() takes it out of there, and clears
-	 * the bit of its old slot only if nothing else came in. */
+	/* A function called below may stop a timer that is still in `passed`: timer_stop() takes it out of there, and
+	 * clears the bit of its old slot only if nothing else came in. */
 	while ((l = list_pop(&passed))) {
 		struct timer *t = container_of(l, struct timer, link);
 

@@ -34,8 +34,8 @@ struct timers {
 
 void timers_init(struct timers *w, uint64_t now_ms);
 
-/* Call `fire` when timers_run() is told a time of at least expires_ms; from then on the timer is stopped. A time that has passed
- * counts as the next millisecond. Starting a timer that runs moves it. */
+/* Call `fire` when timers_run() is told a time of at least expires_ms; from then on the timer is stopped. A time that
+ * has passed counts as the next millisecond. Starting a timer that runs moves it. */
 void timer_start(struct timers *w, struct timer *t, uint64_t expires_ms, void (*fire)(struct timer *));
 void timer_stop(struct timers *w, struct timer *t);
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """Where things are, and the C programs of the tests: compiled once into the build directory when they are needed."""
 
+import contextlib
 import fcntl
+import functools
 import os
 import subprocess
 
@@ -22,3 +24,12 @@ def program(name, *libraries):
         if not os.path.exists(target) or os.path.getmtime(target) < os.path.getmtime(source):
             subprocess.run([os.environ.get("CC", "gcc"), *CFLAGS, "-o", target, source, *libraries], check=True)
     return target
+
+
+@functools.cache
+def sanitized():
+    """Is the daemon built with a sanitizer, which makes it slow and large?"""
+    with contextlib.suppress(OSError), open(f"{BUILD}/shuntd", "rb") as binary:
+        data = binary.read()
+        return b"__asan_init" in data or b"__tsan_init" in data
+    return False
