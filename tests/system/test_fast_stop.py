@@ -28,7 +28,7 @@ class Stop(SystemTest):
         """While the daemon is stopped the messages of installed flows arrive, at a moderate rate: until the stop is
         noticed the remote road gives what looks like load to the daemon."""
         if not self.fast:
-            self.skipTest("without the fast path nothing arrives")
+            self.skipTest("nothing arrives through a stopped daemon")
         daemon = self.start()
         subscriber, publisher = self.pair(daemon)
         with daemon.stopped():
@@ -43,7 +43,7 @@ class Stop(SystemTest):
         """Also when the daemon's heartbeat has long been stale; the queue in front of a reader that pauses is bounded,
         and what is above it waits for the daemon, in order."""
         if not self.fast:
-            self.skipTest("without the fast path nothing arrives")
+            self.skipTest("nothing arrives through a stopped daemon")
         daemon = self.start()
         subscriber, publisher = self.pair(daemon)
         with daemon.stopped():

@@ -2,9 +2,9 @@
 """
 What a test file is written with: SystemTest and the decorators.
 
-Each test runs on every road: `off` (no fast path), `local` (clients on this host, the sk_msg road), `remote` (clients in
-a network namespace of their own, the sk_skb road). The daemon is one per class and road, with the class's options;
-so topics and client identifiers carry the test's name.
+Each test runs on every road: `off` (no fast path), `local` (clients on this host, the sk_msg road), `remote` (clients
+in a network namespace of their own, the sk_skb road). The daemon is one per class and road, with the options of the
+class; so topics and client identifiers carry the name of the test.
 """
 
 import functools
