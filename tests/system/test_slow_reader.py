@@ -9,6 +9,7 @@ from harness.suite import SystemTest, differs, own
 
 BLOCK = 2000  # bytes of payload
 RCVBUF = 32768  # enough for TCP to go on briskly when the reader does
+KEEPS_ALL = "mosquitto 2.0.11 keeps all of it, which drains slowly through a small window"
 
 
 class SlowReader(SystemTest):
@@ -62,6 +63,7 @@ class SlowReader(SystemTest):
         self.flood(publisher, lambda: self.dropped() - before > 200)
         self.daemon.wait_log(r"Outgoing messages are being dropped for client stuck-log_says_so")
 
+    @differs(KEEPS_ALL)
     def test_others_notice_nothing(self):
         """Others get every message, of the same topic too, while the stuck one is stuck; when it reads again it gets
         new messages, too."""
@@ -79,6 +81,7 @@ class SlowReader(SystemTest):
         publisher.publish(self.topic("stuck"), b"again")
         self.assertEqual(client.payloads(1), [b"again"])
 
+    @differs(KEEPS_ALL)
     def test_stuck_alone_on_its_topic(self):
         """The only receiver of a flow is stuck: other topics of the same publisher go on."""
         client, publisher, other = self.stuck(), self.client("p"), self.client("other")
@@ -116,6 +119,7 @@ class SlowReader(SystemTest):
             publisher.publish(self.topic("slow"), b"%d" % n)
         self.assertEqual(b"".join(client.sock.recv(1) for _ in range(len(wanted))), wanted)
 
+    @differs(KEEPS_ALL)
     def test_stops_inside_a_packet(self):
         """A reader that stops in the middle of a packet and goes on later finds its other half."""
         client, publisher = self.stuck(), self.client("p")

@@ -2,6 +2,7 @@
 /* The daemon: what happens from the command line to the last worker, in this order. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -199,6 +200,8 @@ static int prepare(struct daemon *d, const struct conf *conf)
 {
 	struct account account;
 
+	/* A fixed threshold: by default glibc raises it with the largest buffer freed, and then keeps that much. */
+	mallopt(M_TRIM_THRESHOLD, 128 * 1024);
 	raise_file_limit();
 	if (account_choose(&account, conf->user))
 		return -1;
