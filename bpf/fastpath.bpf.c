@@ -838,25 +838,29 @@ static __always_inline void look_at_remote(__u32 slot, struct remote_queue *q)
 	bpf_sk_release(sk);
 }
 
-/* Is there so much to forward in all that the daemon, which then finds many messages at each turn, does it cheaper than a
- * hand-over to a kernel thread for each? */
-static __always_inline bool remote_loaded(__u64 now, __u32 packets)
+/* Does so much arrive in all that the daemon, which then finds many messages at each turn, does it cheaper than a
+ * hand-over to a kernel thread for each? What passes counts too, or the load would seem gone as soon as it is left to
+ * the daemon; and it has to fall to half before the kernel tries again. */
+static __always_inline bool remote_loaded(__u64 now)
 {
+	bool busy = now < remote_load.busy_until_ns;
+
 	if (now - remote_load.window_ns > SHUNT_LOAD_WINDOW_NS) {
 		remote_load.window_ns = now;
-		remote_load.packets = 0;
+		remote_load.skbs = 0;
 	}
-	remote_load.packets += packets;
-	if (remote_load.packets > control.remote_window)
-		remote_load.busy_until_ns = now + control.busy_ns;
-	return now < remote_load.busy_until_ns;
+	remote_load.skbs++;
+	if (remote_load.skbs <= (busy ? control.remote_window / 2 : control.remote_window))
+		return busy;
+	remote_load.busy_until_ns = now + control.busy_ns;
+	return true;
 }
 
 /* Whether the receiver can take it now, by its queue and by the state of the daemon: SHUNT_PASS_REASONS for yes. */
-static __always_inline __u32 remote_ready(struct shunt_slot *to, const struct remote_queue *q, __u32 len, __u32 packets)
+static __always_inline __u32 remote_ready(struct shunt_slot *to, const struct remote_queue *q, __u64 now, bool loaded,
+					  __u32 len, __u32 packets)
 {
-	__u64 now = bpf_ktime_get_ns();
-	bool stopped = now - control.heartbeat_ns > control.stale_ns, loaded = remote_loaded(now, packets);
+	bool stopped = now - control.heartbeat_ns > control.stale_ns;
 
 	if (!q->up)
 		return SHUNT_PASS_DEAD;
@@ -890,7 +894,8 @@ int remote_verdict(struct __sk_buff *skb)
 	struct shunt_slot *mine, *to;
 	struct shunt_flow *flow;
 	__u32 packets, len, slot, reason;
-	__u64 payload = 0;
+	__u64 payload = 0, now = bpf_ktime_get_ns();
+	bool loaded;
 
 	mine = index ? slot_at(*index) : NULL;
 	if (!mine)
@@ -902,6 +907,7 @@ int remote_verdict(struct __sk_buff *skb)
 	len = skb->len;
 	if (!control.enabled)
 		return pass_remote(mine, len, SHUNT_PASS_OFF);
+	loaded = remote_loaded(now);
 	if (mine->fence != (SHUNT_FENCE_OPEN | mine->passed) && !(without & SHUNT_WITHOUT_FENCE))
 		return pass_remote(mine, len, SHUNT_PASS_FENCE);
 
@@ -922,7 +928,7 @@ int remote_verdict(struct __sk_buff *skb)
 		return pass_remote(mine, len, SHUNT_PASS_HELD);
 	look_at_remote(slot, &q);
 	to->queued = q.queued;
-	reason = remote_ready(to, &q, len, packets);
+	reason = remote_ready(to, &q, now, loaded, len, packets);
 	if (reason != SHUNT_PASS_REASONS)
 		return pass_remote(mine, len, reason);
 	if (bpf_sk_redirect_hash(skb, &remote_socks, &slot, 0) != SK_PASS)

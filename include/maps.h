@@ -104,7 +104,7 @@ struct shunt_slot {
 
 /* Variable `remote_load`. Kernel. */
 struct shunt_load {
-	__u64 window_ns, packets; /* what could have been forwarded since */
+	__u64 window_ns, skbs; /* what arrived since */
 	__u64 busy_until_ns;
 };
 

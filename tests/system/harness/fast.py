@@ -82,19 +82,23 @@ class FastMixin:
     def carries(self, messages, share=0.95, daemon=None):
         """Of so many messages published in the block, the kernel carries at least this share."""
         daemon = daemon or self.daemon
-        before = self.forwarded(daemon)
+        before, passed = self.forwarded(daemon), self.passed(daemon)
         yield
         if self.fast:
             carried = self.forwarded(daemon) - before
-            roads = daemon.stats()["fastpath"]
+            passed = {reason: count - passed[reason] for reason, count in self.passed(daemon).items()}
             if build.sanitized():  # a slow daemon keeps the fence closed longer; what is right does not depend on it
                 share = 0
-            assert carried >= share * messages, f"the kernel carried {carried} of {messages}: {roads[self.road]}"
+            assert carried >= share * messages, f"the kernel carried {carried} of {messages}: {passed}"
             assert carried <= messages, f"the kernel counted {carried} of {messages}"
 
     def forwarded(self, daemon=None):
         """Messages that the kernel carried on this road until now."""
         return forwarded((daemon or self.daemon).stats(), self.road) if self.fast else 0
+
+    def passed(self, daemon=None):
+        """Messages that this road left to the daemon until now, by reason."""
+        return (daemon or self.daemon).stats()["fastpath"][self.road]["passed_by_reason"] if self.fast else {}
 
     def dropped(self, daemon=None):
         """Messages the daemon and the kernel dropped until now."""
