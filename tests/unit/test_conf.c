@@ -103,6 +103,21 @@ static const struct sample {
 	{"max_packet_size", "0", 0, NULL},
 	{"max_keepalive", "65535", 65535, NULL},
 	{"max_qos", "1", 1, NULL},
+	{"max_topic_alias", "65535", 65535, NULL},
+	{"max_topic_alias_broker", "0", 0, NULL},
+	{"accept_protocol_versions", "5", 1U << 5, NULL},
+	{"accept_protocol_versions", "4, 3", 1U << 3 | 1U << 4, NULL},
+	{"use_username_as_clientid", "true", 1, NULL},
+	{"message_size_limit", "100", 100, NULL},
+	{"max_inflight_bytes", "10000000000", 10000000000, NULL},
+	{"upgrade_outgoing_qos", "true", 1, NULL},
+	{"allow_duplicate_messages", "true", 1, NULL},
+	{"wildcard_subscriptions", "false", 0, NULL},
+	{"shared_subscriptions", "false", 0, NULL},
+	{"subscription_identifiers", "false", 0, NULL},
+	{"server_reference", "a.example:1883 b.example", 0, "a.example:1883 b.example"},
+	{"response_information", "replies/", 0, "replies/"},
+	{"scram_file", "/etc/shunt/scram", 0, "/etc/shunt/scram"},
 	{"max_inflight_messages", "0", 0, NULL},
 	{"max_queued_messages", "4294967295", 4294967295, NULL},
 	{"max_queued_bytes", "10000000000", 10000000000, NULL},
@@ -229,8 +244,17 @@ static void test_defaults(void **state)
 	assert_true(conf.retain_available);
 	assert_true(conf.allow_zero_length_clientid);
 	assert_string_equal(conf.auto_id_prefix, "auto-");
-	assert_int_equal(conf.max_qos, 2);
 	assert_int_equal(conf.sys_interval, 10);
+	assert_int_equal(conf.max_inflight_bytes, 0);
+	assert_int_equal(conf.message_size_limit, 0);
+	assert_false(conf.upgrade_outgoing_qos);
+	assert_false(conf.allow_duplicate_messages);
+	assert_true(conf.wildcard_subscriptions);
+	assert_true(conf.shared_subscriptions);
+	assert_true(conf.subscription_identifiers);
+	assert_null(conf.server_reference);
+	assert_null(conf.response_information);
+	assert_null(conf.scram_file);
 	assert_int_equal(conf.persistent_client_expiration, 0);
 	assert_true(conf.set_tcp_nodelay);
 	assert_true(conf.connection_messages);
@@ -245,6 +269,14 @@ static void test_defaults(void **state)
 	assert_true(conf.fastpath_local);
 	assert_string_equal(conf.bpf_pin_path, "/sys/fs/bpf/shunt");
 	assert_null(conf.control_socket);
+
+	read_text("listener 1883\n");
+	assert_int_equal(conf.listeners[0].max_connections, 0);
+	assert_int_equal(conf.listeners[0].max_qos, 2);
+	assert_int_equal(conf.listeners[0].max_topic_alias, 10);
+	assert_int_equal(conf.listeners[0].max_topic_alias_broker, 10);
+	assert_int_equal(conf.listeners[0].accept_versions, 1U << 3 | 1U << 4 | 1U << 5);
+	assert_false(conf.listeners[0].use_username_as_clientid);
 }
 
 /* ---- syntax ----------------------------------------------------------------------------------------------------- */
@@ -255,11 +287,11 @@ static void test_syntax(void **state)
 	read_text("# a comment\r\n"
 		  "\r\n"
 		  "   \t \n"
-		  "max_qos 1\r\n"
+		  "workers 1\r\n"
 		  "  \tmax_keepalive \t 30  \t \r\n"
 		  "auto_id_prefix a # b\n"
 		  "sys_interval 5");
-	assert_int_equal(conf.max_qos, 1);
+	assert_int_equal(conf.workers, 1);
 	assert_int_equal(conf.max_keepalive, 30);
 	assert_string_equal(conf.auto_id_prefix, "a # b");
 	assert_int_equal(conf.sys_interval, 5);
@@ -273,12 +305,12 @@ static void test_syntax(void **state)
 
 static void test_syntax_errors(void **state)
 {
-	static const char nul[] = "max_qos 1\nmax_qos\0 2\n";
+	static const char nul[] = "workers 1\nworkers\0 2\n";
 
 	(void)state;
 	assert_error(" # x", "a comment begins in the first column: take away what is before the \"#\".");
-	assert_error("max_qos", "max_qos needs a value: write \"max_qos 0|1|2\".");
-	assert_error("max_qos  \t", "max_qos needs a value: write \"max_qos 0|1|2\".");
+	assert_error("workers", "workers needs a value: write \"workers COUNT\".");
+	assert_error("workers  \t", "workers needs a value: write \"workers COUNT\".");
 	write_file("test.conf", nul, sizeof(nul) - 1);
 	assert_int_equal(conf_file(&conf, "test.conf"), -1);
 	assert_logged("Error in test.conf:2: there is a NUL byte in the line.\n");
@@ -286,8 +318,8 @@ static void test_syntax_errors(void **state)
 	assert_logged("Error: Unable to read configuration file missing.conf: No such file or directory.\n");
 	assert_int_equal(conf_file(&conf, "."), -1);
 	assert_logged("Error: Unable to read configuration file .: Is a directory.\n");
-	assert_int_equal(conf_line(&conf, "max_qos 7", "-o \"max_qos 7\""), -1);
-	assert_logged("Error in -o \"max_qos 7\": max_qos: \"7\" is not a whole number from 0 to 2.\n");
+	assert_int_equal(conf_line(&conf, "workers 700", "-o \"workers 700\""), -1);
+	assert_logged("Error in -o \"workers 700\": workers: \"700\" is not a whole number from 0 to 256.\n");
 	assert_int_equal(conf_line(&conf, " ", "-o \" \""), -1);
 	assert_logged("Error in -o \" \": there is no option in it: write NAME VALUE.\n");
 }
@@ -311,22 +343,34 @@ static void test_long_line(void **state)
 static void test_all_errors_are_reported(void **state)
 {
 	(void)state;
-	write_text("test.conf", "max_qos 3\nsys_interval 5\nnonsense 1\nlistener 0\n");
+	write_text("test.conf", "workers 300\nsys_interval 5\nnonsense 1\nlistener 0\n");
 	assert_int_equal(conf_file(&conf, "test.conf"), -1);
-	assert_logged("Error in test.conf:1: max_qos: \"3\" is not a whole number from 0 to 2.\n"
+	assert_logged("Error in test.conf:1: workers: \"300\" is not a whole number from 0 to 256.\n"
 		      "Error in test.conf:3: unknown option \"nonsense\"; shunt.conf(5) lists those there are.\n"
 		      "Error in test.conf:4: listener: \"0\" is not a port number from 1 to 65535.\n");
 	assert_int_equal(conf.sys_interval, 5);
-	assert_int_equal(conf.max_qos, 2);
+	assert_int_equal(conf.workers, 0);
 }
 
 static void test_values_that_are_wrong(void **state)
 {
+	static const char *const versions[] = {"6", "3.1", "34", ",", "3;4", "2,3"};
+
 	(void)state;
 	assert_error("retain_available yes", "retain_available: \"yes\" is neither true nor false.");
 	assert_error("allow_anonymous maybe", "allow_anonymous: \"maybe\" is neither true nor false.");
+	read_text("listener 1883\n");
 	assert_error("max_qos -1", "max_qos: \"-1\" is not a whole number from 0 to 2.");
 	assert_error("max_qos 1 2", "max_qos: \"1 2\" is not a whole number from 0 to 2.");
+	assert_error("maximum_qos 3", "max_qos: \"3\" is not a whole number from 0 to 2.");
+	for (size_t k = 0; k < sizeof(versions) / sizeof(versions[0]); k++) {
+		char line[64], message[128];
+
+		snprintf(line, sizeof(line), "accept_protocol_versions %s", versions[k]);
+		snprintf(message, sizeof(message),
+			 "accept_protocol_versions: \"%s\" is not a list of 3, 4 and 5, as in 3,4,5.", versions[k]);
+		assert_error(line, message);
+	}
 	assert_error("workers 0x10", "workers: \"0x10\" is not a whole number from 0 to 256.");
 	assert_error("max_keepalive 65536", "max_keepalive: \"65536\" is not a whole number from 0 to 65535.");
 	assert_error("max_queued_bytes 99999999999999999999",
@@ -508,8 +552,6 @@ static void test_listener_refuses_anonymous(void **state)
 static void test_listener_errors(void **state)
 {
 	(void)state;
-	assert_error("max_connections 5",
-		     "max_connections is an option of a listener: write it below a \"listener\" line.");
 	assert_error("listener 65536", "listener: \"65536\" is not a port number from 1 to 65535.");
 	assert_error("listener 0", "listener: \"0\" is not a port number from 1 to 65535.");
 	assert_error("listener 18831883 ::1", "listener: \"18831883\" is not a port number from 1 to 65535.");
@@ -520,6 +562,23 @@ static void test_listener_errors(void **state)
 	read_text("listener 1883\n");
 	assert_error("max_connections -2",
 		     "max_connections: \"-2\" is not a whole number from 0 to 4294967295, nor -1.");
+}
+
+/* An option of a listener makes one of port 1883 when there is none above it, as mosquitto does. */
+static void test_default_listener(void **state)
+{
+	(void)state;
+	write_text("test.conf", "max_connections 5\nmaximum_qos 1\nlistener 1884\n");
+	assert_int_equal(conf_file(&conf, "test.conf"), 0);
+	assert_logged(
+		"In test.conf:1: max_connections is an option of a listener and there is no \"listener\" line above "
+		"it: adding \"listener 1883\".\n");
+	assert_int_equal(conf.nlisteners, 2);
+	assert_int_equal(conf.listeners[0].port, 1883);
+	assert_int_equal(conf.listeners[0].max_connections, 5);
+	assert_int_equal(conf.listeners[0].max_qos, 1);
+	assert_int_equal(conf.listeners[1].max_connections, 0);
+	assert_int_equal(conf.listeners[1].max_qos, 2);
 }
 
 static void test_listener_twice(void **state)
@@ -551,11 +610,11 @@ static void test_include_order(void **state)
 		char path[64];
 
 		snprintf(path, sizeof(path), "order.d/%s", names[i]);
-		write_text(path, "max_qos 9\n");
+		write_text(path, "workers 900\n");
 	}
 	write_text("test.conf", "include_dir order.d\n");
 	assert_int_equal(conf_file(&conf, "test.conf"), -1);
-#define WRONG ".conf:1: max_qos: \"9\" is not a whole number from 0 to 2.\n"
+#define WRONG ".conf:1: workers: \"900\" is not a whole number from 0 to 256.\n"
 	assert_logged("Error in order.d/00" WRONG "Error in order.d/01" WRONG "Error in order.d/A" WRONG
 		      "Error in order.d/A1" WRONG "Error in order.d/a" WRONG "Error in order.d/a0" WRONG
 		      "Error in order.d/B" WRONG "Error in order.d/b" WRONG);
@@ -651,6 +710,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_listeners, begin, end),
 		cmocka_unit_test_setup_teardown(test_listener_refuses_anonymous, begin, end),
 		cmocka_unit_test_setup_teardown(test_listener_errors, begin, end),
+		cmocka_unit_test_setup_teardown(test_default_listener, begin, end),
 		cmocka_unit_test_setup_teardown(test_listener_twice, begin, end),
 		cmocka_unit_test_setup_teardown(test_include_order, begin, end),
 		cmocka_unit_test_setup_teardown(test_include, begin, end),

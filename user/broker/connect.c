@@ -78,7 +78,7 @@ static int check(const struct conn *c, const struct mqtt_connect *con)
 		return MQTT_RC_NOT_AUTHORIZED;
 	if (conf->max_keepalive && (con->keep_alive == 0 || con->keep_alive > conf->max_keepalive))
 		return MQTT_RC_CLIENT_IDENTIFIER_NOT_VALID; /* as mosquitto answers clients before 5.0 */
-	if (con->will && con->will_qos > conf->max_qos)
+	if (con->will && con->will_qos > conf->listeners[c->listener].max_qos)
 		return MQTT_RC_QOS_NOT_SUPPORTED;
 	if (con->will && con->will_retain && !conf->retain_available)
 		return MQTT_RC_RETAIN_NOT_SUPPORTED;

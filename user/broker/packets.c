@@ -78,7 +78,7 @@ static int handle_publish(struct conn *c, struct mqtt_packet *p)
 		log_publish(c, p);
 	if (topic_depth(pub->topic) > TREE_LEVELS_MAX)
 		return conn_fail(CLOSE_MALFORMED);
-	if (pub->qos > conf->max_qos || (pub->retain && !conf->retain_available))
+	if (pub->qos > conf->listeners[c->listener].max_qos || (pub->retain && !conf->retain_available))
 		return conn_fail(CLOSE_PROTOCOL);
 	/* Of QoS 2 each is delivered when it arrives first; what comes with an identifier that waits for PUBREL is the
 	 * same again [MQTT-4.3.3-2]. */

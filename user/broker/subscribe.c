@@ -104,7 +104,8 @@ static void log_filter(const struct session *s, const struct mqtt_filter *f, enu
 /* One filter. Under the lock. Returns the reason code. */
 static uint8_t subscribe_one(struct broker *b, struct session *s, const struct mqtt_filter *f, bool *is_new)
 {
-	uint8_t qos = f->qos < b->conf->max_qos ? f->qos : b->conf->max_qos;
+	uint8_t max_qos = b->conf->listeners[s->conn->listener].max_qos;
+	uint8_t qos = f->qos < max_qos ? f->qos : max_qos;
 	uint8_t options = (uint8_t)(qos | (f->no_local ? SUB_NO_LOCAL : 0) |
 				    (f->retain_as_published ? SUB_RETAIN_AS_PUBLISHED : 0) |
 				    f->retain_handling << SUB_RETAIN_HANDLING_SHIFT);

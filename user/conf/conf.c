@@ -32,6 +32,9 @@ void conf_free(struct conf *c)
 	}
 	free(c->listeners);
 	free(c->auto_id_prefix);
+	free(c->server_reference);
+	free(c->response_information);
+	free(c->scram_file);
 	free(c->log_file);
 	free(c->log_timestamp_format);
 	free(c->user);

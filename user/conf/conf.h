@@ -16,10 +16,15 @@
 
 struct conf_listener {
 	uint16_t port;
-	char *address;		  /* host or address to bind; NULL: all */
-	uint32_t max_connections; /* 0: no limit */
-	bool allow_anonymous;	  /* filled in by conf_finish() from the global option and its default */
-	char *where;		  /* "FILE:LINE", for messages */
+	char *address;			 /* host or address to bind; NULL: all */
+	uint32_t max_connections;	 /* 0: no limit */
+	uint8_t max_qos;		 /* default 2 */
+	uint16_t max_topic_alias;	 /* that clients may use towards us; 5.0; default 10 */
+	uint16_t max_topic_alias_broker; /* that we use towards a client at most; 5.0; default 10 */
+	unsigned accept_versions;	 /* mask of 1u << enum mqtt_version; default all */
+	bool use_username_as_clientid;	 /* default false */
+	bool allow_anonymous;		 /* filled in by conf_finish() from the global option and its default */
+	char *where;			 /* "FILE:LINE", for messages */
 };
 
 struct conf {
@@ -29,16 +34,25 @@ struct conf {
 	int allow_anonymous;		       /* -1 not set: true only when there is no listener line */
 	uint32_t workers;		       /* 0: one per core */
 	uint32_t max_inflight_messages;	       /* per client; 0 no limit; default 20 */
+	uint64_t max_inflight_bytes;	       /* payload, per client; 0 no limit; default 0 */
 	uint32_t max_queued_messages;	       /* per client; 0 no limit; default 1000 */
 	uint64_t max_queued_bytes;	       /* per client; 0 no limit; default 0 */
 	uint64_t max_output_bytes;	       /* per client, output the socket does not take; default 2 MiB */
 	bool queue_qos0_messages;	       /* for offline persistent sessions; default false */
 	uint32_t max_packet_size;	       /* bytes, whole packet; default 2000000; 0 no limit */
+	uint32_t message_size_limit;	       /* bytes of payload; 0 no limit; default 0 */
 	uint16_t max_keepalive;		       /* seconds; 0 no limit; default 0 */
 	bool retain_available;		       /* default true */
 	bool allow_zero_length_clientid;       /* default true */
 	char *auto_id_prefix;		       /* default "auto-" */
-	uint8_t max_qos;		       /* default 2 */
+	bool upgrade_outgoing_qos;	       /* deliver with the QoS of the subscription; default false */
+	bool allow_duplicate_messages;	       /* one copy for each subscription that matches; default false */
+	bool wildcard_subscriptions;	       /* default true */
+	bool shared_subscriptions;	       /* default true */
+	bool subscription_identifiers;	       /* default true */
+	char *server_reference;		       /* of 5.0, for clients that are sent elsewhere; NULL: none */
+	char *response_information;	       /* of 5.0; NULL: none */
+	char *scram_file;		       /* credentials for SCRAM-SHA-256; NULL: none */
 	uint32_t sys_interval;		       /* seconds; 0 off; default 10 */
 	uint64_t persistent_client_expiration; /* seconds; 0 never */
 	bool set_tcp_nodelay;		       /* default true here: messages are batched by the daemon itself */

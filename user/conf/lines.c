@@ -48,7 +48,7 @@ static int parse_line(struct conf *c, char *line, size_t len, const char *where)
 	for (size_t i = 0; i < conf_noptions; i++) {
 		const struct conf_option *o = &conf_options[i];
 
-		if (strcmp(o->name, name) != 0)
+		if (strcmp(o->name, name) != 0 && (!o->old_name || strcmp(o->old_name, name) != 0))
 			continue;
 		if (!*value)
 			return conf_error(where, "%s needs a value: write \"%s %s\"", name, name, o->argument);

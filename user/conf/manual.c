@@ -38,8 +38,12 @@ static void man_options(FILE *f, enum conf_scope scope)
 
 		if (o->scope != scope)
 			continue;
-		describe_default(o, text);
 		man_item(f, o->name, o->argument, o->help);
+		if (o->old_name) {
+			snprintf(text, sizeof(text), "An old name of it is `%s`.", o->old_name);
+			man_item_more(f, text);
+		}
+		describe_default(o, text);
 		man_item_more(f, text);
 	}
 }

@@ -19,6 +19,7 @@ enum conf_type {
 
 struct conf_option {
 	const char *name;
+	const char *old_name; /* that mosquitto accepts, too; NULL: none */
 	enum conf_scope scope;
 	enum conf_type type;
 	size_t offset, size; /* of the field in struct conf, or in struct conf_listener */
@@ -50,6 +51,7 @@ extern const char conf_default_where[];
 int conf_parse_listener(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_include_dir(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_allow_anonymous(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_protocol_versions(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_max_connections(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_duration(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_log_type(struct conf *, const struct conf_option *, void *, const char *, const char *);

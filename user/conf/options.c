@@ -33,6 +33,31 @@ const struct conf_option conf_options[] = {
 	.argument = "COUNT", .fallback = "no limit",
 	.help = "Refuse further clients of this listener while COUNT of them are connected. 0 or -1 is no limit.",
 }, {
+	.name = "max_qos", .old_name = "maximum_qos", IN_LISTENER(max_qos), .type = CONF_UINT, .max = 2,
+	.argument = "0|1|2", .value = "2",
+	.help = "The highest QoS that clients of this listener may publish with. One that publishes with a higher QoS is "
+		"disconnected; clients of MQTT 5.0 are told of the limit when they connect. Subscriptions are granted at most "
+		"this QoS.",
+}, {
+	.name = "max_topic_alias", IN_LISTENER(max_topic_alias), .type = CONF_UINT, .max = 65535,
+	.argument = "COUNT", .value = "10",
+	.help = "Let a client of MQTT 5.0 use up to COUNT topic aliases in what it publishes. 0 allows none.",
+}, {
+	.name = "max_topic_alias_broker", IN_LISTENER(max_topic_alias_broker), .type = CONF_UINT, .max = 65535,
+	.argument = "COUNT", .value = "10",
+	.help = "Use up to COUNT topic aliases towards a client of MQTT 5.0, as far as it allows them: the first COUNT topics "
+		"that it is sent get one each. 0 uses none.",
+}, {
+	.name = "accept_protocol_versions", IN_LISTENER(accept_versions), .type = CONF_OTHER,
+	.parse = conf_parse_protocol_versions,
+	.argument = "VERSION,...", .value = "3,4,5",
+	.help = "Accept clients of these versions of MQTT: `3` is MQTT 3.1, `4` is 3.1.1, `5` is 5.0. Others are refused.",
+}, {
+	.name = "use_username_as_clientid", IN_LISTENER(use_username_as_clientid), .type = CONF_BOOL,
+	.argument = true_false, .value = "false",
+	.help = "Give each client its user name for its client identifier, whatever it says. Clients without a user name are "
+		"refused. A client that connects with the user name of another takes over its session.",
+}, {
 	.name = "allow_anonymous", IN_CONF(allow_anonymous), .type = CONF_OTHER,
 	.parse = conf_parse_allow_anonymous,
 	.argument = true_false, .fallback = "true without any listener line, else false",
@@ -48,19 +73,25 @@ const struct conf_option conf_options[] = {
 	.help = "Disconnect a client that sends an MQTT packet of more than BYTES. 0 leaves only the limit of the protocol, "
 		"268435460.",
 }, {
+	.name = "message_size_limit", IN_CONF(message_size_limit), .type = CONF_UINT, .max = 268435455,
+	.argument = "BYTES", .value = "0",
+	.help = "Do not deliver messages with a payload of more than BYTES, but acknowledge them: to MQTT 5.0 clients with "
+		"reason 0x95, packet too large. 0 is no limit. `max_packet_size` is the limit to prefer, because clients are "
+		"told of it.",
+}, {
 	.name = "max_keepalive", IN_CONF(max_keepalive), .type = CONF_UINT, .max = 65535,
 	.argument = "SECONDS", .value = "0",
 	.help = "Refuse clients whose keep alive is off or more than SECONDS. 0 accepts all.",
-}, {
-	.name = "max_qos", IN_CONF(max_qos), .type = CONF_UINT, .max = 2,
-	.argument = "0|1|2", .value = "2",
-	.help = "The highest QoS that clients may publish with. One that publishes with a higher QoS is disconnected. "
-		"Subscriptions are granted at most this QoS.",
 }, {
 	.name = "max_inflight_messages", IN_CONF(max_inflight_messages), .type = CONF_UINT, .max = 65535,
 	.argument = "COUNT", .value = "20",
 	.help = "Send a client at most COUNT messages of QoS 1 and 2 that it has not acknowledged. The others wait in its "
 		"queue. 0 is no limit; 1 keeps the order of messages even when some are sent again.",
+}, {
+	.name = "max_inflight_bytes", IN_CONF(max_inflight_bytes), .type = CONF_UINT, .max = INT64_MAX,
+	.argument = "BYTES", .value = "0",
+	.help = "Send a client no further message of QoS 1 and 2 while those that it has not acknowledged have BYTES of payload "
+		"or more. 0 is no limit. The limit that is reached first counts, this one or `max_inflight_messages`.",
 }, {
 	.name = "max_queued_messages", IN_CONF(max_queued_messages), .type = CONF_UINT, .max = UINT32_MAX,
 	.argument = "COUNT", .value = "1000",
@@ -93,6 +124,51 @@ const struct conf_option conf_options[] = {
 	.argument = true_false, .value = "true",
 	.help = "Keep retained messages. When false, a client that publishes one is disconnected, and one whose will is to be "
 		"retained is refused.",
+}, {
+	.name = "wildcard_subscriptions", IN_CONF(wildcard_subscriptions), .type = CONF_BOOL,
+	.argument = true_false, .value = "true",
+	.help = "Accept subscriptions to topic filters with + or #. When false, they are refused, and clients of MQTT 5.0 are "
+		"told so when they connect.",
+}, {
+	.name = "shared_subscriptions", IN_CONF(shared_subscriptions), .type = CONF_BOOL,
+	.argument = true_false, .value = "true",
+	.help = "Accept subscriptions to $share/NAME/FILTER, of which each message goes to one of the clients that share it. "
+		"When false, they are refused, and clients of MQTT 5.0 are told so when they connect.",
+}, {
+	.name = "subscription_identifiers", IN_CONF(subscription_identifiers), .type = CONF_BOOL,
+	.argument = true_false, .value = "true",
+	.help = "Accept subscription identifiers of MQTT 5.0 clients. When false, the clients are told so when they connect, "
+		"and a subscription with an identifier is refused.",
+}, {
+	.name = "upgrade_outgoing_qos", IN_CONF(upgrade_outgoing_qos), .type = CONF_BOOL,
+	.argument = true_false, .value = "false",
+	.help = "Deliver each message with the QoS of the subscription, also when it was published with a lower one. This is "
+		"not what the standard says [MQTT-3.8.4-8].",
+}, {
+	.name = "allow_duplicate_messages", IN_CONF(allow_duplicate_messages), .type = CONF_BOOL,
+	.argument = true_false, .value = "false",
+	.help = "Send a client with several subscriptions that match a message one copy for each of them. When false, it gets "
+		"one copy, with the highest QoS of them and, in MQTT 5.0, the identifiers of all of them.\n"
+		"The default of mosquitto 2.1 is true; the standard allows both [MQTT-3.3.4-2]. A message that two shared "
+		"subscriptions of one client match is delivered for each of them in either case.",
+}, {
+	.name = "server_reference", IN_CONF(server_reference), .type = CONF_STRING,
+	.argument = "TEXT", .fallback = "none",
+	.help = "Another server, which clients of MQTT 5.0 are pointed to by reason 0x9C, use another server, when a limit "
+		"refuses them or the broker stops. TEXT is one or more names or addresses, with a colon and a port if it "
+		"is not the usual one, separated by spaces. An option of Shunt's own.\n"
+		"\n"
+		"\tserver_reference backup.example.org:8883",
+}, {
+	.name = "response_information", IN_CONF(response_information), .type = CONF_STRING,
+	.argument = "TEXT", .fallback = "none",
+	.help = "What clients of MQTT 5.0 get that ask for Response Information; by convention the topic below which they can "
+		"expect responses to their requests. An option of Shunt's own.",
+}, {
+	.name = "scram_file", IN_CONF(scram_file), .type = CONF_STRING,
+	.argument = "FILE", .fallback = "none",
+	.help = "Let clients of MQTT 5.0 authenticate themselves by SCRAM-SHA-256, with the credentials in FILE. An option of "
+		"Shunt's own.",
 }, {
 	.name = "allow_zero_length_clientid", IN_CONF(allow_zero_length_clientid), .type = CONF_BOOL,
 	.argument = true_false, .value = "true",

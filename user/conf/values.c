@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/number.h"
 #include "conf/option.h"
+#include "mqtt/packet.h"
 
 const char conf_default_where[] = "the defaults";
 
@@ -80,14 +81,22 @@ static int set_uint(const struct conf_option *o, void *field, const char *value,
 	return 0;
 }
 
+/* An option of a listener without a listener: as of mosquitto, there is one of port 1883 then. */
+static int default_listener(struct conf *c, const struct conf_option *o, const char *where)
+{
+	log_notice(
+		"In %s: %s is an option of a listener and there is no \"listener\" line above it: adding \"listener 1883\".",
+		where, o->name);
+	return conf_line(c, "listener 1883", where);
+}
+
 int conf_set(struct conf *c, const struct conf_option *o, const char *value, const char *where)
 {
 	char *base = (char *)c;
 
 	if (o->scope == CONF_LISTENER) {
-		if (!c->nlisteners)
-			return conf_error(where, "%s is an option of a listener: write it below a \"listener\" line",
-					  o->name);
+		if (!c->nlisteners && default_listener(c, o, where))
+			return -1;
 		base = (char *)&c->listeners[c->nlisteners - 1];
 	}
 	switch (o->type) {
@@ -175,6 +184,31 @@ int conf_parse_max_connections(struct conf *c, const struct conf_option *o, void
 		return conf_error(where, "%s: \"%.64s\" is not a whole number from 0 to %u, nor -1", o->name, value,
 				  UINT32_MAX);
 	*(uint32_t *)field = (uint32_t)n;
+	return 0;
+}
+
+int conf_parse_protocol_versions(struct conf *c, const struct conf_option *o, void *field, const char *value,
+				 const char *where)
+{
+	static const char separators[] = ", \t";
+	unsigned mask = 0;
+
+	(void)c;
+	for (const char *v = value + strspn(value, separators); *v; v += strspn(v, separators)) {
+		uint64_t n = 0;
+		size_t len = strcspn(v, separators);
+
+		if (len == 1)
+			n = (uint64_t)(*v - '0');
+		if (n != MQTT_3_1 && n != MQTT_3_1_1 && n != MQTT_5_0)
+			return conf_error(where, "%s: \"%.64s\" is not a list of 3, 4 and 5, as in 3,4,5", o->name,
+					  value);
+		mask |= 1U << n;
+		v += len;
+	}
+	if (!mask)
+		return conf_error(where, "%s: \"%.64s\" is not a list of 3, 4 and 5, as in 3,4,5", o->name, value);
+	*(unsigned *)field = mask;
 	return 0;
 }
 
