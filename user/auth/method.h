@@ -24,7 +24,7 @@
  *		CONNACK 0x00 with the method and the reply			[MQTT-4.12.0-5]
  *		break;
  *	case AUTH_DENIED:
- *		log auth_why(conn->auth); CONNACK 0x87 Not authorized, close	[MQTT-4.12.0-4]
+ *		log auth_claimed_username() and auth_why(), CONNACK 0x87 Not authorized, close	[MQTT-4.12.0-4]
  *		break;
  *	case AUTH_NO_MEMORY:
  *		CONNACK 0x97 Quota exceeded, close
@@ -72,14 +72,17 @@ struct auth_exchange *auth_begin(const struct auth_method *method, struct auth_s
 /*
  * Give it the client's next message: the Authentication Data, empty if there was none. *reply is what to send as
  * Authentication Data in return; it is the exchange's and valid until the next auth_step() or auth_end(), and empty when
- * there is nothing to send. After AUTH_SUCCESS, AUTH_DENIED and AUTH_NO_MEMORY only auth_username(), auth_why() and
- * auth_end() make sense: every further step is AUTH_DENIED. Never blocks; computes some microseconds.
+ * there is nothing to send. After AUTH_SUCCESS, AUTH_DENIED and AUTH_NO_MEMORY it is over: every further
+ * step is AUTH_DENIED. Never blocks; computes some microseconds.
  */
 enum auth_result auth_step(struct auth_exchange *e, struct mqtt_str data, struct mqtt_str *reply);
 
-/* Who the client has proved to be; empty before AUTH_SUCCESS. Well-formed UTF-8 without control characters. The
- * exchange's, until auth_end(). */
+/* Who the client has proved to be; empty unless the last step was AUTH_SUCCESS. Well-formed UTF-8 without control
+ * characters. The exchange's, until auth_end(). */
 struct mqtt_str auth_username(const struct auth_exchange *e);
+
+/* Who it says it is, as soon as it has said so; for the log only. Otherwise as above. */
+struct mqtt_str auth_claimed_username(const struct auth_exchange *e);
 
 /* Why it was denied, in words for the log: "the proof is wrong". Not for the client, who could learn from it which users
  * there are. Never NULL; a constant. */
@@ -94,8 +97,8 @@ void auth_end(struct auth_exchange *e);
 struct auth_exchange {
 	const struct auth_method *method;
 	struct auth_store *store;
-	bool over;		  /* kept by auth_step(): there has been a last result */
-	struct mqtt_str username; /* the method sets it with AUTH_SUCCESS */
+	enum auth_result result;  /* of the last step, AUTH_CONTINUE before the first; kept by auth_step() */
+	struct mqtt_str username; /* the method sets it, to what is its own, before AUTH_SUCCESS at the latest */
 	const char *why;	  /* the method sets it with AUTH_DENIED, to a constant */
 };
 

@@ -33,9 +33,11 @@ enum {
 	SCRAM_NAME_MAX = 255,		   /* bytes of a user name */
 	SCRAM_PASSWORD_MAX = 1023,	   /* bytes */
 	SCRAM_ITERATIONS_MIN = 4096,	   /* below it the RFC advises against */
+	SCRAM_ITERATIONS_DEFAULT = 100000, /* see shuntctl(1), --iterations */
 	SCRAM_ITERATIONS_MAX = 2147483647, /* of OpenSSL's PBKDF2 */
 	SCRAM_VERIFIER_TEXT_MAX = 256,	   /* with its NUL */
-	SCRAM_MESSAGE_MAX = 4096,	   /* bytes of a message of a client; a longer one is refused */
+	SCRAM_MESSAGE_MAX = 4096,	   /* bytes of a client's message; a longer one is refused */
+	SCRAM_NONCE_MAX = 64,		   /* with its NUL: the server's part of the nonce */
 };
 
 /* What a server stores of a password. */
@@ -50,7 +52,7 @@ struct scram_verifier {
 /* The method. */
 extern const struct auth_method scram_sha_256;
 
-/* For tests: the server's part of the nonce (at most 63 printable characters, no comma) of an exchange that has had no
+/* For tests: the server's part of the nonce (SCRAM_NONCE_MAX; printable, no comma) of an exchange that has had no
  * step. */
 void scram_set_nonce(struct auth_exchange *e, const char *nonce);
 
