@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "shuntctl/replace.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* What fits into a path with the name of the new file behind it. */
+struct place {
+	char path[PATH_MAX];	 /* of the file, without symbolic links */
+	char new_path[PATH_MAX]; /* of the one that takes its place */
+	int folder;		 /* open and locked; -1 none */
+};
+
+/* Find the file, which need not be there yet, and lock its folder: a lock on the file itself would go with the file. */
+static int find_place(const char *path, struct place *p)
+{
+	char folder[PATH_MAX];
+	int n;
+
+	if (!realpath(path, p->path)) {
+		/* A link to nothing would be replaced by the file: say that it leads nowhere. */
+		if (errno != ENOENT || readlink(path, folder, sizeof(folder)) >= 0)
+			return -errno;
+		if (snprintf(p->path, sizeof(p->path), "%s", path) >= (int)sizeof(p->path))
+			return -ENAMETOOLONG;
+	}
+	n = snprintf(p->new_path, sizeof(p->new_path), "%s.XXXXXX", p->path);
+	if (n >= (int)sizeof(p->new_path))
+		return -ENAMETOOLONG;
+	memcpy(folder, p->path, strlen(p->path) + 1);
+	p->folder = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (p->folder < 0 || flock(p->folder, LOCK_EX))
+		return -errno;
+	return 0;
+}
+
+static int write_line(FILE *out, const char *line)
+{
+	return fputs(line, out) < 0 || fputc('\n', out) < 0 ? -errno : 0;
+}
+
+/* Copy the lines, with what has to change. */
+static int copy(FILE *in, FILE *out, const char *key, const char *line)
+{
+	size_t key_len = strlen(key), size = 0;
+	bool found = false, ended = true;
+	char *old = NULL;
+	ssize_t len;
+	int err = 0;
+
+	while (in && !err && (errno = 0, len = getline(&old, &size, in)) >= 0) {
+		bool ours = (size_t)len >= key_len && !memcmp(old, key, key_len);
+
+		if (!ours) {
+			err = fwrite(old, 1, (size_t)len, out) == (size_t)len ? 0 : -errno;
+			ended = old[len - 1] == '\n';
+		} else if (line && !found) {
+			err = write_line(out, line);
+			ended = true;
+		}
+		found |= ours;
+	}
+	if (in && !err && !feof(in))
+		err = errno ? -errno : -EIO;
+	free(old);
+	if (err)
+		return err;
+	if (!found && !line)
+		return -ESRCH;
+	if (found)
+		return 0;
+	if (!ended && fputc('\n', out) < 0)
+		return -errno;
+	return write_line(out, line);
+}
+
+/* Owner and permissions of the old file, if there is one; a new one has mkstemp's 0600. */
+static int take_over(FILE *in, FILE *out)
+{
+	struct stat st, own;
+
+	if (!in)
+		return 0;
+	if (fstat(fileno(in), &st) || fstat(fileno(out), &own))
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if ((st.st_uid != own.st_uid || st.st_gid != own.st_gid) && fchown(fileno(out), st.st_uid, st.st_gid))
+		return -errno;
+	return fchmod(fileno(out), st.st_mode & (S_IRWXU | S_IRWXG)) ? -errno : 0;
+}
+
+/* Write the new file and let it take the place of the old one. */
+static int replace(struct place *p, FILE *in, const char *key, const char *line)
+{
+	int fd = mkostemp(p->new_path, O_CLOEXEC), err;
+	FILE *out;
+
+	if (fd < 0)
+		return -errno;
+	out = fdopen(fd, "w");
+	if (!out) {
+		err = -errno;
+		close(fd);
+		goto out;
+	}
+	err = take_over(in, out);
+	if (!err)
+		err = copy(in, out, key, line);
+	if (!err && (fflush(out) || fsync(fd)))
+		err = -errno;
+	if (fclose(out) && !err)
+		err = -errno;
+	if (!err && rename(p->new_path, p->path))
+		err = -errno;
+out:
+	if (err)
+		unlink(p->new_path);
+	else if (fsync(p->folder))
+		err = -errno;
+	return err;
+}
+
+int replace_line(const char *path, const char *key, const char *line)
+{
+	struct place p = {.folder = -1};
+	int err = find_place(path, &p);
+	FILE *in = NULL;
+
+	if (!err) {
+		in = fopen(p.path, "re");
+		if (in || errno == ENOENT)
+			err = replace(&p, in, key, line);
+		else
+			err = -errno;
+	}
+	if (in)
+		fclose(in);
+	if (p.folder >= 0)
+		close(p.folder); /* and the lock with it */
+	return err;
+}
