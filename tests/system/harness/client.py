@@ -10,6 +10,7 @@ import struct
 import time
 
 from . import packets as p
+from . import properties
 
 TIMEOUT = 20.0  # seconds to wait for what must come; only a failing test spends them
 
@@ -23,13 +24,17 @@ class Timeout(Exception):
 
 
 class Client:
-    """One connection. `log` gets every PUBLISH received, for the comparison of roads; None: do not record."""
+    """
+    One connection of a protocol version: 3, 4 or 5, by default. `log` gets every PUBLISH received, for the comparison of
+    roads; None: do not record. What the CONNECT said the client can take is required of every packet received.
+    """
 
-    def __init__(self, sock, name="", log=None):
-        self.sock, self.name, self.log = sock, name, log
-        self.parser, self.pending = p.Parser(), collections.deque()
+    def __init__(self, sock, name="", log=None, version=4):
+        self.sock, self.name, self.log, self.version = sock, name, log, version
+        self.parser, self.pending = p.Parser(version), collections.deque()
         self.mids = itertools.cycle(range(1, 65536))
-        self.connack = None
+        self.connack = self.answer = None  # CONNACK; the last acknowledgement of publish(), subscribe(), unsubscribe()
+        self.asked = properties.Properties()  # of the CONNECT
         sock.settimeout(TIMEOUT)
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -59,9 +64,23 @@ class Client:
             raise Closed(f"{self.name}: closed by the broker")
         self.parser.feed(data)
         while (packet := self.parser.next()) is not None:
+            if self.asked:
+                self._check(packet)
             if packet.type == p.PUBLISH and self.log is not None:
                 self.log.append(packet)
             self.pending.append(packet)
+
+    def _check(self, packet):
+        """Does the packet keep within what the CONNECT allowed?"""
+        get = self.asked.get
+        limit = get(properties.MAXIMUM_PACKET_SIZE)
+        if limit is not None and packet.size > limit:
+            raise p.Malformed(f"from the broker: {packet.size} bytes, more than Maximum Packet Size: {packet}")
+        if packet.type == p.PUBLISH and packet.alias and packet.alias > get(properties.TOPIC_ALIAS_MAXIMUM, 0):
+            raise p.Malformed(f"from the broker: a topic alias above the maximum: {packet}")
+        if get(properties.REQUEST_PROBLEM) == 0 and packet.type not in (p.PUBLISH, p.CONNACK, p.DISCONNECT):
+            if {properties.REASON_STRING, properties.USER} & {identifier for identifier, _ in packet.props}:
+                raise p.Malformed(f"from the broker: problem information that was not asked for: {packet}")
 
     def available(self):
         """The packets of one recv(), for a socket that select() found readable."""
@@ -96,6 +115,16 @@ class Client:
             except Timeout:
                 raise AssertionError(f"{self.name}: not closed in {timeout} s, got {came}") from None
 
+    def disconnected(self, *codes):
+        """Wait for the broker to close; 5.0: after a DISCONNECT with one of these reason codes. Returns it and what came
+        before, or all that came in an older version."""
+        came = self.closed()
+        if self.version < 5:
+            return came
+        assert came and came[-1].type == p.DISCONNECT, f"{self.name}: closed without DISCONNECT, after {came}"
+        assert came[-1].code in codes, f"{self.name}: {came[-1]}, expected {[hex(code) for code in codes]}"
+        return came
+
     def nothing(self, wait=0.15):
         """Nothing comes for a while."""
         try:
@@ -106,47 +135,64 @@ class Client:
 
     # ---- the protocol
 
-    def connect(self, client_id="", code=0, present=False, **fields):
-        """CONNECT, and CONNACK with this return code and Session Present."""
-        self.send(p.connect(client_id, **fields))
+    def connect(self, client_id="", code=0, present=False, expiry=None, **fields):
+        """CONNECT, and CONNACK with this return code and Session Present. `expiry` is short for a Session Expiry Interval,
+        5.0."""
+        self.send(self.hello(client_id, expiry, **fields))
         self.connack = self.expect(p.CONNACK)
-        assert self.connack.code == code, f"{self.name}: CONNACK return code {self.connack.code}, expected {code}"
+        assert self.connack.code == code, f"{self.name}: CONNACK {self.connack}, expected {code:#x}"
         if present is not None:
             assert self.connack.present == present, f"{self.name}: Session Present {self.connack.present}"
         return self
+
+    def hello(self, client_id="", expiry=None, **fields):
+        """The bytes of a CONNECT; the connection speaks its protocol version from now on."""
+        self.version = self.parser.version = fields.setdefault("level", self.version)
+        if expiry is not None:
+            fields["props"] = [*fields.get("props", ()), (properties.SESSION_EXPIRY, expiry)]
+        self.asked = properties.Properties(one for one in fields.get("props", ()) if not isinstance(one, bytes))
+        return p.connect(client_id, **fields)
 
     def mid(self):
         """A packet identifier not used for long."""
         return next(self.mids)
 
-    def subscribe(self, *filters, qos=0, codes=None):
-        """SUBSCRIBE to filters (each a string, or (string, qos)); checks the SUBACK and returns its codes."""
+    def _props(self, props):
+        """Properties to send, or None for a version that has none."""
+        return props if self.version == 5 else None
+
+    def subscribe(self, *filters, qos=0, codes=None, props=()):
+        """SUBSCRIBE to filters (each a string, or (string, QoS or subscription options)); checks the SUBACK and returns
+        its codes."""
         pairs = [(f, qos) if isinstance(f, (str, bytes)) else f for f in filters]
         mid = self.mid()
-        self.send(p.subscribe(mid, *pairs))
-        suback = self.until(p.SUBACK)
+        self.send(p.subscribe(mid, *pairs, props=self._props(props)))
+        suback = self.answer = self.until(p.SUBACK)
         assert suback.mid == mid, f"SUBACK for {suback.mid}, not {mid}"
-        assert suback.codes == ([q for _, q in pairs] if codes is None else codes), f"SUBACK codes {suback.codes}"
+        assert suback.codes == ([o & 3 for _, o in pairs] if codes is None else codes), f"SUBACK codes {suback.codes}"
         return suback.codes
 
-    def unsubscribe(self, *filters):
-        """UNSUBSCRIBE and its UNSUBACK."""
+    def unsubscribe(self, *filters, codes=None, props=()):
+        """UNSUBSCRIBE and its UNSUBACK; in 5.0 each filter is one that was subscribed, unless `codes` says otherwise."""
         mid = self.mid()
-        self.send(p.unsubscribe(mid, *filters))
-        unsuback = self.until(p.UNSUBACK)
+        self.send(p.unsubscribe(mid, *filters, props=self._props(props)))
+        unsuback = self.answer = self.until(p.UNSUBACK)
         assert unsuback.mid == mid, f"UNSUBACK for {unsuback.mid}, not {mid}"
+        if self.version == 5:
+            assert unsuback.codes == ([0] * len(filters) if codes is None else codes), f"UNSUBACK {unsuback.codes}"
 
-    def publish(self, topic, payload=b"", qos=0, retain=False, dup=False, mid=None):
-        """PUBLISH and, for QoS 1 and 2, the whole handshake. Returns the packet identifier."""
+    def publish(self, topic, payload=b"", qos=0, retain=False, dup=False, mid=None, props=()):
+        """PUBLISH and, for QoS 1 and 2, the whole handshake, which must succeed. Returns the packet identifier."""
         if qos and mid is None:
             mid = self.mid()
-        self.send(p.publish(topic, payload, qos, retain, dup, mid))
-        if qos == 1:
-            assert self.until(p.PUBACK).mid == mid
-        elif qos == 2:
-            assert self.until(p.PUBREC).mid == mid
+        self.send(p.publish(topic, payload, qos, retain, dup, mid, self._props(props)))
+        if qos:
+            self.answer = self.until(p.PUBACK if qos == 1 else p.PUBREC)
+            assert self.answer.mid == mid and self.answer.code < 0x80, f"{self.answer} for {mid}"
+        if qos == 2:
             self.send(p.ack(p.PUBREL, mid))
-            assert self.until(p.PUBCOMP).mid == mid
+            done = self.until(p.PUBCOMP)
+            assert done.mid == mid and done.code == 0, f"{done} for {mid}"
         return mid
 
     def acknowledge(self, packet):
@@ -196,9 +242,9 @@ class Client:
 
     # ---- the end
 
-    def disconnect(self):
-        """DISCONNECT, and wait for the broker to close."""
-        self.send(p.BYE)
+    def disconnect(self, code=None, props=None):
+        """DISCONNECT, in 5.0 with a reason code and properties where given, and wait for the broker to close."""
+        self.send(p.disconnect(code, props))
         try:
             self.closed()
         finally:

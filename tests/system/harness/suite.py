@@ -59,6 +59,7 @@ class SystemTest(unittest.TestCase, fast.FastMixin):
     exclusive = False	# alone on the machine: measures memory or needs both cores
     limit = 60		# seconds a test may take
     own_daemon = False	# every test starts what it needs itself
+    level = 4		# protocol version of clients that do not say theirs
     maxDiff = 2000
 
     road = network = namespaces = daemon = None
@@ -85,12 +86,13 @@ class SystemTest(unittest.TestCase, fast.FastMixin):
 
     # ---- clients and daemons
 
-    def raw(self, name="", daemon=None, network=None, rcvbuf=None, sndbuf=None, record=True):
+    def raw(self, name="", daemon=None, network=None, rcvbuf=None, sndbuf=None, record=True, level=None):
         """A TCP connection without CONNECT. What a named one receives is recorded."""
         daemon = daemon or self.daemon
         record = record and name and getattr(self._method(), "recorded", False)
         log = self.records.setdefault(name, []) if record else None
-        client = Client((network or daemon.network).socket(daemon.port, rcvbuf, sndbuf), name, log)
+        client = Client((network or daemon.network).socket(daemon.port, rcvbuf, sndbuf), name, log,
+                        level or self.level)
         self.addCleanup(client.close)
         return client
 
@@ -149,4 +151,5 @@ class SystemTest(unittest.TestCase, fast.FastMixin):
 def _plain(packet):
     payload = packet.payload
     shown = repr(payload) if len(payload) <= 64 else f"{len(payload)} bytes {hashlib.sha1(payload).hexdigest()}"
-    return [packet.topic, shown, f"q{packet.qos} r{packet.retain:d} d{packet.dup:d}"]
+    plain = [packet.topic, shown, f"q{packet.qos} r{packet.retain:d} d{packet.dup:d}"]
+    return [*plain, repr(packet.props)] if packet.props else plain
