@@ -103,13 +103,13 @@ static void expect_nothing(void)
 	assert_false(next_packet(&p));
 }
 
-static void deliver(const char *payload, uint8_t qos, unsigned flags)
+static void deliver(const char *payload, uint8_t qos, bool retained)
 {
 	struct message *m = message_new(
-		&(struct mqtt_publish){.topic = mqtt_str("t"), .payload = mqtt_str(payload), .qos = qos});
+		&(struct mqtt_publish){.topic = mqtt_str("t"), .payload = mqtt_str(payload), .qos = qos}, NULL, 0);
 
 	assert_non_null(m);
-	session_deliver(session, m, qos, flags);
+	session_deliver(session, m, (struct deliver_as){.qos = qos, .retain = retained, .subscribed = retained});
 	message_unref(m);
 }
 
@@ -118,7 +118,7 @@ static void deliver_number(unsigned n, uint8_t qos)
 	char payload[16];
 
 	snprintf(payload, sizeof(payload), "%u", n);
-	deliver(payload, qos, 0);
+	deliver(payload, qos, false);
 }
 
 static void expect_number(unsigned n, uint8_t qos, uint16_t pid, bool dup)
@@ -141,12 +141,13 @@ static int set_up(void **state)
 {
 	(void)state;
 	conf = (struct conf){.max_inflight_messages = 20, .max_queued_messages = 100, .max_output_bytes = 100000};
-	sink = (struct session_sink){.version = MQTT_3_1_1};
+	sink = (struct session_sink){.version = MQTT_3_1_1, .receive_max = UINT16_MAX};
 	stream_at = stream_len = 0;
 	flushes = 0;
 	session = session_new("client", 6, 0, &conf);
 	if (!session)
 		return -1;
+	session->expiry_interval = SESSION_NEVER_EXPIRES;
 	session_online(session, &sink);
 	return 0;
 }
@@ -169,8 +170,8 @@ static int tear_down(void **state)
 static void qos0(void **state)
 {
 	(void)state;
-	deliver("a", 0, 0);
-	deliver("b", 0, DELIVER_RETAINED);
+	deliver("a", 0, false);
+	deliver("b", 0, true);
 	expect_publish("a", 0, 0, false);
 	expect_publish("b", 0, 0, false);
 	assert_int_equal(stream[stream_len - 6], 0x31); /* RETAIN [MQTT-3.3.1-8] */
@@ -180,10 +181,10 @@ static void qos0(void **state)
 static void qos1(void **state)
 {
 	(void)state;
-	deliver("a", 1, 0);
+	deliver("a", 1, false);
 	expect_publish("a", 1, 1, false);
 	assert_int_equal(session_puback(session, 2), MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND);
-	assert_int_equal(session_pubrec(session, 1), MQTT_RC_PROTOCOL_ERROR);
+	assert_int_equal(session_pubrec(session, 1, MQTT_RC_SUCCESS), MQTT_RC_PROTOCOL_ERROR);
 	assert_int_equal(session_pubcomp(session, 1), MQTT_RC_PROTOCOL_ERROR);
 	assert_int_equal(session_puback(session, 1), MQTT_RC_SUCCESS);
 	assert_int_equal(session_puback(session, 1), MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND);
@@ -195,16 +196,16 @@ static void qos1(void **state)
 static void qos2(void **state)
 {
 	(void)state;
-	deliver("a", 2, 0);
+	deliver("a", 2, false);
 	expect_publish("a", 2, 1, false);
 	assert_int_equal(session_puback(session, 1), MQTT_RC_PROTOCOL_ERROR);
 	assert_int_equal(session_pubcomp(session, 1), MQTT_RC_PROTOCOL_ERROR);
-	assert_int_equal(session_pubrec(session, 1), MQTT_RC_SUCCESS);
-	assert_int_equal(session_pubrec(session, 1), MQTT_RC_SUCCESS); /* again: PUBREL again */
+	assert_int_equal(session_pubrec(session, 1, MQTT_RC_SUCCESS), MQTT_RC_SUCCESS);
+	assert_int_equal(session_pubrec(session, 1, MQTT_RC_SUCCESS), MQTT_RC_SUCCESS); /* again: PUBREL again */
 	assert_int_equal(session_puback(session, 1), MQTT_RC_PROTOCOL_ERROR);
 	assert_int_equal(session_pubcomp(session, 1), MQTT_RC_SUCCESS);
 	assert_int_equal(session_pubcomp(session, 1), MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND);
-	assert_int_equal(session_pubrec(session, 1), MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND);
+	assert_int_equal(session_pubrec(session, 1, MQTT_RC_SUCCESS), MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND);
 }
 
 /* After a reconnect everything unacknowledged comes again, in the first order, with its identifier and DUP; of QoS 2
@@ -217,10 +218,10 @@ static void resend(void **state)
 	for (unsigned i = 1; i <= 6; i++)
 		expect_number(i, i % 2 ? 1 : 2, (uint16_t)i, false);
 	assert_int_equal(session_puback(session, 3), MQTT_RC_SUCCESS);
-	assert_int_equal(session_pubrec(session, 4), MQTT_RC_SUCCESS);
+	assert_int_equal(session_pubrec(session, 4, MQTT_RC_SUCCESS), MQTT_RC_SUCCESS);
 	session_offline(session);
-	deliver("offline", 1, 0);
-	deliver("lost", 0, 0);
+	deliver("offline", 1, false);
+	deliver("lost", 0, false);
 	reconnect();
 	expect_number(1, 1, 1, true);
 	expect_number(2, 2, 2, true);
@@ -244,7 +245,7 @@ static void acknowledged_while_resending(void **state)
 		session_pump(session);
 	}
 	reconnect();
-	deliver("later", 1, 0);
+	deliver("later", 1, false);
 	assert_int_equal(session_puback(session, 2), MQTT_RC_SUCCESS);
 	assert_int_equal(session_puback(session, 3), MQTT_RC_SUCCESS);
 	expect_number(1, 1, 1, true);
@@ -267,11 +268,11 @@ static void window(void **state)
 	expect_number(4, 1, 4, false);
 	expect_nothing();
 	/* PUBREC alone does not open it: the identifier is in use until PUBCOMP. */
-	assert_int_equal(session_pubrec(session, 1), MQTT_RC_SUCCESS);
+	assert_int_equal(session_pubrec(session, 1, MQTT_RC_SUCCESS), MQTT_RC_SUCCESS);
 	expect_nothing();
 	assert_int_equal(session_pubcomp(session, 1), MQTT_RC_SUCCESS);
 	expect_number(5, 2, 5, false);
-	deliver("0", 0, 0); /* QoS 0 does not wait for the window */
+	deliver("0", 0, false); /* QoS 0 does not wait for the window */
 	expect_publish("0", 0, 0, false);
 }
 
@@ -279,7 +280,7 @@ static void receive_maximum(void **state)
 {
 	(void)state;
 	conf.max_inflight_messages = 0;
-	session->receive_max = 2;
+	sink.receive_max = 2;
 	for (unsigned i = 1; i <= 3; i++)
 		deliver_number(i, 1);
 	expect_number(1, 1, 1, false);
@@ -292,23 +293,23 @@ static void identifiers(void **state)
 {
 	(void)state;
 	conf.max_inflight_messages = 0;
-	deliver("stays", 1, 0);
+	deliver("stays", 1, false);
 	expect_publish("stays", 1, 1, false);
 	for (unsigned i = 2; i <= 65535; i++) {
-		deliver("x", 1, 0);
+		deliver("x", 1, false);
 		write_out(SIZE_MAX);
 		stream_at = stream_len = 0;
 		assert_int_equal(session_puback(session, (uint16_t)i), MQTT_RC_SUCCESS);
 	}
-	deliver("y", 1, 0);
+	deliver("y", 1, false);
 	expect_publish("y", 1, 2, false); /* 1 is still in use [MQTT-2.3.1-4] */
 	for (unsigned i = 3; i <= 65535; i++) {
-		deliver("x", 1, 0);
+		deliver("x", 1, false);
 		write_out(SIZE_MAX);
 		stream_at = stream_len = 0;
 	}
 	assert_int_equal(session->sent.count, 65535);
-	deliver("waits", 1, 0);
+	deliver("waits", 1, false);
 	expect_nothing();
 	assert_int_equal(session_puback(session, 4711), MQTT_RC_SUCCESS);
 	expect_publish("waits", 1, 4711, false);
@@ -347,10 +348,10 @@ static void offline_queue(void **state)
 {
 	(void)state;
 	session_offline(session);
-	deliver("gone", 0, 0);
-	deliver("kept", 1, 0);
+	deliver("gone", 0, false);
+	deliver("kept", 1, false);
 	conf.queue_qos0_messages = true;
-	deliver("kept, too", 0, 0);
+	deliver("kept, too", 0, false);
 	reconnect();
 	expect_publish("kept, too", 0, 0, false);
 	expect_publish("kept", 1, 1, false);
@@ -366,9 +367,9 @@ static void offline_queue(void **state)
 	expect_number(1, 0, 0, false);
 	expect_nothing();
 	assert_int_equal(session->backlog_bytes, 0);
-	session->clean = true;
+	session->expiry_interval = 0;
 	session_offline(session);
-	deliver("of a clean session", 0, 0);
+	deliver("of a clean session", 0, false);
 	assert_int_equal(session->backlogged, 0);
 }
 
@@ -417,11 +418,11 @@ static void first_always_fits(void **state)
 
 	(void)state;
 	memset(large, 'x', sizeof(large) - 1);
-	deliver(large, 0, 0);
-	deliver("too much", 0, 0);
+	deliver(large, 0, false);
+	deliver("too much", 0, false);
 	assert_int_equal(session->dropped[DROP_QOS0_OUTPUT_FULL], 1);
 	expect_publish(large, 0, 0, false);
-	deliver(large, 1, 0);
+	deliver(large, 1, false);
 	expect_publish(large, 1, 1, false);
 }
 
@@ -433,19 +434,19 @@ static void retained_burst(void **state)
 	sink.flush = flush_nothing;
 	conf.max_queued_messages = 10;
 	for (unsigned i = 0; i < 50; i++)
-		deliver("retained", 0, DELIVER_RETAINED);
+		deliver("retained", 0, true);
 	assert_true(session_backlogged(session));
-	deliver("live", 0, 0);
+	deliver("live", 0, false);
 	assert_int_equal(session->dropped[DROP_QOS0_OUTPUT_FULL], 1); /* the limit holds for live ones */
 	for (unsigned i = 0; i < 50; i++) {
 		expect_publish("retained", 0, 0, false);
 		session_pump(session);
 	}
-	deliver("live again", 0, 0);
+	deliver("live again", 0, false);
 	expect_publish("live again", 0, 0, false);
 	expect_nothing();
 	for (unsigned i = 0; i < 50; i++)
-		deliver("retained", 1, DELIVER_RETAINED);
+		deliver("retained", 1, true);
 	assert_int_equal(session->dropped[DROP_QUEUE_FULL], 0);
 }
 
@@ -540,7 +541,7 @@ static void client_acknowledge(struct client *c)
 		return;
 	pid = c->unacked[c->first++ % COUNT(c->unacked)];
 	if (session_puback(session, pid) == MQTT_RC_PROTOCOL_ERROR) {
-		assert_int_equal(session_pubrec(session, pid), MQTT_RC_SUCCESS);
+		assert_int_equal(session_pubrec(session, pid, MQTT_RC_SUCCESS), MQTT_RC_SUCCESS);
 		if (pid % 3) /* the others forget it until the reconnect */
 			assert_int_equal(session_pubcomp(session, pid), MQTT_RC_SUCCESS);
 	}

@@ -28,6 +28,7 @@ struct sub {
 static char clients[CLIENTS]; /* only their addresses are of interest */
 static struct tree *tree;
 static struct tree_hits hits;
+static const struct mqtt_str no_share;
 
 static int set_up(void **state)
 {
@@ -59,7 +60,7 @@ static struct sub *subscribe(const char *filter, void *client, uint8_t options)
 	s->in_tree.subscriber = client;
 	s->in_tree.options = options;
 	snprintf(s->filter, sizeof(s->filter), "%s", filter);
-	assert_int_equal(tree_subscribe(tree, mqtt_str(filter), &s->in_tree), 0);
+	assert_int_equal(tree_subscribe(tree, mqtt_str(filter), no_share, &s->in_tree), 0);
 	return s;
 }
 
@@ -72,7 +73,7 @@ static void unsubscribe(struct sub *s)
 static struct message *message(const char *topic, uint8_t qos)
 {
 	struct message *m = message_new(
-		&(struct mqtt_publish){.topic = mqtt_str(topic), .payload = mqtt_str("x"), .qos = qos});
+		&(struct mqtt_publish){.topic = mqtt_str(topic), .payload = mqtt_str("x"), .qos = qos}, NULL, 0);
 
 	assert_non_null(m);
 	return m;
@@ -108,7 +109,7 @@ static void same_node(void **state)
 	assert_ptr_equal(tree_find(tree, mqtt_str("a/+/#")), s->in_tree.node);
 	assert_null(tree_find(tree, mqtt_str("a/b/#")));
 	assert_null(tree_find(tree, mqtt_str("a/b/c/d/e")));
-	tree_set_options(&s->in_tree, 2);
+	tree_set_options(&s->in_tree, 2, 0);
 	assert_int_equal(match("a/b"), 1);
 	assert_int_equal(hits.v[0].options, 2);
 	unsubscribe(s);
@@ -127,11 +128,11 @@ static void depth(void **state)
 	s = calloc(1, sizeof(*s));
 	assert_non_null(s);
 	s->in_tree.subscriber = &clients[0];
-	assert_int_equal(tree_subscribe(tree, mqtt_str(deep), &s->in_tree), 0);
+	assert_int_equal(tree_subscribe(tree, mqtt_str(deep), no_share, &s->in_tree), 0);
 	assert_int_equal(match(deep), 1);
 	deep[TREE_LEVELS_MAX - 1] = '/';
 	deep[TREE_LEVELS_MAX] = '\0';
-	assert_int_equal(tree_subscribe(tree, mqtt_str(deep), &too_deep), -E2BIG);
+	assert_int_equal(tree_subscribe(tree, mqtt_str(deep), no_share, &too_deep), -E2BIG);
 	assert_int_equal(tree_match(tree, mqtt_str(deep), &hits), -E2BIG);
 	unsubscribe(s);
 }

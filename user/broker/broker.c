@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "broker/conn.h"
 #include "broker/internal.h"
+#include "broker/will.h"
 #include "broker/worker.h"
 #include "net/listener.h"
 
@@ -50,6 +51,7 @@ int broker_listen(const struct conf *conf)
 {
 	struct broker *b = &the_broker;
 
+	hash_init();
 	b->conf = conf;
 	b->nworkers = count_workers(conf);
 	b->sockets = calloc(conf->nlisteners * SOCKETS_PER_LISTENER + 1, sizeof(b->sockets[0]));
@@ -57,6 +59,13 @@ int broker_listen(const struct conf *conf)
 	if (!b->sockets || !b->listener_connections) {
 		broker_free();
 		return -ENOMEM;
+	}
+	if (conf->scram_file) {
+		b->auth_store = auth_store_load(conf->scram_file);
+		if (!b->auth_store) {
+			broker_free();
+			return -EINVAL;
+		}
 	}
 	for (unsigned i = 0; i < conf->nlisteners; i++) {
 		int rc = listen_one(b, i);
@@ -103,7 +112,6 @@ int broker_start(void)
 	struct broker *b = &the_broker;
 	int rc = -ENOMEM;
 
-	hash_init();
 	b->start_ns = clock_ns();
 	b->tree = tree_new();
 	if (b->tree && posix_memalign((void **)&b->workers, 64, b->nworkers * sizeof(b->workers[0])) == 0) {
@@ -131,8 +139,7 @@ static void stop_accepting(struct worker *w, void *arg)
 static void send_wills(struct worker *w, void *arg)
 {
 	(void)arg;
-	for (struct list *l = w->conns.next; l != &w->conns; l = l->next)
-		conn_publish_will(container_of(l, struct conn, all));
+	will_broker_stops(w);
 }
 
 static void nothing(struct worker *w, void *arg)
@@ -209,6 +216,8 @@ void broker_free(void)
 		close(b->sockets[i].fd);
 	free(b->sockets);
 	free(b->listener_connections);
+	auth_store_unref(b->auth_store);
+	b->auth_store = NULL;
 	b->sockets = NULL;
 	b->listener_connections = NULL;
 	b->nsockets = 0;

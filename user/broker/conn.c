@@ -10,11 +10,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "broker/authenticate.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
-#include "broker/route.h"
 #include "broker/subscribe.h"
-#include "mqtt/encode.h"
+#include "broker/will.h"
 
 enum {
 	IOVECS = 64,
@@ -73,6 +73,7 @@ void conn_accept(struct worker *w, int fd, unsigned listener, const char *peer, 
 	c->watch = (struct watch){.fd = fd, .ready = conn_ready};
 	c->worker = w;
 	c->version = MQTT_3_1_1;
+	c->problem_info = true;
 	c->listener = listener;
 	c->order = order;
 	c->sink.dirty = sink_dirty;
@@ -305,14 +306,6 @@ static void log_close(const struct conn *c, enum close_reason why)
 		log_notice("Client %s [%s] disconnected.", name_of(c), c->peer);
 }
 
-/* The will, when the connection did not end by DISCONNECT [MQTT-3.1.2-8], [MQTT-3.14.4-3]. */
-void conn_publish_will(struct conn *c)
-{
-	if (c->will)
-		(void)route_publish(c->worker, NULL, c->will, c->will_retain);
-	message_drop(&c->will);
-}
-
 static void expire(struct timer *t)
 {
 	struct session *s = container_of(t, struct session, expiry);
@@ -322,20 +315,29 @@ static void expire(struct timer *t)
 	worker_session_end(&the_broker.workers[s->worker], s);
 }
 
+/* How long the session outlives its connection, in seconds; SESSION_NEVER_EXPIRES. */
+static uint64_t time_left(const struct conf *conf, const struct session *s)
+{
+	uint64_t limit = conf->persistent_client_expiration;
+
+	return limit && limit < s->expiry_interval ? limit : s->expiry_interval;
+}
+
 static void leave_session(struct conn *c)
 {
 	struct worker *w = c->worker;
 	struct session *s = c->session;
-	uint64_t limit = w->broker->conf->persistent_client_expiration;
+	uint64_t left = time_left(w->broker->conf, s);
 
 	c->session = NULL;
 	s->conn = NULL;
 	session_offline(s);
 	subscriptions_offline(w->broker, s);
-	if (s->clean)
+	will_connection_ends(c, s);
+	if (session_ends_with_connection(s))
 		worker_session_end(w, s);
-	else if (limit)
-		loop_after(&w->loop, &s->expiry, limit * 1000, expire);
+	else if (left != SESSION_NEVER_EXPIRES)
+		loop_after(&w->loop, &s->expiry, left * 1000, expire);
 }
 
 /* Closing with input unread resets a TCP connection, or a client that goes on sending could wait for ever at a closed
@@ -356,8 +358,10 @@ void conn_close(struct conn *c, enum close_reason why)
 	if (c->state == CONN_CLOSED)
 		return;
 	/* What was answered to packets before the end goes out, if the socket takes it. */
-	if (!c->broken)
+	if (!c->broken) {
+		conn_send_disconnect(c, why);
 		conn_write(c);
+	}
 	log_close(c, why);
 	COUNTER_ADD(closed[why], 1);
 	COUNTER_ADD(sockets, -1);
@@ -371,14 +375,16 @@ void conn_close(struct conn *c, enum close_reason why)
 	close(c->watch.fd);
 	c->watch.fd = -1;
 	fp_detach(&c->link);
+	if (why == CLOSE_DISCONNECT && c->peer_reason == MQTT_RC_SUCCESS) /* [MQTT-3.14.4-3] */
+		message_drop(&c->will);
 	if (c->session) {
 		COUNTER_ADD(clients_connected, -1);
 		leave_session(c);
 	}
-	if (why == CLOSE_DISCONNECT)
-		message_drop(&c->will);
-	conn_publish_will(c);
 	output_clear(&c->sink.out);
+	alias_out_clear(&c->sink.aliases);
+	alias_in_clear(&c->aliases);
+	authenticate_end(c);
 	free(c->in);
 	c->in = NULL;
 	c->in_len = c->in_cap = 0;

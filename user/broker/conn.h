@@ -12,7 +12,7 @@
 #include "net/listener.h"
 
 enum conn_state {
-	CONN_NEW,    /* waits for CONNECT */
+	CONN_NEW,    /* waits for CONNECT; with `auth`, for the AUTH that follows it */
 	CONN_MOVING, /* on its way to another worker */
 	CONN_OPEN,
 	CONN_CLOSED, /* waits for deliveries to be acknowledged, then freed */
@@ -20,7 +20,8 @@ enum conn_state {
 
 enum {
 	CONNECT_DEADLINE_MS = 10000, /* for the CONNECT, from accept */
-	/* The most a CONNECT of 3.1.1 can be: five strings of 65,535 bytes with their lengths, and the rest. */
+	/* The most a CONNECT of 3.1.1 can be: five strings of 65,535 bytes with their lengths, and the rest. In 5.0 there
+	 * might be more properties; nobody who has not said who he is may make us keep them. */
 	CONNECT_SIZE_MAX = 5 * 65537 + 15,
 	/* Acknowledgements that wait for a client that does not read: above the first nothing more is read from it,
 	 * below the second it goes on. Bytes. */
@@ -48,9 +49,15 @@ struct conn {
 	unsigned listener;
 	uint64_t order; /* later connections have greater ones */
 	char peer[NET_ADDRESS_MAX];
-	char *client_id; /* between CONNECT and the session */
+	char *client_id;       /* between CONNECT and the session */
+	bool assigned_id;      /* it is ours */
+	bool problem_info;     /* Request Problem Information, section 3.1.2.11.7 of 5.0 */
+	bool expires_at_close; /* its CONNECT had a Session Expiry Interval of 0 [MQTT-3.14.2-2] */
+	uint8_t peer_reason;   /* of its DISCONNECT */
 	struct session *session;
 	struct session_sink sink;
+	struct alias_in aliases;   /* of the client */
+	struct connect_auth *auth; /* enhanced authentication, authenticate.c; NULL: none */
 
 	uint8_t *in; /* begins with a packet that is not complete, or not handled because of `paused` */
 	size_t in_len, in_cap;
@@ -66,6 +73,7 @@ struct conn {
 
 	struct message *will; /* a reference; NULL: none. Published when the connection ends without DISCONNECT */
 	bool will_retain;
+	uint32_t will_delay; /* seconds */
 
 	struct fp_link link;
 	bool held; /* fp_hold() was told so */
@@ -103,9 +111,6 @@ void conn_break(struct conn *c, enum close_reason why);
 /* Close now: log, publish the will, let the session go. The struct stays until the end of the turn at least. */
 void conn_close(struct conn *c, enum close_reason why);
 
-/* Publish the will now, if there is one: the broker stops. */
-void conn_publish_will(struct conn *c);
-
 /* Free a closed one nothing refers to. */
 void conn_free(struct conn *c);
 
@@ -116,8 +121,20 @@ void conn_keepalive(struct conn *c);
  * was not consumed. */
 int conn_handle(struct conn *c, uint8_t first, const uint8_t *body, size_t len);
 
-/* connect.c: the same for the first packet. */
+/* connect.c: the same for the first packet, and for AUTH until the client is known. */
 int conn_handle_connect(struct conn *c, uint8_t first, const uint8_t *body, size_t len);
+
+/* connack.c */
+struct connack {
+	uint8_t version; /* of the client, as far as known */
+	bool session_present;
+	enum mqtt_reason reason;
+	const struct mqtt_packet *connect; /* NULL: it was refused */
+	uint32_t expiry_interval;	   /* of the session */
+};
+void conn_send_connack(struct conn *c, const struct connack *a);
+/* A DISCONNECT for this reason to a client of 5.0, section 3.14; nothing to others. */
+void conn_send_disconnect(struct conn *c, enum close_reason why);
 
 static inline int conn_fail(enum close_reason why)
 {

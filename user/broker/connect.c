@@ -4,34 +4,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <wire.h>
 
 #include "base/log.h"
+#include "broker/authenticate.h"
 #include "broker/conn.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
 #include "broker/subscribe.h"
-#include "mqtt/encode.h"
+#include "broker/will.h"
 #include "mqtt/topic.h"
-
-static void send_connack(struct conn *c, uint8_t version, bool session_present, uint8_t reason)
-{
-	uint8_t b[16];
-	size_t n;
-
-	if (mqtt_connack_code(version, reason) < 0)
-		return;
-	n = mqtt_encode_connack(b, sizeof(b), version, session_present, reason, NULL);
-	if (log_wants(LOG_TYPE_DEBUG))
-		log_debug("Sending CONNACK to %s (%d, %d)", c->session ? c->session->id : c->peer, session_present,
-			  mqtt_connack_code(version, reason));
-	if (n)
-		conn_send(c, b, n);
-}
 
 /* Answer and close. */
 static int refuse(struct conn *c, uint8_t version, enum mqtt_reason reason, enum close_reason why)
 {
-	send_connack(c, version, false, reason);
+	conn_send_connack(c, &(struct connack){.version = version, .reason = reason});
 	return conn_fail(why);
 }
 
@@ -55,17 +42,30 @@ static char *auto_id(const char *prefix)
 static int take_client_id(struct conn *c, const struct mqtt_connect *con)
 {
 	const struct conf *conf = c->worker->broker->conf;
+	struct mqtt_str id = con->client_id;
 
-	if (con->client_id.len) {
-		c->client_id = strndup((const char *)con->client_id.data, con->client_id.len);
+	if (conf->listeners[c->listener].use_username_as_clientid) {
+		if (!con->has_username || !con->username.len)
+			return MQTT_RC_NOT_AUTHORIZED;
+		id = con->username;
+	}
+	if (id.len) {
+		c->client_id = strndup((const char *)id.data, id.len);
 	} else {
 		/* 3.1 wants 1 to 23 bytes; the upper limit is not kept by anybody. 3.1.1: [MQTT-3.1.3-7],
-		 * [MQTT-3.1.3-8]. */
-		if (con->version == MQTT_3_1 || !con->clean_start || !conf->allow_zero_length_clientid)
+		 * [MQTT-3.1.3-8]. 5.0: [MQTT-3.1.3-6]. */
+		if (con->version == MQTT_3_1 || (con->version < MQTT_5_0 && !con->clean_start) ||
+		    !conf->allow_zero_length_clientid)
 			return MQTT_RC_CLIENT_IDENTIFIER_NOT_VALID;
 		c->client_id = auto_id(conf->auto_id_prefix);
+		c->assigned_id = true;
 	}
 	return c->client_id ? 0 : MQTT_RC_SERVER_UNAVAILABLE;
+}
+
+static bool keep_alive_allowed(const struct conf *conf, uint16_t keep_alive)
+{
+	return !conf->max_keepalive || (keep_alive && keep_alive <= conf->max_keepalive);
 }
 
 /* 0, or the reason to refuse the client. */
@@ -73,38 +73,70 @@ static int check(const struct conn *c, const struct mqtt_connect *con)
 {
 	const struct conf *conf = c->worker->broker->conf;
 
-	/* There are no other ways to be let in yet. */
-	if (!conf->listeners[c->listener].allow_anonymous)
-		return MQTT_RC_NOT_AUTHORIZED;
-	if (conf->max_keepalive && (con->keep_alive == 0 || con->keep_alive > conf->max_keepalive))
-		return MQTT_RC_CLIENT_IDENTIFIER_NOT_VALID; /* as mosquitto answers clients before 5.0 */
-	if (con->will && con->will_qos > conf->listeners[c->listener].max_qos)
+	/* A client of 5.0 is told another keep alive instead. */
+	if (con->version < MQTT_5_0 && !keep_alive_allowed(conf, con->keep_alive))
+		return MQTT_RC_CLIENT_IDENTIFIER_NOT_VALID;		       /* as mosquitto answers */
+	if (con->will && con->will_qos > conf->listeners[c->listener].max_qos) /* 5.0 [MQTT-3.2.2-12] */
 		return MQTT_RC_QOS_NOT_SUPPORTED;
-	if (con->will && con->will_retain && !conf->retain_available)
+	if (con->will && con->will_retain && !conf->retain_available) /* 5.0 [MQTT-3.2.2-13] */
 		return MQTT_RC_RETAIN_NOT_SUPPORTED;
+	if (con->will && topic_depth(con->will_topic) > TREE_LEVELS_MAX)
+		return MQTT_RC_TOPIC_NAME_INVALID;
 	return 0;
 }
 
-/* Decode and check. 0, or conn_fail() after the answer. */
-static int admit(struct conn *c, uint8_t first, const uint8_t *body, size_t len, struct mqtt_packet *p)
+static enum close_reason refusal(int reason)
 {
+	switch (reason) {
+	case MQTT_RC_NOT_AUTHORIZED:
+		return CLOSE_NOT_AUTHORISED;
+	case MQTT_RC_BAD_AUTHENTICATION_METHOD:
+		return CLOSE_BAD_METHOD;
+	case MQTT_RC_MALFORMED_PACKET:
+	case MQTT_RC_TOPIC_NAME_INVALID:
+		return CLOSE_MALFORMED;
+	case MQTT_RC_PROTOCOL_ERROR:
+		return CLOSE_PROTOCOL;
+	default:
+		return CLOSE_REFUSED;
+	}
+}
+
+/* Decode a CONNECT. 0, or conn_fail() after the answer: of 5.0 the reason [MQTT-3.1.4-1], before that nothing. */
+static int decode(struct conn *c, uint8_t first, const uint8_t *body, size_t len, struct mqtt_packet *p)
+{
+	unsigned versions = c->worker->broker->conf->listeners[c->listener].accept_versions;
 	int rc = mqtt_decode(0, first, body, len, p);
 
 	if (rc == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION) /* [MQTT-3.1.2-2] */
 		return refuse(c, MQTT_3_1_1, MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION, CLOSE_REFUSED);
-	if (rc)
-		return conn_fail(conn_close_reason(rc));
-	if (p->connect.version == MQTT_5_0)
-		return refuse(c, MQTT_5_0, MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION, CLOSE_REFUSED);
-	if (p->connect.will && topic_depth(p->connect.will_topic) > TREE_LEVELS_MAX)
-		return conn_fail(CLOSE_MALFORMED);
-	rc = check(c, &p->connect);
+	if (p->version >= MQTT_3_1 && !(versions >> p->version & 1))
+		return refuse(c, p->version, MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION, CLOSE_REFUSED);
+	if (!rc)
+		return 0;
+	if (p->version >= MQTT_5_0)
+		return refuse(c, p->version, (enum mqtt_reason)rc, conn_close_reason(rc));
+	return conn_fail(conn_close_reason(rc));
+}
+
+/* Check a CONNECT. 0, AUTHENTICATE_MORE, or the reason to refuse it. */
+static int admit(struct conn *c, const struct mqtt_packet *p, const uint8_t *body, size_t len)
+{
+	int rc = check(c, &p->connect);
+
 	if (!rc)
 		rc = take_client_id(c, &p->connect);
-	if (rc)
-		return refuse(c, p->connect.version, (enum mqtt_reason)rc,
-			      rc == MQTT_RC_NOT_AUTHORIZED ? CLOSE_NOT_AUTHORISED : CLOSE_REFUSED);
-	return 0;
+	if (!rc)
+		rc = authenticate_connect(c, p, body, len);
+	return rc;
+}
+
+/* Who may come in without having proved anything. There are no other ways to be let in yet. */
+static int check_anonymous(const struct conn *c)
+{
+	bool allowed = c->worker->broker->conf->listeners[c->listener].allow_anonymous;
+
+	return allowed || authenticate_username(c).len ? 0 : MQTT_RC_NOT_AUTHORIZED;
 }
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
@@ -137,25 +169,51 @@ static struct session *take_session(struct conn *c, bool clean, bool *present)
 		s = NULL;
 	}
 	*present = s;
-	if (s)
+	if (s) {
 		timer_stop(&w->loop.timers, &s->expiry);
-	else
+		will_cancel(w, s);
+	} else {
 		s = worker_session_new(w, c->client_id, len);
+	}
 	return s;
 }
 
-static int take_will(struct conn *c, const struct mqtt_connect *con)
+/* How long the session is to outlive its connection, section 3.1.2.11.2 of 5.0. */
+static uint32_t expiry_interval(const struct conf *conf, const struct mqtt_packet *p)
 {
-	const struct mqtt_publish will = {.topic = con->will_topic,
-					  .payload = con->will_payload,
-					  .qos = con->will_qos,
-					  .retain = con->will_retain};
+	uint64_t limit = conf->persistent_client_expiration;
+	uint32_t wanted;
 
-	if (!con->will)
-		return 0;
-	c->will_retain = con->will_retain;
-	c->will = message_new(&will);
-	return c->will ? 0 : -1;
+	if (p->connect.version < MQTT_5_0)
+		return p->connect.clean_start ? 0 : SESSION_NEVER_EXPIRES;
+	wanted = mqtt_props_number(&p->props, MQTT_PROP_SESSION_EXPIRY_INTERVAL, 0);
+	return limit && limit < wanted ? (uint32_t)limit : wanted;
+}
+
+/* What the client can take. */
+static void take_limits(struct conn *c, const struct mqtt_packet *p)
+{
+	const struct conf *conf = c->worker->broker->conf;
+	uint32_t aliases = mqtt_props_number(&p->props, MQTT_PROP_TOPIC_ALIAS_MAXIMUM, 0);
+	uint16_t our_aliases = conf->listeners[c->listener].max_topic_alias_broker;
+
+	c->sink.receive_max = (uint16_t)mqtt_props_number(&p->props, MQTT_PROP_RECEIVE_MAXIMUM, UINT16_MAX);
+	c->sink.max_packet = mqtt_props_number(&p->props, MQTT_PROP_MAXIMUM_PACKET_SIZE, 0);
+	c->sink.aliases.max = aliases < our_aliases ? (uint16_t)aliases : our_aliases;
+	c->problem_info = mqtt_props_number(&p->props, MQTT_PROP_REQUEST_PROBLEM_INFORMATION, 1);
+	c->keep_alive = p->connect.keep_alive;
+	if (!keep_alive_allowed(conf, c->keep_alive))
+		c->keep_alive = conf->max_keepalive;
+}
+
+/* The kernel looks at no Maximum Packet Size: one below what it may carry leaves the client without flows. */
+static enum fp_road road_of(const struct conn *c)
+{
+	uint32_t ours = c->worker->broker->conf->max_packet_size;
+
+	if (c->sink.max_packet && c->sink.max_packet < (ours ? ours : WIRE_REMAINING_MAX))
+		return FP_ROAD_NONE;
+	return c->link.road;
 }
 
 static void log_connect(const struct conn *c, const struct mqtt_connect *con)
@@ -172,59 +230,106 @@ static void log_connect(const struct conn *c, const struct mqtt_connect *con)
 			   con->clean_start, con->keep_alive);
 }
 
-static int open_connection(struct conn *c, const struct mqtt_connect *con)
+static int open_connection(struct conn *c, const struct mqtt_packet *p)
 {
+	const struct mqtt_connect *con = &p->connect;
 	struct worker *w = c->worker;
 	struct session *s;
 	bool present;
 
 	if (came_too_late(c))
 		return conn_fail(CLOSE_TAKEN_OVER);
-	if (take_will(c, con))
+	c->version = c->sink.version = con->version;
+	take_limits(c, p);
+	if (will_take(c, con))
 		return conn_fail(CLOSE_NO_MEMORY);
 	s = take_session(c, con->clean_start, &present);
 	if (!s) {
 		message_drop(&c->will);
 		return refuse(c, con->version, MQTT_RC_SERVER_UNAVAILABLE, CLOSE_NO_MEMORY);
 	}
-	c->version = c->sink.version = con->version;
-	c->keep_alive = con->keep_alive;
 	c->connected_ns = w->loop.now_ns;
 	c->session = s;
 	free(c->client_id);
 	c->client_id = NULL;
 	c->state = CONN_OPEN;
 	s->conn = c;
-	s->clean = con->clean_start;
+	s->expiry_interval = expiry_interval(w->broker->conf, p);
+	c->expires_at_close = session_ends_with_connection(s);
 	COUNTER_ADD(connects, 1);
 	COUNTER_ADD(clients_connected, 1);
 	log_connect(c, con);
 	fp_attach(&c->link, c->watch.fd, FLOW_NAMESPACE, flow_form(c->version), s->id, c->received);
-	subscriptions_online(w->broker, s, c->link.road);
-	send_connack(c, c->version, present, MQTT_RC_SUCCESS);
+	subscriptions_online(w->broker, s, road_of(c));
+	conn_send_connack(c, &(struct connack){.version = c->version,
+					       .session_present = present,
+					       .connect = p,
+					       .expiry_interval = s->expiry_interval});
+	authenticate_done(c);
 	session_online(s, &c->sink);
 	conn_keepalive(c);
 	return 0;
 }
 
-int conn_handle_connect(struct conn *c, uint8_t first, const uint8_t *body, size_t len)
+/* The client is known, and this is its CONNECT: on to its worker, or open it here. */
+static int place(struct conn *c, const struct mqtt_packet *connect)
 {
-	struct mqtt_packet p;
-	struct worker *home;
-	int rc;
+	struct worker *home = worker_of(c->worker->broker, c->client_id, strlen(c->client_id));
 
-	if (c->placed) {
-		mqtt_decode(0, first, body, len, &p); /* it was admitted before */
-	} else {
-		COUNTER_ADD(messages_received, 1);
-		rc = admit(c, first, body, len, &p);
-		if (rc)
-			return rc;
-	}
-	home = worker_of(c->worker->broker, c->client_id, strlen(c->client_id));
 	if (home != c->worker) {
 		c->move_to = home;
 		return 0;
 	}
-	return open_connection(c, &p.connect);
+	return open_connection(c, connect);
+}
+
+/* The CONNECT that was kept while the client proved who it is. */
+static int place_kept(struct conn *c)
+{
+	struct mqtt_packet connect;
+	size_t len;
+	const uint8_t *body = authenticate_connect_body(c, &len);
+
+	mqtt_decode(0, MQTT_CONNECT << 4, body, len, &connect);
+	return place(c, &connect);
+}
+
+/* What comes between our AUTH and the CONNACK [MQTT-3.1.4-6]. */
+static int handle_auth(struct conn *c, uint8_t first, const uint8_t *body, size_t len)
+{
+	struct mqtt_packet p;
+	int rc = mqtt_decode(MQTT_5_0, first, body, len, &p);
+
+	if (!rc && p.type == MQTT_DISCONNECT)
+		return conn_fail(CLOSE_DISCONNECT);
+	if (!rc)
+		rc = p.type == MQTT_AUTH ? authenticate_go_on(c, &p) : MQTT_RC_PROTOCOL_ERROR;
+	if (rc == AUTHENTICATE_MORE)
+		return 0;
+	return rc ? refuse(c, MQTT_5_0, (enum mqtt_reason)rc, refusal(rc)) : place_kept(c);
+}
+
+int conn_handle_connect(struct conn *c, uint8_t first, const uint8_t *body, size_t len)
+{
+	struct mqtt_packet p;
+	int rc;
+
+	if (c->placed && authenticate_waits(c)) /* the AUTH that completed it */
+		return place_kept(c);
+	if (c->placed) {
+		mqtt_decode(0, first, body, len, &p); /* it was admitted before */
+		return place(c, &p);
+	}
+	COUNTER_ADD(messages_received, 1);
+	if (authenticate_waits(c))
+		return handle_auth(c, first, body, len);
+	rc = decode(c, first, body, len, &p);
+	if (rc)
+		return rc;
+	rc = admit(c, &p, body, len);
+	if (rc == AUTHENTICATE_MORE)
+		return 0;
+	if (!rc)
+		rc = check_anonymous(c);
+	return rc ? refuse(c, p.connect.version, (enum mqtt_reason)rc, refusal(rc)) : place(c, &p);
 }

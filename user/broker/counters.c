@@ -1,24 +1,37 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "broker/counters.h"
 
+#include "mqtt/reason.h"
+
 const struct close_text close_texts[CLOSE_REASONS] = {
-	[CLOSE_DISCONNECT] = {"disconnect", NULL},
-	[CLOSE_PEER] = {"connection_closed", "connection closed by client"},
-	[CLOSE_TIMEOUT] = {"timeout", "exceeded timeout"},
-	[CLOSE_MALFORMED] = {"malformed_packet", "malformed packet"},
-	[CLOSE_PROTOCOL] = {"protocol_error", "protocol error"},
-	[CLOSE_OVERSIZE] = {"oversize_packet", "oversize packet"},
-	[CLOSE_NOT_AUTHORISED] = {"not_authorised", "not authorised"},
-	[CLOSE_REFUSED] = {"refused", "connection refused"},
-	[CLOSE_TAKEN_OVER] = {"taken_over", "session taken over"},
-	[CLOSE_NO_MEMORY] = {"no_memory", "out of memory"},
-	[CLOSE_SOCKET_ERROR] = {"socket_error", "socket error"},
-	[CLOSE_SHUTDOWN] = {"shutdown", "server shutting down"},
+	[CLOSE_DISCONNECT] = {"disconnect", NULL, 0},
+	[CLOSE_PEER] = {"connection_closed", "connection closed by client", 0},
+	[CLOSE_TIMEOUT] = {"timeout", "exceeded timeout", MQTT_RC_KEEP_ALIVE_TIMEOUT},
+	[CLOSE_MALFORMED] = {"malformed_packet", "malformed packet", MQTT_RC_MALFORMED_PACKET},
+	[CLOSE_PROTOCOL] = {"protocol_error", "protocol error", MQTT_RC_PROTOCOL_ERROR},
+	[CLOSE_OVERSIZE] = {"oversize_packet", "oversize packet", MQTT_RC_PACKET_TOO_LARGE},
+	[CLOSE_NOT_AUTHORISED] = {"not_authorised", "not authorised", MQTT_RC_NOT_AUTHORIZED},
+	[CLOSE_BAD_METHOD] = {"bad_authentication_method", "bad authentication method",
+			      MQTT_RC_BAD_AUTHENTICATION_METHOD},
+	[CLOSE_TOPIC_INVALID] = {"topic_invalid", "invalid topic", MQTT_RC_TOPIC_NAME_INVALID},
+	[CLOSE_FILTER_INVALID] = {"topic_filter_invalid", "invalid topic filter", MQTT_RC_TOPIC_FILTER_INVALID},
+	[CLOSE_TOPIC_ALIAS] = {"topic_alias_invalid", "invalid topic alias", MQTT_RC_TOPIC_ALIAS_INVALID},
+	[CLOSE_RECEIVE_MAXIMUM] = {"receive_maximum_exceeded", "receive maximum exceeded",
+				   MQTT_RC_RECEIVE_MAXIMUM_EXCEEDED},
+	[CLOSE_QOS] = {"qos_not_supported", "QoS not supported", MQTT_RC_QOS_NOT_SUPPORTED},
+	[CLOSE_RETAIN] = {"retain_not_supported", "retain not supported", MQTT_RC_RETAIN_NOT_SUPPORTED},
+	[CLOSE_REFUSED] = {"refused", "connection refused", 0},
+	[CLOSE_TAKEN_OVER] = {"taken_over", "session taken over", MQTT_RC_SESSION_TAKEN_OVER},
+	[CLOSE_NO_MEMORY] = {"no_memory", "out of memory", MQTT_RC_UNSPECIFIED_ERROR},
+	[CLOSE_SOCKET_ERROR] = {"socket_error", "socket error", 0},
+	[CLOSE_SHUTDOWN] = {"shutdown", "server shutting down", MQTT_RC_SERVER_SHUTTING_DOWN},
 };
 
 const char *const drop_names[DROP_REASONS] = {
 	[DROP_QOS0_OUTPUT_FULL] = "qos0_output_full",
 	[DROP_QUEUE_FULL] = "queue_full",
+	[DROP_TOO_LARGE] = "too_large",
+	[DROP_EXPIRED] = "expired",
 	[DROP_NO_MEMORY] = "no_memory",
 };
 

@@ -14,6 +14,8 @@
 enum drop_reason {
 	DROP_QOS0_OUTPUT_FULL, /* QoS 0, and the client does not take its output */
 	DROP_QUEUE_FULL,       /* max_queued_messages or max_queued_bytes */
+	DROP_TOO_LARGE,	       /* Maximum Packet Size of the client */
+	DROP_EXPIRED,	       /* its Message Expiry Interval passed while it waited */
 	DROP_NO_MEMORY,
 	DROP_REASONS,
 };
@@ -27,6 +29,13 @@ enum close_reason {
 	CLOSE_PROTOCOL,
 	CLOSE_OVERSIZE,
 	CLOSE_NOT_AUTHORISED,
+	CLOSE_BAD_METHOD, /* of enhanced authentication */
+	CLOSE_TOPIC_INVALID,
+	CLOSE_FILTER_INVALID,
+	CLOSE_TOPIC_ALIAS,
+	CLOSE_RECEIVE_MAXIMUM,
+	CLOSE_QOS,     /* above the maximum QoS */
+	CLOSE_RETAIN,  /* retained messages are not available */
 	CLOSE_REFUSED, /* CONNECT refused for another reason */
 	CLOSE_TAKEN_OVER,
 	CLOSE_NO_MEMORY,
@@ -38,6 +47,7 @@ enum close_reason {
 struct close_text {
 	const char *name; /* in statistics */
 	const char *log;  /* behind "disconnected: " in mosquitto's wording; NULL: nothing */
+	uint8_t reason;	  /* enum mqtt_reason of the DISCONNECT that a client of 5.0 gets; 0: none is sent */
 };
 extern const struct close_text close_texts[CLOSE_REASONS];
 extern const char *const drop_names[DROP_REASONS];
@@ -57,7 +67,7 @@ struct counters {
 	/* now; a thread's share may be negative, the sum is not */
 	int64_t sockets;
 	int64_t clients_connected, sessions;
-	int64_t subscriptions, retained;
+	int64_t subscriptions, shared_subscriptions, retained;
 	int64_t stored_messages, stored_bytes;
 } __attribute__((aligned(64)));
 

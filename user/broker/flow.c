@@ -24,11 +24,15 @@ static void set_target(struct session *s, enum flow_target t)
 	__atomic_store_n(&s->target, (uint8_t)t, __ATOMIC_RELEASE);
 }
 
-/* The only session that gets the message, if the kernel can stand in for the daemon there; else NULL. */
-static struct session *only_receiver(const struct session *publisher, enum fp_road road, const struct tree_hits *hits)
+/* The only session that gets the message, if the kernel can stand in for the daemon there; else NULL. Flows are for a
+ * topic, whoever publishes: so a subscription with No Local has none; and the kernel adds no Subscription Identifier
+ * and chooses no member of a share. */
+static struct session *only_receiver(enum fp_road road, const struct tree_hits *hits)
 {
 	struct session *only = NULL;
 
+	if (hits->nshares)
+		return NULL;
 	for (size_t i = 0; i < hits->n; i++) {
 		struct session *s = hits->v[i].subscriber;
 
@@ -37,7 +41,7 @@ static struct session *only_receiver(const struct session *publisher, enum fp_ro
 				return NULL;
 			continue;
 		}
-		if (only || (hits->v[i].options & SUB_NO_LOCAL && s == publisher))
+		if (only || hits->v[i].options & SUB_NO_LOCAL || hits->v[i].ids)
 			return NULL;
 		only = s;
 	}
@@ -54,8 +58,10 @@ static int install(struct worker *w, struct conn *publisher, const struct messag
 	int rc = -EAGAIN;
 
 	subscriptions_lock(w->broker);
+	w->hits.publisher = NULL;
+	w->hits.duplicates = false;
 	if (tree_match(w->broker->tree, topic, &w->hits) == 0)
-		to = only_receiver(publisher ? publisher->session : NULL, road, &w->hits);
+		to = only_receiver(road, &w->hits);
 	if (to && to->receiver.generation && to->receiver.form == form)
 		rc = fp_flow_install(publisher ? &publisher->link : NULL, FLOW_NAMESPACE, form,
 				     (const char *)topic.data, topic.len, &to->receiver, to->id);
@@ -96,11 +102,11 @@ void flow_consider(struct conn *publisher, struct message *m, const struct tree_
 	struct worker *w = publisher->worker;
 	struct session *to;
 
-	/* With each PUBLISH logged, the daemon must see each [invariant 1]. */
+	/* With each PUBLISH logged, the daemon must see each [invariant 1]. The kernel carries none with properties. */
 	if (!fp_flow_wanted(&publisher->link, (const char *)message_topic(m).data, m->topic_len) || m->dollar ||
-	    log_wants(LOG_TYPE_DEBUG) || w->loop.now_ns < publisher->flow_retry_ns)
+	    m->props_len || m->expires || log_wants(LOG_TYPE_DEBUG) || w->loop.now_ns < publisher->flow_retry_ns)
 		return;
-	to = only_receiver(publisher->session, publisher->link.road, hits);
+	to = only_receiver(publisher->link.road, hits);
 	if (!to)
 		return;
 	switch (target_of(to)) {

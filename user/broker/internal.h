@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "auth/store.h"
 #include "broker/tree.h"
 #include "conf/conf.h"
 
@@ -29,6 +30,7 @@ struct broker {
 	unsigned nworkers;
 	unsigned started; /* threads; main thread only */
 	struct tree *tree;
+	struct auth_store *auth_store; /* users of enhanced authentication; NULL: there is none */
 	/* The subscription lock: whoever changes the tree, a session's subscriptions or its receiver, or a flow. */
 	pthread_mutex_t lock;
 	uint64_t start_ns;

@@ -76,7 +76,7 @@ static int copy_session(struct client_copy *to, const struct session *s)
 	out->id = strdup(s->id);
 	if (!out->id)
 		return -ENOMEM;
-	out->clean = s->clean;
+	out->clean = session_ends_with_connection(s);
 	out->subscriptions = (uint32_t)s->subs.count;
 	out->inflight = s->sent.count;
 	out->queued = s->queued + s->backlogged;

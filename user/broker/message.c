@@ -3,15 +3,40 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "broker/counters.h"
 #include "mqtt/encode.h"
 
-struct message *message_new(const struct mqtt_publish *publish)
+/* The properties that go on to the receivers as they are: sections 3.3.2.3.2 and .5 to .9 of 5.0. */
+static const uint64_t forwarded = UINT64_C(1) << MQTT_PROP_PAYLOAD_FORMAT_INDICATOR |
+				  UINT64_C(1) << MQTT_PROP_CONTENT_TYPE | UINT64_C(1) << MQTT_PROP_RESPONSE_TOPIC |
+				  UINT64_C(1) << MQTT_PROP_CORRELATION_DATA | UINT64_C(1) << MQTT_PROP_USER_PROPERTY;
+
+/* Copy them to `to`, or only count with NULL. Returns the bytes. */
+static uint32_t copy_props(const struct mqtt_props *props, uint8_t *to)
+{
+	struct mqtt_property p;
+	uint32_t len = 0, at = 0, begin = 0;
+
+	if (!props || !(props->present & forwarded))
+		return 0;
+	for (; mqtt_props_next(props, &at, &p); begin = at) {
+		if (!(forwarded >> p.id & 1))
+			continue;
+		if (to)
+			memcpy(to + len, props->data + begin, at - begin);
+		len += at - begin;
+	}
+	return len;
+}
+
+struct message *message_new(const struct mqtt_publish *publish, const struct mqtt_props *props, uint64_t origin)
 {
 	const struct mqtt_publish plain = {.topic = publish->topic, .payload = publish->payload};
 	size_t head = mqtt_encode_publish_header(NULL, 0, MQTT_3_1_1, &plain, plain.payload.len, 0, NULL);
 	size_t len = head + plain.payload.len;
-	struct message *m = head ? malloc(sizeof(*m) + len) : NULL;
+	uint32_t props_len = copy_props(props, NULL);
+	struct message *m = head ? malloc(sizeof(*m) + len + props_len) : NULL;
 
 	if (!m)
 		return NULL;
@@ -19,17 +44,33 @@ struct message *message_new(const struct mqtt_publish *publish)
 		.refs = 1,
 		.qos = publish->qos,
 		.dollar = plain.topic.len > 0 && plain.topic.data[0] == '$',
+		.expires = props && mqtt_props_has(props, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL),
 		.header_len = (uint8_t)(head - 2 - plain.topic.len),
 		.topic_len = plain.topic.len,
 		.payload_len = plain.payload.len,
 		.wire_len = (uint32_t)len,
+		.props_len = props_len,
+		.origin = origin,
 	};
+	if (m->expires)
+		m->expiry = mqtt_props_number(props, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, 0);
 	mqtt_encode_publish_header(m->wire, len, MQTT_3_1_1, &plain, plain.payload.len, 0, NULL);
 	if (plain.payload.len)
 		memcpy(m->wire + head, plain.payload.data, plain.payload.len);
+	copy_props(props, m->wire + len);
 	COUNTER_ADD(stored_messages, 1);
 	COUNTER_ADD(stored_bytes, plain.payload.len);
 	return m;
+}
+
+void message_published(struct message *m, uint64_t now_ns)
+{
+	m->expires_ns = now_ns + m->expiry * NS_PER_S;
+}
+
+uint32_t message_expiry_left(const struct message *m, uint64_t now_ns)
+{
+	return now_ns >= m->expires_ns ? 0 : (uint32_t)((m->expires_ns - now_ns + NS_PER_S - 1) / NS_PER_S);
 }
 
 void message_unref(struct message *m)

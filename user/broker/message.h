@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * An application message: stored once, shared by all its deliveries, immutable. Kept as the PUBLISH of 3.1.1 with QoS 0
- * and no flags, so that most deliveries copy or reference its bytes as they are. Any thread may hold references.
+ * An application message: stored once, shared by all its deliveries, immutable but for message_published(). Kept as the
+ * PUBLISH of 3.1.1 with QoS 0 and no flags, so that most deliveries copy or reference its bytes as they are; behind it
+ * the properties that 5.0 receivers get with it. Any thread may hold references.
  */
 #ifndef SHUNT_MESSAGE_H
 #define SHUNT_MESSAGE_H
@@ -12,15 +13,33 @@ struct message {
 	uint32_t refs; /* atomic */
 	uint8_t qos;   /* as published */
 	bool dollar;   /* the topic begins with '$' */
+	bool expires;  /* it has a Message Expiry Interval, section 3.3.2.3.3 of 5.0 */
 	uint8_t header_len;
 	uint32_t topic_len;
 	uint32_t payload_len;
 	uint32_t wire_len;
-	uint8_t wire[]; /* fixed header, topic length, topic, payload */
+	uint32_t props_len;
+	uint32_t expiry;     /* seconds, the Message Expiry Interval */
+	uint64_t expires_ns; /* CLOCK_MONOTONIC, when it has been published */
+	uint64_t origin;     /* hash of the publisher's client identifier; 0: the broker itself */
+	uint8_t wire[];	     /* fixed header, topic length, topic, payload; properties without their length */
 };
 
-/* A copy of the PUBLISH, with one reference; NULL without memory. */
-struct message *message_new(const struct mqtt_publish *publish);
+/* A copy of the PUBLISH with one reference; NULL without memory. Of the properties (NULL: none) those are kept that
+ * belong to the message, in their order; Topic Alias and Will Delay Interval belong to the packet. A message that
+ * expires needs message_published(). */
+struct message *message_new(const struct mqtt_publish *publish, const struct mqtt_props *props, uint64_t origin);
+
+/* It is published now (CLOCK_MONOTONIC): the Message Expiry Interval begins. Before anybody else has a reference. */
+void message_published(struct message *m, uint64_t now_ns);
+
+static inline bool message_expired(const struct message *m, uint64_t now_ns)
+{
+	return m->expires && now_ns >= m->expires_ns;
+}
+
+/* What is left of its Message Expiry Interval [MQTT-3.3.2-6], in seconds, rounded up. */
+uint32_t message_expiry_left(const struct message *m, uint64_t now_ns);
 
 static inline struct message *message_ref(struct message *m)
 {
@@ -47,6 +66,12 @@ static inline struct mqtt_str message_topic(const struct message *m)
 static inline struct mqtt_str message_payload(const struct message *m)
 {
 	return (struct mqtt_str){m->wire + m->header_len + 2 + m->topic_len, m->payload_len};
+}
+
+/* In wire form. */
+static inline struct mqtt_str message_props(const struct message *m)
+{
+	return (struct mqtt_str){m->wire + m->wire_len, m->props_len};
 }
 
 #endif

@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <wire.h>
 
+#include "base/clock.h"
 #include "mqtt/encode.h"
 
 enum {
 	CHUNK_MIN = 1000, /* of one packet's worth for an idle client; doubles while the queue is not empty */
 	CHUNK_MAX = 16384,
 	COPY_MAX = 2048, /* larger packets are not copied */
+	OWN_PROPS = 16,	 /* room for Topic Alias and Message Expiry Interval */
 };
 
 /* A chunk, `len` of `cap` bytes of data used; or, with `message`, a packet whose first bytes are in data and whose last
@@ -116,24 +118,83 @@ static int publish_stored(struct output *o, struct message *m)
 	return 0;
 }
 
-int output_publish(struct output *o, struct message *m, const struct output_publish *p)
+struct sub_ids *sub_ids_new(uint32_t n)
 {
-	const struct mqtt_publish publish = {
-		.topic = message_topic(m), .qos = p->qos, .dup = p->dup, .retain = p->retain};
+	struct sub_ids *ids = malloc(sizeof(*ids) + n * sizeof(ids->id[0]));
+
+	if (ids)
+		ids->n = n;
+	return ids;
+}
+
+struct sub_ids *sub_ids_one(uint32_t id)
+{
+	struct sub_ids *ids = sub_ids_new(1);
+
+	if (ids)
+		ids->id[0] = id;
+	return ids;
+}
+
+/* The properties of a PUBLISH of 5.0: those of the delivery, then those of the message. */
+struct publish_props {
+	struct mqtt_props view;
+	uint8_t own[OWN_PROPS];
+	uint8_t *made; /* to be freed */
+};
+
+/* Only a view is made when the message's are all. 0 or -ENOMEM. */
+static int make_props(struct publish_props *pp, const struct message *m, const struct output_publish *p)
+{
+	const struct mqtt_str stored = message_props(m);
+	const uint32_t nids = p->ids ? p->ids->n : 0;
+	const size_t most = OWN_PROPS + nids * (1 + WIRE_HEADER_MAX) + stored.len;
+	struct mqtt_props_writer w = {.buf = pp->own, .cap = sizeof(pp->own)};
+
+	pp->made = NULL;
+	if (!p->alias && !m->expires && !nids) {
+		pp->view = (struct mqtt_props){.data = stored.data, .len = stored.len};
+		return 0;
+	}
+	if (most > OWN_PROPS) {
+		pp->made = malloc(most);
+		if (!pp->made)
+			return -ENOMEM;
+		w = (struct mqtt_props_writer){.buf = pp->made, .cap = most};
+	}
+	if (p->alias)
+		mqtt_props_put_number(&w, MQTT_PROP_TOPIC_ALIAS, p->alias);
+	if (m->expires)
+		mqtt_props_put_number(&w, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, message_expiry_left(m, clock_ns()));
+	for (uint32_t i = 0; i < nids; i++)
+		mqtt_props_put_number(&w, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, p->ids->id[i]);
+	if (stored.len)
+		memcpy(w.buf + w.props.len, stored.data, stored.len);
+	pp->view = (struct mqtt_props){.data = w.buf, .len = w.props.len + stored.len};
+	return 0;
+}
+
+static int publish_encoded(struct output *o, struct message *m, const struct output_publish *p,
+			   const struct mqtt_props *props)
+{
+	const struct mqtt_publish publish = {.topic = p->alias_only ? (struct mqtt_str){0} : message_topic(m),
+					     .qos = p->qos,
+					     .dup = p->dup,
+					     .retain = p->retain};
 	const struct mqtt_str payload = message_payload(m);
-	size_t head_len, len;
+	size_t head_len = mqtt_encode_publish_header(NULL, 0, p->version, &publish, payload.len, p->pid, props);
+	size_t len = head_len + payload.len;
 	uint8_t *to;
 
-	if (p->version < MQTT_5_0 && p->qos == 0 && !p->retain)
-		return publish_stored(o, m);
-	head_len = mqtt_encode_publish_header(NULL, 0, p->version, &publish, payload.len, p->pid, NULL);
-	len = head_len + payload.len;
+	/* Only the properties we add can make it longer than MQTT allows. */
+	if (!head_len || (p->max_packet && len > p->max_packet))
+		return -EMSGSIZE;
 	if (len > COPY_MAX) {
 		uint8_t *head = malloc(head_len);
 		int rc = -ENOMEM;
 
 		if (head) {
-			mqtt_encode_publish_header(head, head_len, p->version, &publish, payload.len, p->pid, NULL);
+			mqtt_encode_publish_header(head, head_len, p->version, &publish, payload.len, p->pid, props);
 			rc = reference(o, m, head, head_len, payload);
 			free(head);
 		}
@@ -142,11 +203,25 @@ int output_publish(struct output *o, struct message *m, const struct output_publ
 	to = reserve(o, len);
 	if (!to)
 		return -ENOMEM;
-	mqtt_encode_publish_header(to, head_len, p->version, &publish, payload.len, p->pid, NULL);
+	mqtt_encode_publish_header(to, head_len, p->version, &publish, payload.len, p->pid, props);
 	if (payload.len)
 		memcpy(to + head_len, payload.data, payload.len);
 	commit(o, len, 1);
 	return 0;
+}
+
+int output_publish(struct output *o, struct message *m, const struct output_publish *p)
+{
+	struct publish_props props = {0};
+	int rc;
+
+	if (p->version < MQTT_5_0)
+		return p->qos == 0 && !p->retain ? publish_stored(o, m) : publish_encoded(o, m, p, NULL);
+	rc = make_props(&props, m, p);
+	if (!rc)
+		rc = publish_encoded(o, m, p, &props.view);
+	free(props.made);
+	return rc;
 }
 
 /* The length of the packet at `p` in a chunk. Chunks hold what the encoders made, so it is whole and valid. */

@@ -30,14 +30,30 @@ static inline bool output_empty(const struct output *o)
 /* Append a packet that is no PUBLISH. 0 or -ENOMEM. */
 int output_packet(struct output *o, const uint8_t *packet, size_t len);
 
+/* The Subscription Identifiers of a delivery. */
+struct sub_ids {
+	uint32_t n;
+	uint32_t id[];
+};
+
+/* Room for n, to be free()d; NULL without memory. */
+struct sub_ids *sub_ids_new(uint32_t n);
+struct sub_ids *sub_ids_one(uint32_t id);
+
 struct output_publish {
 	uint8_t version; /* the receiver's, enum mqtt_version */
 	uint8_t qos;	 /* of this delivery */
 	bool retain, dup;
 	uint16_t pid; /* with QoS 1 and 2 */
+	/* 5.0 only */
+	uint16_t alias;		   /* Topic Alias; 0: none */
+	bool alias_only;	   /* the receiver knows it: the topic is left out */
+	const struct sub_ids *ids; /* NULL: none */
+	uint32_t max_packet;	   /* of the receiver; 0: no limit */
 };
 
-/* Append a PUBLISH of `m`, taking a reference if it is not copied. 0 or -ENOMEM. */
+/* Append a PUBLISH of `m`, taking a reference if it is not copied. 0, -ENOMEM, or -EMSGSIZE (larger than
+ * max_packet). */
 int output_publish(struct output *o, struct message *m, const struct output_publish *p);
 
 /* Describe the next bytes to write in at most `max` iovecs; returns how many, *len gets their sum. With `whole` not 0

@@ -3,12 +3,15 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "broker/authenticate.h"
 #include "broker/conn.h"
 #include "broker/internal.h"
 #include "broker/route.h"
 #include "broker/subscribe.h"
 #include "mqtt/encode.h"
 #include "mqtt/topic.h"
+
+enum { REASON_STRING_MAX = 80 }; /* bytes; ours are shorter */
 
 enum close_reason conn_close_reason(int mqtt_reason)
 {
@@ -17,19 +20,42 @@ enum close_reason conn_close_reason(int mqtt_reason)
 		return CLOSE_PROTOCOL;
 	case MQTT_RC_PACKET_TOO_LARGE:
 		return CLOSE_OVERSIZE;
+	case MQTT_RC_TOPIC_NAME_INVALID:
+		return CLOSE_TOPIC_INVALID;
+	case MQTT_RC_TOPIC_FILTER_INVALID:
+		return CLOSE_FILTER_INVALID;
+	case MQTT_RC_TOPIC_ALIAS_INVALID:
+		return CLOSE_TOPIC_ALIAS;
 	default:
 		return CLOSE_MALFORMED;
 	}
 }
 
-static void send_ack(struct conn *c, uint8_t type, uint16_t pid, uint8_t reason)
+/* With a Reason String, if there is one and the client wants to hear such [MQTT-3.1.2-29]. */
+static void send_reason(struct conn *c, struct mqtt_packet *p, const char *why)
 {
-	uint8_t b[MQTT_SHORT_MAX];
-	size_t n = mqtt_encode_ack(b, sizeof(b), c->version, type, pid, reason);
+	uint8_t props[REASON_STRING_MAX + 3], b[REASON_STRING_MAX + 16];
+	struct mqtt_props_writer w = {.buf = props, .cap = sizeof(props)};
+	size_t n;
 
+	p->version = c->version;
+	if (why && c->problem_info && c->version >= MQTT_5_0) {
+		mqtt_props_put_str(&w, MQTT_PROP_REASON_STRING, mqtt_str(why));
+		p->props = w.props;
+	}
+	n = mqtt_encode(p, b, sizeof(b));
+	if (c->sink.max_packet && n > c->sink.max_packet) { /* [MQTT-3.4.2-2] */
+		p->props = (struct mqtt_props){0};
+		n = mqtt_encode(p, b, sizeof(b));
+	}
+	conn_send(c, b, n);
+}
+
+static void send_ack(struct conn *c, uint8_t type, uint16_t pid, uint8_t reason, const char *why)
+{
 	if (log_wants(LOG_TYPE_DEBUG))
 		log_debug("Sending %s to %s (m%u, rc%u)", mqtt_type_name(type), c->session->id, pid, reason);
-	conn_send(c, b, n);
+	send_reason(c, &(struct mqtt_packet){.type = type, .pid = pid, .reason = reason}, why);
 }
 
 /* ---- PUBLISH ----------------------------------------------------------------------------------------------------- */
@@ -49,48 +75,116 @@ static bool reserved_topic(struct mqtt_str topic)
 	       (topic.len == 4 || topic.data[4] == '/');
 }
 
-static int publish_message(struct conn *c, const struct mqtt_publish *pub)
+/* A PUBLISH that was taken, but what became of it. */
+struct outcome {
+	uint8_t reason;	 /* of its acknowledgement */
+	const char *why; /* NULL: the reason says it all */
+};
+
+static int publish_message(struct conn *c, const struct mqtt_packet *p, struct outcome *out)
 {
+	const struct mqtt_publish *pub = &p->publish;
+	const struct conf *conf = c->worker->broker->conf;
+	bool matched = false;
 	struct message *m;
 	int rc;
 
-	if (reserved_topic(pub->topic))
+	if (reserved_topic(pub->topic)) {
+		*out = (struct outcome){MQTT_RC_NOT_AUTHORIZED, "only the server publishes below $SYS"};
 		return 0;
-	m = message_new(pub);
+	}
+	if (conf->message_size_limit && pub->payload.len > conf->message_size_limit) {
+		*out = (struct outcome){MQTT_RC_QUOTA_EXCEEDED, "the payload is larger than message_size_limit"};
+		COUNTER_ADD(dropped[DROP_TOO_LARGE], 1);
+		return 0;
+	}
+	m = message_new(pub, &p->props, c->session->id_hash);
 	if (!m)
 		return conn_fail(CLOSE_NO_MEMORY);
-	rc = route_publish(c->worker, c, m, pub->retain);
+	rc = route_publish(c->worker,
+			   &(struct route){.message = m, .retain = pub->retain, .from = c, .publisher = c->session},
+			   &matched);
 	message_unref(m);
+	if (!matched)
+		out->reason = MQTT_RC_NO_MATCHING_SUBSCRIBERS;
 	return rc ? conn_fail(CLOSE_NO_MEMORY) : 0;
+}
+
+/* Put in the topic that a Topic Alias stands for, section 3.3.2.3.4 of 5.0. 0 or conn_fail(). */
+static int resolve_alias(struct conn *c, struct mqtt_packet *p)
+{
+	struct mqtt_str *topic = &p->publish.topic;
+	uint32_t alias;
+
+	if (!mqtt_props_has(&p->props, MQTT_PROP_TOPIC_ALIAS))
+		return 0;
+	alias = mqtt_props_number(&p->props, MQTT_PROP_TOPIC_ALIAS, 0);
+	if (alias > c->worker->broker->conf->listeners[c->listener].max_topic_alias) /* [MQTT-3.3.2-9] */
+		return conn_fail(CLOSE_TOPIC_ALIAS);
+	if (topic->len)
+		return alias_in_set(&c->aliases, (uint16_t)alias, *topic) ? conn_fail(CLOSE_NO_MEMORY) : 0;
+	return alias_in_get(&c->aliases, (uint16_t)alias, topic) ? 0 : conn_fail(CLOSE_PROTOCOL);
+}
+
+/* What the server does not allow. 0 or conn_fail(). */
+static int check_publish(const struct conn *c, const struct mqtt_publish *pub)
+{
+	const struct conf *conf = c->worker->broker->conf;
+
+	if (topic_depth(pub->topic) > TREE_LEVELS_MAX)
+		return conn_fail(CLOSE_TOPIC_INVALID);
+	if (pub->qos > conf->listeners[c->listener].max_qos) /* 5.0 [MQTT-3.2.2-11] */
+		return conn_fail(CLOSE_QOS);
+	if (pub->retain && !conf->retain_available) /* 5.0 [MQTT-3.2.2-14] */
+		return conn_fail(CLOSE_RETAIN);
+	return 0;
+}
+
+/* Note a PUBLISH of QoS 2. 1: it is new, 0: it was delivered before [MQTT-4.3.3-2]; conn_fail() is greater. */
+static int receive_qos2(struct conn *c, uint16_t pid)
+{
+	uint32_t most = c->worker->broker->conf->max_inflight_messages;
+	int rc = session_receive(c->session, pid);
+
+	if (rc < 0)
+		return conn_fail(CLOSE_NO_MEMORY);
+	/* All others are acknowledged at once [MQTT-3.3.4-7]. */
+	if (rc && c->version >= MQTT_5_0 && most && c->session->received.count > most)
+		return conn_fail(CLOSE_RECEIVE_MAXIMUM);
+	return rc;
 }
 
 /* Section 3.3.4. */
 static int handle_publish(struct conn *c, struct mqtt_packet *p)
 {
 	const struct mqtt_publish *pub = &p->publish;
-	const struct conf *conf = c->worker->broker->conf;
-	int rc = 1;
+	struct outcome out = {0};
+	bool is_new = true;
+	int rc;
 
 	COUNTER_ADD(publish_received, 1);
 	COUNTER_ADD(publish_bytes_received, pub->payload.len);
 	c->session->messages_in++;
-	if (log_wants(LOG_TYPE_DEBUG))
+	rc = resolve_alias(c, p);
+	if (!rc && log_wants(LOG_TYPE_DEBUG))
 		log_publish(c, p);
-	if (topic_depth(pub->topic) > TREE_LEVELS_MAX)
-		return conn_fail(CLOSE_MALFORMED);
-	if (pub->qos > conf->listeners[c->listener].max_qos || (pub->retain && !conf->retain_available))
-		return conn_fail(CLOSE_PROTOCOL);
-	/* Of QoS 2 each is delivered when it arrives first; what comes with an identifier that waits for PUBREL is the
-	 * same again [MQTT-4.3.3-2]. */
-	if (pub->qos == 2)
-		rc = session_receive(c->session, p->pid);
-	if (rc < 0)
-		return conn_fail(CLOSE_NO_MEMORY);
-	rc = rc ? publish_message(c, pub) : 0;
+	if (!rc)
+		rc = check_publish(c, pub);
 	if (rc)
 		return rc;
+	if (pub->qos == 2) {
+		rc = receive_qos2(c, p->pid);
+		if (rc > 1)
+			return rc;
+		is_new = rc;
+	}
+	rc = is_new ? publish_message(c, p, &out) : 0;
+	if (rc)
+		return rc;
+	if (pub->qos == 2 && out.reason >= MQTT_RC_UNSPECIFIED_ERROR && c->version >= MQTT_5_0)
+		session_pubrel(c->session, p->pid); /* an error ends the handshake, figure 4.3 of 5.0 */
 	if (pub->qos)
-		send_ack(c, pub->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, p->pid, MQTT_RC_SUCCESS);
+		send_ack(c, pub->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, p->pid, out.reason, out.why);
 	return 0;
 }
 
@@ -121,10 +215,10 @@ static int handle_pubrec(struct conn *c, struct mqtt_packet *p)
 	int rc;
 
 	log_ack(c, p);
-	rc = session_pubrec(c->session, p->pid);
+	rc = session_pubrec(c->session, p->pid, p->reason);
 	/* Also for an identifier that is not known: the client would wait for ever. */
-	if (rc != MQTT_RC_PROTOCOL_ERROR)
-		send_ack(c, MQTT_PUBREL, p->pid, (uint8_t)rc);
+	if (rc != MQTT_RC_PROTOCOL_ERROR && p->reason < MQTT_RC_UNSPECIFIED_ERROR)
+		send_ack(c, MQTT_PUBREL, p->pid, (uint8_t)rc, NULL);
 	return acknowledged(c, p, rc);
 }
 
@@ -134,7 +228,7 @@ static int handle_pubrel(struct conn *c, struct mqtt_packet *p)
 
 	log_ack(c, p);
 	rc = session_pubrel(c->session, p->pid);
-	send_ack(c, MQTT_PUBCOMP, p->pid, (uint8_t)rc);
+	send_ack(c, MQTT_PUBCOMP, p->pid, (uint8_t)rc, NULL);
 	return 0;
 }
 
@@ -218,10 +312,23 @@ static int handle_pingreq(struct conn *c, struct mqtt_packet *p)
 	return 0;
 }
 
+/* Section 3.14. The session may be given another time to live, but none if it had none. */
 static int handle_disconnect(struct conn *c, struct mqtt_packet *p)
 {
+	uint32_t expiry = mqtt_props_number(&p->props, MQTT_PROP_SESSION_EXPIRY_INTERVAL, c->session->expiry_interval);
+
 	log_received(c, p);
+	if (expiry && c->expires_at_close && c->version >= MQTT_5_0)
+		return conn_fail(CLOSE_PROTOCOL);
+	c->session->expiry_interval = expiry;
+	c->peer_reason = p->reason;
 	return conn_fail(CLOSE_DISCONNECT);
+}
+
+static int handle_auth(struct conn *c, struct mqtt_packet *p)
+{
+	log_received(c, p);
+	return authenticate_again(c, p);
 }
 
 /* A second CONNECT [MQTT-3.1.0-2], and what only servers send. */
@@ -232,9 +339,11 @@ static int handle_unexpected(struct conn *c, struct mqtt_packet *p)
 }
 
 static int (*const handlers[16])(struct conn *, struct mqtt_packet *) = {
-	[MQTT_PUBLISH] = handle_publish,	 [MQTT_PUBACK] = handle_puback,	  [MQTT_PUBREC] = handle_pubrec,
-	[MQTT_PUBREL] = handle_pubrel,		 [MQTT_PUBCOMP] = handle_pubcomp, [MQTT_SUBSCRIBE] = handle_subscribe,
-	[MQTT_UNSUBSCRIBE] = handle_unsubscribe, [MQTT_PINGREQ] = handle_pingreq, [MQTT_DISCONNECT] = handle_disconnect,
+	[MQTT_PUBLISH] = handle_publish,	 [MQTT_PUBACK] = handle_puback,
+	[MQTT_PUBREC] = handle_pubrec,		 [MQTT_PUBREL] = handle_pubrel,
+	[MQTT_PUBCOMP] = handle_pubcomp,	 [MQTT_SUBSCRIBE] = handle_subscribe,
+	[MQTT_UNSUBSCRIBE] = handle_unsubscribe, [MQTT_PINGREQ] = handle_pingreq,
+	[MQTT_DISCONNECT] = handle_disconnect,	 [MQTT_AUTH] = handle_auth,
 };
 
 int conn_handle(struct conn *c, uint8_t first, const uint8_t *body, size_t len)

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "mqtt/encode.h"
 
@@ -19,10 +21,10 @@ enum delivery_state {
 struct delivery {
 	struct list link;	 /* inflight, queue or backlog */
 	struct message *message; /* a reference; NULL in WAIT_PUBCOMP */
+	struct deliver_as as;
 	uint16_t pid;
-	uint8_t qos;
-	bool retain;
 	uint8_t state;
+	bool counted; /* in session->unacked */
 };
 
 static struct delivery *entry(struct list *l)
@@ -42,9 +44,9 @@ struct session *session_new(const char *id, size_t id_len, unsigned worker, cons
 		return NULL;
 	}
 	s->id_len = id_len;
+	s->id_hash = hash_bytes(id, id_len);
 	s->worker = worker;
 	s->conf = conf;
-	s->receive_max = UINT16_MAX;
 	list_init(&s->inflight);
 	s->resend = &s->inflight;
 	list_init(&s->queue);
@@ -52,10 +54,19 @@ struct session *session_new(const char *id, size_t id_len, unsigned worker, cons
 	return s;
 }
 
+void deliver_as_clear(struct deliver_as *as)
+{
+	free(as->ids);
+	if (as->share)
+		tree_share_unref(as->share);
+	as->ids = NULL;
+	as->share = NULL;
+}
+
 static void delivery_free(struct delivery *d)
 {
-	if (d->message)
-		message_unref(d->message);
+	message_drop(&d->message);
+	deliver_as_clear(&d->as);
 	free(d);
 }
 
@@ -73,8 +84,8 @@ void session_clear(struct session *s)
 	clear(&s->queue);
 	clear(&s->backlog);
 	s->resend = &s->inflight;
-	s->queued = s->backlogged = 0;
-	s->queued_bytes = s->backlog_bytes = 0;
+	s->queued = s->backlogged = s->unacked = 0;
+	s->queued_bytes = s->backlog_bytes = s->inflight_bytes = 0;
 	pid_map_clear(&s->sent);
 	pid_map_clear(&s->received);
 }
@@ -82,6 +93,7 @@ void session_clear(struct session *s)
 void session_free(struct session *s)
 {
 	session_clear(s);
+	message_drop(&s->will);
 	table_free(&s->subs);
 	free(s->id);
 	free(s);
@@ -130,25 +142,44 @@ static void log_publish(const struct session *s, const struct message *m, const 
 		  p->retain, p->pid, (int)topic.len, (const char *)topic.data, m->payload_len);
 }
 
-static int publish(struct session *s, struct message *m, const struct output_publish *p)
+static void count_publish(struct session *s, const struct message *m)
 {
-	int rc = output_publish(&s->sink->out, m, p);
-
-	if (rc)
-		return rc;
-	if (log_wants(LOG_TYPE_DEBUG))
-		log_publish(s, m, p);
 	s->messages_out++;
 	COUNTER_ADD(messages_sent, 1);
 	COUNTER_ADD(publish_sent, 1);
 	COUNTER_ADD(publish_bytes_sent, m->payload_len);
 	dirty(s->sink);
-	return 0;
 }
 
-static int send_qos0(struct session *s, struct message *m, bool retain)
+/* 0, -ENOMEM or -EMSGSIZE. */
+static int publish(struct session *s, struct message *m, const struct deliver_as *as, uint16_t pid, bool dup)
 {
-	return publish(s, m, &(struct output_publish){.version = s->sink->version, .retain = retain});
+	struct output_publish p = {
+		.version = s->sink->version,
+		.qos = as->qos,
+		.retain = as->retain,
+		.dup = dup,
+		.pid = pid,
+		.ids = as->ids,
+		.max_packet = s->sink->max_packet,
+	};
+	int rc;
+
+	if (s->sink->aliases.max)
+		p.alias = alias_out_get(&s->sink->aliases, message_topic(m), &p.alias_only);
+	rc = output_publish(&s->sink->out, m, &p);
+	if (rc == -EMSGSIZE && p.alias && !p.alias_only) { /* it may be the alias that is too much */
+		p.alias = 0;
+		rc = output_publish(&s->sink->out, m, &p);
+	}
+	if (rc)
+		return rc;
+	if (p.alias && !p.alias_only)
+		alias_out_add(&s->sink->aliases, message_topic(m));
+	if (log_wants(LOG_TYPE_DEBUG))
+		log_publish(s, m, &p);
+	count_publish(s, m);
+	return 0;
 }
 
 static int send_pubrel(struct session *s, uint16_t pid)
@@ -166,23 +197,34 @@ static int send_pubrel(struct session *s, uint16_t pid)
 
 static int send_delivery(struct session *s, struct delivery *d, bool dup)
 {
+	int rc;
+
 	if (d->state == WAIT_PUBCOMP)
 		return send_pubrel(s, d->pid);
-	return publish(
-		s, d->message,
-		&(struct output_publish){
-			.version = s->sink->version, .qos = d->qos, .retain = d->retain, .dup = dup, .pid = d->pid});
+	rc = publish(s, d->message, &d->as, d->pid, dup);
+	if (!rc) {
+		d->counted = true;
+		s->unacked++;
+	}
+	return rc;
 }
 
 /* ---- window and queue -------------------------------------------------------------------------------------------- */
 
-static bool window_open(const struct session *s)
+/* May one more PUBLISH go out on this connection? [MQTT-3.3.4-9] */
+static bool quota_left(const struct session *s)
 {
-	uint32_t limit = s->conf->max_inflight_messages;
+	return s->unacked < s->sink->receive_max;
+}
 
-	if (!limit || limit > s->receive_max)
-		limit = s->receive_max;
-	return s->sent.count < limit;
+static bool window_open(const struct session *s, const struct message *m)
+{
+	uint32_t most = s->conf->max_inflight_messages;
+	uint64_t most_bytes = s->conf->max_inflight_bytes;
+
+	if (!quota_left(s) || s->sent.count >= (most ? most : UINT16_MAX))
+		return false;
+	return !most_bytes || !s->inflight_bytes || s->inflight_bytes + m->payload_len <= most_bytes;
 }
 
 /* The next identifier that is not in use: 1, 2, 3, ... [MQTT-2.3.1-4]. The window leaves some free. */
@@ -195,7 +237,7 @@ static uint16_t next_pid(struct session *s)
 	return s->last_pid;
 }
 
-/* Send a delivery of QoS 1 or 2 for the first time. 0, then it is in flight, or -ENOMEM. */
+/* Send a delivery of QoS 1 or 2 for the first time. 0, then it is in flight; -ENOMEM; -EMSGSIZE. */
 static int start(struct session *s, struct delivery *d)
 {
 	int rc;
@@ -207,19 +249,44 @@ static int start(struct session *s, struct delivery *d)
 	rc = send_delivery(s, d, false);
 	if (rc) {
 		pid_map_take(&s->sent, d->pid);
+		s->last_pid = s->last_pid == 1 ? 0 : s->last_pid - 1; /* it was not used */
 		return rc;
 	}
-	d->state = d->qos == 1 ? WAIT_PUBACK : WAIT_PUBREC;
+	d->state = d->as.qos == 1 ? WAIT_PUBACK : WAIT_PUBREC;
+	s->inflight_bytes += d->message->payload_len;
 	list_push(&s->inflight, &d->link);
 	return 0;
+}
+
+/* It is not in flight any more, whatever for. */
+static void land(struct session *s, struct delivery *d)
+{
+	if (s->resend == &d->link)
+		s->resend = d->link.next;
+	if (d->counted)
+		s->unacked--;
+	if (d->message)
+		s->inflight_bytes -= d->message->payload_len;
+	pid_map_take(&s->sent, d->pid);
+	list_del(&d->link);
 }
 
 /* What was not acknowledged, in the order of the first time [MQTT-4.6.0-1]. */
 static int pump_resend(struct session *s)
 {
 	while (s->resend != &s->inflight && make_room(s)) {
-		int rc = send_delivery(s, entry(s->resend), true);
+		struct delivery *d = entry(s->resend);
+		int rc;
 
+		if (d->state != WAIT_PUBCOMP && !quota_left(s))
+			break;
+		rc = send_delivery(s, d, true);
+		if (rc == -EMSGSIZE) { /* for this connection */
+			drop(s, DROP_TOO_LARGE);
+			land(s, d);
+			delivery_free(d);
+			continue;
+		}
 		if (rc)
 			return rc;
 		s->resend = s->resend->next;
@@ -227,42 +294,91 @@ static int pump_resend(struct session *s)
 	return 0;
 }
 
+static struct delivery *pop_backlog(struct session *s)
+{
+	struct delivery *d = entry(list_pop(&s->backlog));
+
+	s->backlogged--;
+	s->backlog_bytes -= d->message->wire_len;
+	return d;
+}
+
+static void push_front_backlog(struct session *s, struct delivery *d)
+{
+	list_push_front(&s->backlog, &d->link);
+	s->backlogged++;
+	s->backlog_bytes += d->message->wire_len;
+}
+
+static struct delivery *pop_queue(struct session *s)
+{
+	struct delivery *d = entry(list_pop(&s->queue));
+
+	s->queued--;
+	s->queued_bytes -= d->message->wire_len;
+	return d;
+}
+
+static void push_front_queue(struct session *s, struct delivery *d)
+{
+	list_push_front(&s->queue, &d->link);
+	s->queued++;
+	s->queued_bytes += d->message->wire_len;
+}
+
+/* A message that waited too long is not sent any more [MQTT-3.3.2-5]. */
+static bool expired(struct session *s, const struct delivery *d)
+{
+	if (!d->message->expires || !message_expired(d->message, clock_ns()))
+		return false;
+	drop(s, DROP_EXPIRED);
+	return true;
+}
+
 static int pump_backlog(struct session *s)
 {
 	while (s->backlogged && make_room(s)) {
-		struct delivery *d = entry(list_pop(&s->backlog));
-		int rc = send_qos0(s, d->message, d->retain);
+		struct delivery *d = pop_backlog(s);
+		int rc = expired(s, d) ? 0 : publish(s, d->message, &d->as, 0, false);
 
-		if (rc) {
-			list_push_front(&s->backlog, &d->link);
+		if (rc == -ENOMEM) {
+			push_front_backlog(s, d);
 			return rc;
 		}
-		s->backlogged--;
-		s->backlog_bytes -= d->message->wire_len;
+		if (rc)
+			drop(s, DROP_TOO_LARGE);
 		delivery_free(d);
 	}
 	return 0;
 }
 
+static bool queue_may_go(const struct session *s)
+{
+	return s->queued && s->resend == &s->inflight && window_open(s, entry(s->queue.next)->message);
+}
+
 static int pump_queue(struct session *s)
 {
-	while (s->queued && s->resend == &s->inflight && window_open(s) && make_room(s)) {
-		struct delivery *d = entry(list_pop(&s->queue));
-		int rc = start(s, d);
+	while (queue_may_go(s) && make_room(s)) {
+		struct delivery *d = pop_queue(s);
+		int rc = expired(s, d) ? -ETIME : start(s, d);
 
-		if (rc) {
-			list_push_front(&s->queue, &d->link);
+		if (rc == -ENOMEM) {
+			push_front_queue(s, d);
 			return rc;
 		}
-		s->queued--;
-		s->queued_bytes -= d->message->wire_len;
+		if (rc == -EMSGSIZE)
+			drop(s, DROP_TOO_LARGE);
+		if (rc)
+			delivery_free(d);
 	}
 	return 0;
 }
 
 bool session_waits(const struct session *s)
 {
-	return s->backlogged || s->resend != &s->inflight || (s->queued && window_open(s));
+	return s->backlogged || queue_may_go(s) ||
+	       (s->resend != &s->inflight && (entry(s->resend)->state == WAIT_PUBCOMP || quota_left(s)));
 }
 
 void session_pump(struct session *s)
@@ -281,6 +397,9 @@ void session_online(struct session *s, struct session_sink *sink)
 {
 	s->sink = sink;
 	s->resend = s->inflight.next;
+	s->unacked = 0;
+	for (struct list *l = s->inflight.next; l != &s->inflight; l = l->next)
+		entry(l)->counted = false;
 	session_pump(s);
 }
 
@@ -296,12 +415,15 @@ void session_offline(struct session *s)
 
 /* ---- deliveries -------------------------------------------------------------------------------------------------- */
 
-static struct delivery *delivery_new(struct message *m, uint8_t qos, bool retain)
+/* Takes what `as` holds, in any case. */
+static struct delivery *delivery_new(struct message *m, struct deliver_as *as)
 {
 	struct delivery *d = malloc(sizeof(*d));
 
 	if (d)
-		*d = (struct delivery){.message = message_ref(m), .qos = qos, .retain = retain};
+		*d = (struct delivery){.message = message_ref(m), .as = *as};
+	else
+		deliver_as_clear(as);
 	return d;
 }
 
@@ -311,29 +433,30 @@ struct room {
 	uint64_t bytes, bytes_max;
 };
 
-static bool queue_has_room(const struct session *s, struct room used, const struct message *m, unsigned flags)
+static bool queue_has_room(const struct session *s, struct room used, const struct message *m,
+			   const struct deliver_as *as)
 {
 	uint32_t messages_max = s->conf->max_queued_messages;
 
-	if (flags & DELIVER_RETAINED)
+	if (as->subscribed)
 		return used.messages < SESSION_RETAINED_MAX;
 	return (!messages_max || used.messages < messages_max) &&
 	       (!used.bytes_max || used.bytes + m->wire_len <= used.bytes_max);
 }
 
 /* Online the backlog is part of the output, offline of the queue: so are its limits. */
-static void backlog(struct session *s, struct message *m, unsigned flags)
+static void backlog(struct session *s, struct message *m, struct deliver_as *as)
 {
 	const struct room used = {s->backlogged, s->backlog_bytes,
 				  s->sink ? s->conf->max_output_bytes : s->conf->max_queued_bytes};
-	bool retained = flags & DELIVER_RETAINED;
 	struct delivery *d;
 
-	if (!queue_has_room(s, used, m, flags)) {
+	if (!queue_has_room(s, used, m, as)) {
 		drop(s, s->sink ? DROP_QOS0_OUTPUT_FULL : DROP_QUEUE_FULL);
+		deliver_as_clear(as);
 		return;
 	}
-	d = delivery_new(m, 0, retained);
+	d = delivery_new(m, as);
 	if (!d) {
 		drop(s, DROP_NO_MEMORY);
 		return;
@@ -343,64 +466,136 @@ static void backlog(struct session *s, struct message *m, unsigned flags)
 	s->backlog_bytes += m->wire_len;
 }
 
-static void deliver_qos0(struct session *s, struct message *m, unsigned flags)
+static void send_qos0(struct session *s, struct message *m, struct deliver_as *as)
+{
+	int rc = full(s) ? -EAGAIN : publish(s, m, as, 0, false);
+
+	if (rc == -EAGAIN)
+		drop(s, DROP_QOS0_OUTPUT_FULL);
+	else if (rc)
+		drop(s, rc == -EMSGSIZE ? DROP_TOO_LARGE : DROP_NO_MEMORY);
+	deliver_as_clear(as);
+}
+
+static void deliver_qos0(struct session *s, struct message *m, struct deliver_as *as)
 {
 	if (!s->sink) {
-		if (s->conf->queue_qos0_messages && !s->clean)
-			backlog(s, m, flags);
+		if (s->conf->queue_qos0_messages && !session_ends_with_connection(s))
+			backlog(s, m, as);
+		else
+			deliver_as_clear(as);
 		return;
 	}
 	/* Order: what waits goes first. */
-	if (s->backlogged || (!make_room(s) && (flags & DELIVER_RETAINED)))
-		backlog(s, m, flags);
-	else if (full(s))
-		drop(s, DROP_QOS0_OUTPUT_FULL);
-	else if (send_qos0(s, m, flags & DELIVER_RETAINED))
-		drop(s, DROP_NO_MEMORY);
+	if (s->backlogged || (!make_room(s) && as->subscribed))
+		backlog(s, m, as);
+	else
+		send_qos0(s, m, as);
 }
 
-static bool can_start(struct session *s)
+static bool can_start(struct session *s, const struct message *m)
 {
-	return s->sink && !s->queued && s->resend == &s->inflight && window_open(s) && make_room(s);
+	return s->sink && !s->queued && s->resend == &s->inflight && window_open(s, m) && make_room(s);
 }
 
-void session_deliver(struct session *s, struct message *m, uint8_t qos, unsigned flags)
+/* Those that expired while they waited make room for others. */
+static void drop_expired(struct session *s)
 {
-	const struct room used = {s->queued, s->queued_bytes, s->conf->max_queued_bytes};
+	uint64_t now = clock_ns();
+	struct list *next;
+
+	for (struct list *l = s->queue.next; l != &s->queue; l = next) {
+		struct delivery *d = entry(l);
+
+		next = l->next;
+		if (!message_expired(d->message, now))
+			continue;
+		drop(s, DROP_EXPIRED);
+		list_del(l);
+		s->queued--;
+		s->queued_bytes -= d->message->wire_len;
+		delivery_free(d);
+	}
+}
+
+static bool may_queue(struct session *s, const struct delivery *d)
+{
+	struct room used = {s->queued, s->queued_bytes, s->conf->max_queued_bytes};
+
+	if (queue_has_room(s, used, d->message, &d->as))
+		return true;
+	drop_expired(s);
+	used = (struct room){s->queued, s->queued_bytes, s->conf->max_queued_bytes};
+	return queue_has_room(s, used, d->message, &d->as);
+}
+
+void session_deliver(struct session *s, struct message *m, struct deliver_as as)
+{
 	struct delivery *d;
+	int rc;
 
-	if (s->ended)
-		return;
-	if (qos == 0) {
-		deliver_qos0(s, m, flags);
+	if (s->ended) {
+		deliver_as_clear(&as);
 		return;
 	}
-	d = delivery_new(m, qos, flags & DELIVER_RETAINED);
+	if (as.qos == 0) {
+		deliver_qos0(s, m, &as);
+		return;
+	}
+	d = delivery_new(m, &as);
 	if (!d) {
 		drop(s, DROP_NO_MEMORY);
-	} else if (can_start(s)) {
-		if (start(s, d) == 0)
+		return;
+	}
+	if (can_start(s, m)) {
+		rc = start(s, d);
+		if (rc == 0)
 			return;
-		drop(s, DROP_NO_MEMORY);
-		delivery_free(d);
-	} else if (queue_has_room(s, used, m, flags)) {
+		drop(s, rc == -EMSGSIZE ? DROP_TOO_LARGE : DROP_NO_MEMORY);
+	} else if (may_queue(s, d)) {
 		list_push(&s->queue, &d->link);
 		s->queued++;
 		s->queued_bytes += m->wire_len;
+		return;
 	} else {
 		drop(s, DROP_QUEUE_FULL);
-		delivery_free(d);
 	}
+	delivery_free(d);
+}
+
+static struct delivery *first_shared(struct list *in)
+{
+	for (struct list *l = in->next; l != in; l = l->next)
+		if (entry(l)->as.share && entry(l)->message)
+			return entry(l);
+	return NULL;
+}
+
+bool session_take_shared(struct session *s, struct message **m, struct tree_share **share)
+{
+	struct delivery *d = first_shared(&s->inflight);
+
+	if (d) {
+		land(s, d);
+	} else {
+		d = first_shared(&s->queue);
+		if (!d)
+			return false;
+		list_del(&d->link);
+		s->queued--;
+		s->queued_bytes -= d->message->wire_len;
+	}
+	*m = message_ref(d->message);
+	*share = tree_share_ref(d->as.share);
+	delivery_free(d);
+	return true;
 }
 
 /* ---- acknowledgements -------------------------------------------------------------------------------------------- */
 
 static void finish(struct session *s, struct delivery *d)
 {
-	if (s->resend == &d->link)
-		s->resend = d->link.next;
-	pid_map_take(&s->sent, d->pid);
-	list_del(&d->link);
+	land(s, d);
 	delivery_free(d);
 	session_pump(s);
 }
@@ -417,7 +612,7 @@ int session_puback(struct session *s, uint16_t pid)
 	return MQTT_RC_SUCCESS;
 }
 
-int session_pubrec(struct session *s, uint16_t pid)
+int session_pubrec(struct session *s, uint16_t pid, uint8_t reason)
 {
 	struct delivery *d = pid_map_get(&s->sent, pid);
 
@@ -425,11 +620,15 @@ int session_pubrec(struct session *s, uint16_t pid)
 		return MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND;
 	if (d->state == WAIT_PUBACK)
 		return MQTT_RC_PROTOCOL_ERROR;
+	if (reason >= MQTT_RC_UNSPECIFIED_ERROR) {
+		finish(s, d);
+		return MQTT_RC_SUCCESS;
+	}
 	/* From here on only PUBREL may be sent again [MQTT-4.3.3-1]. */
 	if (d->state == WAIT_PUBREC) {
 		d->state = WAIT_PUBCOMP;
-		message_unref(d->message);
-		d->message = NULL;
+		s->inflight_bytes -= d->message->payload_len;
+		message_drop(&d->message);
 	}
 	return MQTT_RC_SUCCESS;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The session of a client, section 4.1 of 3.1.1 (3.1.2.4): what outlives its network connection. It belongs to the
- * worker that hash(client id) names, its owner; only the members marked "any thread" are touched by others.
+ * The session of a client, section 4.1: what outlives its network connection. It belongs to the worker that
+ * hash(client id) names, its owner; only the members marked "any thread" are touched by others.
  *
  * Life: other workers find sessions through the topic tree, under RCU, and send deliveries to the owner's inbox before
  * their next quiescent state. A session that ended is freed by the owner on receiving an item that was sent after a
@@ -16,9 +16,11 @@
 #include "base/list.h"
 #include "base/rcu.h"
 #include "base/table.h"
+#include "broker/alias.h"
 #include "broker/counters.h"
 #include "broker/output.h"
 #include "broker/pid_map.h"
+#include "broker/tree.h"
 #include "conf/conf.h"
 #include "fastpath/fastpath.h"
 #include "net/inbox.h"
@@ -31,11 +33,17 @@ enum {
 	SESSION_RETAINED_MAX = 65536,
 };
 
+/* Session Expiry Interval of one that does not expire, section 3.1.2.11.2 of 5.0. */
+#define SESSION_NEVER_EXPIRES UINT32_MAX
+
 /* The connection as its session sees it; embedded in struct conn. */
 struct session_sink {
 	struct output out;
-	uint8_t version; /* enum mqtt_version */
-	bool failed;	 /* something could not be appended: the connection must be closed */
+	uint8_t version;	  /* enum mqtt_version */
+	bool failed;		  /* something could not be appended: the connection must be closed */
+	uint16_t receive_max;	  /* of the client; 65535 before 5.0 */
+	uint32_t max_packet;	  /* of the client; 0: no limit */
+	struct alias_out aliases; /* of ours */
 	/* Something was appended: write it at the end of the turn. NULL in tests. */
 	void (*dirty)(struct session_sink *);
 	/* The output is full: try to write now. NULL in tests. */
@@ -53,6 +61,7 @@ struct session {
 	/* constant, any thread */
 	char *id;
 	size_t id_len;
+	uint64_t id_hash; /* hash_bytes() of it */
 	unsigned worker;
 	const struct conf *conf;
 
@@ -69,20 +78,24 @@ struct session {
 	struct table_node by_id;
 	struct conn *conn; /* NULL: offline */
 	struct session_sink *sink;
-	bool clean;    /* ends with its connection */
-	bool ended;    /* waits to be freed */
-	bool dropping; /* said so in the log */
+	uint32_t expiry_interval; /* seconds after its connection; 0: it ends with it; SESSION_NEVER_EXPIRES */
+	bool ended;		  /* waits to be freed */
+	bool dropping;		  /* said so in the log */
 	uint16_t last_pid;
-	uint16_t receive_max; /* of the client; 65535 before 5.0 */
+	struct message *will; /* a reference; waits for its delay or for the end of the session; NULL: none */
+	bool will_retain;
+	struct timer will_delay;
 
 	struct table subs; /* struct subscription by node; changed under the subscription lock */
 
 	/* to the client */
-	struct list inflight; /* struct delivery with a packet identifier, in the order first sent */
-	struct list *resend;  /* the next of them to send again after a reconnect; &inflight: none */
-	struct pid_map sent;  /* packet identifier -> struct delivery */
-	struct list queue;    /* struct delivery of QoS 1 and 2 that wait for the window or for the output */
-	struct list backlog;  /* struct delivery of QoS 0 that wait for the output */
+	struct list inflight;	 /* struct delivery with a packet identifier, in the order first sent */
+	struct list *resend;	 /* the next of them to send again after a reconnect; &inflight: none */
+	struct pid_map sent;	 /* packet identifier -> struct delivery */
+	uint32_t unacked;	 /* PUBLISH of this connection that count against the client's Receive Maximum */
+	uint64_t inflight_bytes; /* payload */
+	struct list queue;	 /* struct delivery of QoS 1 and 2 that wait for the window or for the output */
+	struct list backlog;	 /* struct delivery of QoS 0 that wait for the output */
 	uint32_t queued, backlogged;
 	uint64_t queued_bytes, backlog_bytes;
 	/* from the client */
@@ -108,12 +121,25 @@ void session_free(struct session *s);
 void session_online(struct session *s, struct session_sink *sink);
 void session_offline(struct session *s);
 
-enum {
-	DELIVER_RETAINED = 1, /* because of a new subscription: RETAIN is set [MQTT-3.3.1-8] */
+/* How a message goes to one session. Zero-initialised: QoS 0, nothing special. */
+struct deliver_as {
+	uint8_t qos;
+	bool retain;		  /* RETAIN is set */
+	bool subscribed;	  /* it is a retained message that a new subscription brings */
+	struct sub_ids *ids;	  /* malloc()ed; NULL: none */
+	struct tree_share *share; /* a reference: where else it may go; NULL: nowhere */
 };
 
-/* Deliver a message with this QoS. What cannot be sent or queued is dropped and counted. */
-void session_deliver(struct session *s, struct message *m, uint8_t qos, unsigned flags);
+/* Free what it holds. */
+void deliver_as_clear(struct deliver_as *as);
+
+/* Deliver a message; takes what `as` holds. What cannot be sent or queued is dropped and counted. */
+void session_deliver(struct session *s, struct message *m, struct deliver_as as);
+
+/* At the end of the session: take out a message of QoS 1 that came by a shared subscription and was not acknowledged,
+ * which another member of the group should get, section 4.8.2 of 5.0. The references are the caller's. False: none is
+ * left. */
+bool session_take_shared(struct session *s, struct message **m, struct tree_share **share);
 
 /* There may be room in the output again: send what waits. */
 void session_pump(struct session *s);
@@ -132,7 +158,8 @@ static inline bool session_backlogged(const struct session *s)
  *	MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND	nothing in flight has the identifier
  *	MQTT_RC_PROTOCOL_ERROR			the delivery does not expect this packet */
 int session_puback(struct session *s, uint16_t pid);
-int session_pubrec(struct session *s, uint16_t pid); /* then send PUBREL, also if not found */
+/* Then send PUBREL, also if not found, unless the reason was an error: the message is gone then [MQTT-4.3.3-4]. */
+int session_pubrec(struct session *s, uint16_t pid, uint8_t reason);
 int session_pubcomp(struct session *s, uint16_t pid);
 
 /* A PUBLISH of QoS 2: 1 it is new and must be delivered, 0 it was delivered before, -ENOMEM. */
@@ -143,6 +170,11 @@ int session_pubrel(struct session *s, uint16_t pid);
 static inline bool session_is_online(const struct session *s)
 {
 	return s->sink != NULL;
+}
+
+static inline bool session_ends_with_connection(const struct session *s)
+{
+	return s->expiry_interval == 0;
 }
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "broker/flow.h"
@@ -34,12 +35,33 @@ static uint64_t node_hash(const struct tree_node *n)
 	return hash_mix((uintptr_t)n, 2);
 }
 
-static struct subscription *find(const struct session *s, const struct tree_node *node)
+/* A filter of a SUBSCRIBE or UNSUBSCRIBE, taken apart: ShareName (len 0: none) and what it matches. */
+struct parts {
+	struct mqtt_str share, inner;
+};
+
+/* As topic_share(). */
+static int take_apart(struct mqtt_str filter, struct parts *p)
 {
-	for (struct table_node *n = node ? table_first(&s->subs, node_hash(node)) : NULL; n; n = table_next(n)) {
+	int rc = topic_share(filter, &p->share, &p->inner);
+
+	if (rc == 0)
+		*p = (struct parts){.inner = filter};
+	return rc;
+}
+
+/* Under the lock. */
+static struct subscription *find(struct tree *tree, const struct session *s, const struct parts *p)
+{
+	struct tree_node *node = tree_find(tree, p->inner);
+	const struct tree_share *share = node && p->share.len ? tree_find_share(node, p->share) : NULL;
+
+	if (!node || (p->share.len && !share))
+		return NULL;
+	for (struct table_node *n = table_first(&s->subs, node_hash(node)); n; n = table_next(n)) {
 		struct subscription *sub = container_of(n, struct subscription, by_node);
 
-		if (sub->in_tree.node == node)
+		if (sub->in_tree.node == node && sub->in_tree.share == share)
 			return sub;
 	}
 	return NULL;
@@ -57,19 +79,23 @@ static void drop(struct broker *b, struct session *s, struct subscription *sub)
 	tree_unsubscribe(b->tree, &sub->in_tree);
 	rcu_call_later(&sub->later, subscription_free_later);
 	COUNTER_ADD(subscriptions, -1);
+	if (sub->share_len)
+		COUNTER_ADD(shared_subscriptions, -1);
 }
 
-static int add(struct broker *b, struct session *s, const struct mqtt_filter *f, uint8_t options)
+static int add(struct broker *b, struct session *s, const struct mqtt_filter *f, const struct parts *p, uint8_t options,
+	       uint32_t id)
 {
 	struct subscription *sub = malloc(sizeof(*sub) + f->topic.len);
 	int rc;
 
 	if (!sub)
 		return -ENOMEM;
-	sub->in_tree = (struct tree_sub){.subscriber = s, .options = options};
+	sub->in_tree = (struct tree_sub){.subscriber = s, .options = options, .id = id};
 	sub->filter_len = f->topic.len;
+	sub->share_len = f->topic.len - p->inner.len;
 	memcpy(sub->filter, f->topic.data, f->topic.len);
-	rc = tree_subscribe(b->tree, f->topic, &sub->in_tree);
+	rc = tree_subscribe(b->tree, p->inner, p->share, &sub->in_tree);
 	if (rc) {
 		free(sub);
 		return rc;
@@ -80,6 +106,8 @@ static int add(struct broker *b, struct session *s, const struct mqtt_filter *f,
 		return -ENOMEM;
 	}
 	COUNTER_ADD(subscriptions, 1);
+	if (sub->share_len)
+		COUNTER_ADD(shared_subscriptions, 1);
 	return 0;
 }
 
@@ -101,37 +129,68 @@ static void log_filter(const struct session *s, const struct mqtt_filter *f, enu
 		log_msg(type, "%s %d %.*s", s->id, f->qos, len, filter);
 }
 
+/* What the configuration rules out, section 3.9.3 of 5.0; 0: nothing. */
+static uint8_t refused(const struct conf *conf, const struct parts *p, uint32_t id)
+{
+	if (p->share.len && !conf->shared_subscriptions)
+		return MQTT_RC_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
+	if (id && !conf->subscription_identifiers)
+		return MQTT_RC_SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED;
+	if (!conf->wildcard_subscriptions && !topic_name_valid(p->inner))
+		return MQTT_RC_WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED;
+	return 0;
+}
+
+static void invalidate(struct mqtt_str filter)
+{
+	fp_flow_invalidate(FLOW_NAMESPACE, (const char *)filter.data, filter.len);
+}
+
 /* One filter. Under the lock. Returns the reason code. */
-static uint8_t subscribe_one(struct broker *b, struct session *s, const struct mqtt_filter *f, bool *is_new)
+static uint8_t subscribe_one(struct broker *b, struct session *s, const struct mqtt_filter *f, uint32_t id,
+			     bool *is_new)
 {
 	uint8_t max_qos = b->conf->listeners[s->conn->listener].max_qos;
 	uint8_t qos = f->qos < max_qos ? f->qos : max_qos;
 	uint8_t options = (uint8_t)(qos | (f->no_local ? SUB_NO_LOCAL : 0) |
 				    (f->retain_as_published ? SUB_RETAIN_AS_PUBLISHED : 0) |
 				    f->retain_handling << SUB_RETAIN_HANDLING_SHIFT);
-	struct subscription *sub = find(s, tree_find(b->tree, f->topic));
-	struct mqtt_str share, inner;
+	struct subscription *sub;
+	struct parts p;
+	uint8_t reason;
+	int rc = 0;
 
+	if (take_apart(f->topic, &p) < 0)
+		return MQTT_RC_TOPIC_FILTER_INVALID;
+	reason = refused(b->conf, &p, id);
+	if (reason)
+		return reason;
+	sub = find(b->tree, s, &p);
 	*is_new = !sub;
-	if (topic_share(f->topic, &share, &inner) != 0)
-		return MQTT_RC_SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
 	if (sub)
-		tree_set_options(&sub->in_tree, options);
-	else if (add(b, s, f, options))
-		return MQTT_RC_UNSPECIFIED_ERROR;
-	fp_flow_invalidate(FLOW_NAMESPACE, (const char *)f->topic.data, f->topic.len);
+		tree_set_options(&sub->in_tree, options, id);
+	else
+		rc = add(b, s, f, &p, options, id);
+	if (rc)
+		return rc == -E2BIG ? MQTT_RC_TOPIC_FILTER_INVALID : MQTT_RC_UNSPECIFIED_ERROR;
+	invalidate(p.inner);
 	return qos;
 }
 
+/* Not for shared subscriptions, section 3.8.4 of 5.0. */
 static bool wants_retained(const struct mqtt_filter *f, uint8_t code, bool is_new)
 {
-	return code < MQTT_RC_UNSPECIFIED_ERROR && (f->retain_handling == 0 || (f->retain_handling == 1 && is_new));
+	struct parts p;
+
+	return code < MQTT_RC_UNSPECIFIED_ERROR && take_apart(f->topic, &p) == 0 &&
+	       (f->retain_handling == 0 || (f->retain_handling == 1 && is_new));
 }
 
 int subscribe(struct broker *b, struct session *s, struct mqtt_packet *packet, uint8_t *codes,
 	      struct retained_due **retained)
 {
 	struct retained_due *due = due_new(mqtt_count_filters(packet));
+	uint32_t id = mqtt_props_number(&packet->props, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, 0);
 	struct mqtt_filter f;
 	size_t i = 0;
 	bool more = due;
@@ -139,12 +198,12 @@ int subscribe(struct broker *b, struct session *s, struct mqtt_packet *packet, u
 	while (more) {
 		subscriptions_lock(b);
 		do {
-			bool is_new;
+			bool is_new = false;
 
 			more = mqtt_next_filter(packet, &f);
 			if (!more)
 				break;
-			codes[i] = subscribe_one(b, s, &f, &is_new);
+			codes[i] = subscribe_one(b, s, &f, id, &is_new);
 			due->wanted[i] = wants_retained(&f, codes[i], is_new);
 			due->seq[i / FILTERS_PER_LOCK] = tree_seq(b->tree);
 			log_filter(s, &f, LOG_TYPE_SUBSCRIBE);
@@ -157,26 +216,50 @@ int subscribe(struct broker *b, struct session *s, struct mqtt_packet *packet, u
 
 struct retained_to {
 	struct session *session;
+	const struct broker *broker;
+	uint64_t now_ns;
+	uint32_t id; /* Subscription Identifier; 0: none */
 	uint8_t qos;
+	bool no_local;
 };
 
 static int send_one(struct message *m, void *arg)
 {
 	const struct retained_to *to = arg;
+	struct deliver_as as = {.retain = true, .subscribed = true};
 
-	session_deliver(to->session, m, m->qos < to->qos ? m->qos : to->qos, DELIVER_RETAINED);
+	if (message_expired(m, to->now_ns) || (to->no_local && m->origin == to->session->id_hash))
+		return 0;
+	as.qos = m->qos < to->qos && !to->broker->conf->upgrade_outgoing_qos ? m->qos : to->qos;
+	if (to->id) {
+		as.ids = sub_ids_one(to->id);
+		if (!as.ids) {
+			COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
+			return 0;
+		}
+	}
+	session_deliver(to->session, m, as);
 	return 0;
 }
 
 void retained_send(struct broker *b, struct session *s, struct mqtt_packet *packet, const uint8_t *codes,
 		   struct retained_due *due)
 {
+	struct retained_to to = {
+		.session = s,
+		.broker = b,
+		.now_ns = clock_ns(),
+		.id = mqtt_props_number(&packet->props, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, 0),
+	};
 	struct mqtt_filter f;
 
-	for (size_t i = 0; mqtt_next_filter(packet, &f); i++)
-		if (due->wanted[i])
-			tree_retained(b->tree, f.topic, due->seq[i / FILTERS_PER_LOCK], send_one,
-				      &(struct retained_to){.session = s, .qos = codes[i]});
+	for (size_t i = 0; mqtt_next_filter(packet, &f); i++) {
+		if (!due->wanted[i])
+			continue;
+		to.qos = codes[i];
+		to.no_local = f.no_local;
+		tree_retained(b->tree, f.topic, due->seq[i / FILTERS_PER_LOCK], send_one, &to);
+	}
 	free(due);
 }
 
@@ -189,16 +272,19 @@ void unsubscribe(struct broker *b, struct session *s, struct mqtt_packet *packet
 	while (more) {
 		subscriptions_lock(b);
 		do {
-			struct subscription *sub;
+			struct subscription *sub = NULL;
+			struct parts p;
 
 			more = mqtt_next_filter(packet, &f);
 			if (!more)
 				break;
-			sub = find(s, tree_find(b->tree, f.topic));
+			if (take_apart(f.topic, &p) >= 0)
+				sub = find(b->tree, s, &p);
 			codes[i] = sub ? MQTT_RC_SUCCESS : MQTT_RC_NO_SUBSCRIPTION_EXISTED;
-			if (sub)
+			if (sub) {
 				drop(b, s, sub);
-			fp_flow_invalidate(FLOW_NAMESPACE, (const char *)f.topic.data, f.topic.len);
+				invalidate(p.inner);
+			}
 			log_filter(s, &f, LOG_TYPE_UNSUBSCRIBE);
 		} while (++i % FILTERS_PER_LOCK);
 		subscriptions_unlock(b);
@@ -227,7 +313,8 @@ void subscriptions_online(struct broker *b, struct session *s, enum fp_road road
 		for (const struct table_node *n = s->subs.buckets[i]; n; n = n->next) {
 			const struct subscription *sub = container_of(n, struct subscription, by_node);
 
-			fp_flow_invalidate(FLOW_NAMESPACE, sub->filter, sub->filter_len);
+			fp_flow_invalidate(FLOW_NAMESPACE, sub->filter + sub->share_len,
+					   sub->filter_len - sub->share_len);
 		}
 	subscriptions_unlock(b);
 }

@@ -16,6 +16,7 @@ struct subscription {
 	struct table_node by_node; /* in session->subs, by the tree's node */
 	struct rcu_later later;
 	uint32_t filter_len;
+	uint32_t share_len; /* bytes of "$share/NAME/" in front of what it matches; 0: not shared */
 	char filter[];
 };
 

@@ -149,11 +149,11 @@ static void publish(struct worker *w, const char *topic, const char *value)
 {
 	const struct mqtt_publish p = {
 		.topic = mqtt_str(topic), .payload = mqtt_str(value), .qos = SYS_QOS, .retain = true};
-	struct message *m = message_new(&p);
+	struct message *m = message_new(&p, NULL, 0);
 
 	if (!m)
 		return;
-	(void)route_publish(w, NULL, m, true);
+	(void)route_publish(w, &(struct route){.message = m, .retain = true}, NULL);
 	message_unref(m);
 }
 

@@ -197,7 +197,7 @@ struct tree_node *tree_make(struct tree *t, const struct tree_path *path)
 
 void tree_prune(struct tree *t, struct tree_node *n)
 {
-	while (n->parent && !n->children && !n->retained && (!n->subs || n->subs->n == n->subs->dead)) {
+	while (n->parent && !n->children && !n->retained && !n->shares && (!n->subs || n->subs->n == n->subs->dead)) {
 		struct tree_node *parent = n->parent;
 
 		if (parent->plus == n)
@@ -247,6 +247,11 @@ static void free_one(struct tree_node *n)
 	if (n->retained)
 		message_unref(n->retained->message);
 	free(n->retained);
+	for (struct tree_share *s = n->shares, *next; s; s = next) {
+		next = s->next;
+		free(s->subs);
+		free(s);
+	}
 	free(n->subs);
 	free(n);
 }
@@ -277,6 +282,7 @@ void tree_free(struct tree *t)
 			n = parent;
 		}
 	}
+	free(t->expiring);
 	free(t->edges);
 	free(t);
 }

@@ -28,12 +28,15 @@ enum {
 };
 
 struct tree_node;
+struct tree_share;
 
 struct tree_sub {
 	void *subscriber;
-	struct tree_node *node; /* writers only; NULL: not in the tree */
-	uint32_t index;		/* its place at the node; writers only */
-	uint8_t options;	/* atomic */
+	struct tree_node *node;	  /* writers only; NULL: not in the tree */
+	struct tree_share *share; /* writers only; NULL: not a shared subscription */
+	uint32_t index;		  /* its place at the node or in the share; writers only */
+	uint32_t id;		  /* atomic; Subscription Identifier, 0: none */
+	uint8_t options;	  /* atomic */
 };
 
 struct tree;
@@ -47,13 +50,17 @@ void tree_free(struct tree *t);
 
 /* The node of a filter, or NULL. Two subscriptions to the same filter have the same node. */
 struct tree_node *tree_find(struct tree *t, struct mqtt_str filter);
+/* The group of the shared subscriptions with this ShareName at a node, or NULL. */
+struct tree_share *tree_find_share(struct tree_node *n, struct mqtt_str name);
 
-/* Add a subscription with subscriber and options set. 0, -ENOMEM, or -E2BIG (too many levels). */
-int tree_subscribe(struct tree *t, struct mqtt_str filter, struct tree_sub *sub);
+/* Add a subscription with subscriber, options and id set; with a ShareName (len 0: none) to that group, section 4.8.2 of
+ * 5.0. 0, -ENOMEM, or -E2BIG (too many levels). */
+int tree_subscribe(struct tree *t, struct mqtt_str filter, struct mqtt_str share, struct tree_sub *sub);
 
-static inline void tree_set_options(struct tree_sub *sub, uint8_t options)
+static inline void tree_set_options(struct tree_sub *sub, uint8_t options, uint32_t id)
 {
 	__atomic_store_n(&sub->options, options, __ATOMIC_RELAXED);
+	__atomic_store_n(&sub->id, id, __ATOMIC_RELAXED);
 }
 
 /* Take it out. Readers may see it until a grace period has passed. */
@@ -67,18 +74,35 @@ uint64_t tree_seq(const struct tree *t);
 int tree_retain(struct tree *t, struct message *m, bool *added);
 /* Forget the topic's retained message; true if there was one. */
 bool tree_forget(struct tree *t, struct mqtt_str topic);
+/* Forget those that have expired, at most `max`; returns how many. */
+unsigned tree_expire(struct tree *t, uint64_t now_ns, unsigned max);
 
 /* ---- reading: any thread under RCU ------------------------------------------------------------------------------- */
 
+/* A subscriber and what its subscription says. */
 struct tree_hit {
 	void *subscriber;
-	uint8_t options; /* of overlapping subscriptions: the maximum QoS [MQTT-3.3.5-1] */
+	uint32_t ids;	 /* its Subscription Identifiers: 1 + index of the first in tree_hits.ids; 0: none */
+	uint8_t options; /* of overlapping subscriptions: the maximum QoS [MQTT-3.3.5-1], Retain As Published of any */
+};
+
+struct tree_hit_id {
+	uint32_t id;
+	uint32_t next; /* 1 + index; 0: the last */
 };
 
 /* The result of tree_match(), reused from call to call. Zero-initialised it is empty; tree_hits_free() at the end. */
 struct tree_hits {
+	/* set by the caller before tree_match() */
+	const void *publisher; /* No Local subscriptions of this subscriber do not match */
+	bool duplicates;       /* a hit for each of overlapping subscriptions */
+	/* the result */
 	struct tree_hit *v;
 	size_t n, cap;
+	struct tree_share **shares; /* one member of each gets the message; see tree_share_next() */
+	size_t nshares, shares_cap;
+	struct tree_hit_id *ids;
+	size_t nids, ids_cap;
 	/* to find a subscriber again among the hits */
 	uint32_t *seen;
 	size_t seen_mask, seen_cap;
@@ -86,8 +110,16 @@ struct tree_hits {
 
 void tree_hits_free(struct tree_hits *hits);
 
-/* Every subscriber of the topic once. 0; -E2BIG or -ENOMEM with hits->n == 0. */
+/* Every subscriber of the topic once, and the groups of shared subscriptions. 0; -E2BIG or -ENOMEM with no hits. */
 int tree_match(struct tree *t, struct mqtt_str topic, struct tree_hits *hits);
+
+/* The member of the group whose turn it is, in the order they subscribed, among those for which `usable` is true; false
+ * if there is none. out->ids is the Subscription Identifier itself, or 0. */
+bool tree_share_next(struct tree_share *share, bool (*usable)(const void *subscriber, const void *arg), const void *arg,
+		     struct tree_hit *out);
+/* Keep the group beyond the next quiescent state; it may have no members then. Any thread. */
+struct tree_share *tree_share_ref(struct tree_share *share);
+void tree_share_unref(struct tree_share *share);
 
 /* Call `each` for the retained message of every topic that the filter matches, if it was retained not after seq; stops
  * and returns what `each` returns when that is not 0. The message is borrowed. */

@@ -15,7 +15,8 @@
 #include "base/rcu.h"
 #include "broker/tree.h"
 
-/* The subscriptions of a node. Grown by copying; entries are appended and cleared in place. */
+/* The subscriptions of a node or a share, in the order they came. Grown by copying; entries are appended and cleared in
+ * place. */
 struct sub_array {
 	struct rcu_later later;
 	uint32_t cap;
@@ -24,10 +25,23 @@ struct sub_array {
 	struct tree_sub *v[]; /* atomic; NULL: cleared */
 };
 
+/* The shared subscriptions of a node that have one ShareName. */
+struct tree_share {
+	struct rcu_later later;
+	uint32_t refs;		 /* atomic; one of the tree's, dropped a grace period after it left the tree */
+	uint32_t last;		 /* atomic; place of the member that was last chosen */
+	struct tree_share *next; /* atomic; at the same node */
+	struct sub_array *subs;	 /* atomic */
+	uint32_t name_len;
+	uint8_t name[];
+};
+
 struct retained {
 	struct rcu_later later;
 	struct message *message; /* a reference */
+	struct tree_node *node;
 	uint64_t seq;
+	size_t heap_index; /* in tree->expiring, if the message expires */
 };
 
 struct tree_node {
@@ -40,6 +54,7 @@ struct tree_node {
 	struct tree_node *plus, *hash;
 	struct tree_node *first_child, *next_sibling; /* without '+' and '#' */
 	struct sub_array *subs;
+	struct tree_share *shares;
 	struct retained *retained;
 	uint32_t retained_below; /* retained messages here and below: how a walk skips what has none */
 	/* writers only */
@@ -66,6 +81,9 @@ struct tree {
 	uint64_t seq;
 	size_t nodes;
 	bool resizing; /* atomic: readers may still be in the table before this one */
+	/* retained messages that expire, a binary heap by expires_ns */
+	struct retained **expiring;
+	size_t nexpiring, expiring_cap;
 };
 
 /* A topic or filter, taken apart. */
@@ -83,6 +101,15 @@ struct tree_node *tree_child(struct tree *t, const struct tree_node *parent, str
 
 /* The child for any level, wildcards included. Readers and writers. */
 struct tree_node *tree_step(struct tree *t, struct tree_node *parent, struct mqtt_str level);
+
+/* Add to an array, which is made or grown. 0 or -ENOMEM. Writers. */
+int tree_array_add(struct sub_array **subs, struct tree_sub *sub);
+/* Take out of it; true if the others now have other places. Writers. */
+bool tree_array_remove(struct sub_array **subs, const struct tree_sub *sub);
+
+/* The same for the group of that name at a node, which is made with its first member and goes with its last. Writers. */
+int tree_share_add(struct tree_node *n, struct mqtt_str name, struct tree_sub *sub);
+void tree_share_remove(struct tree_node *n, struct tree_sub *sub);
 
 /* Find or make the node of a path; NULL without memory. Writers. */
 struct tree_node *tree_make(struct tree *t, const struct tree_path *path);

@@ -8,6 +8,8 @@
 #include "broker/tree_node.h"
 #include "mqtt/topic.h"
 
+enum { HEAP_MIN = 64 };
+
 static void retained_free_later(struct rcu_later *later)
 {
 	struct retained *r = container_of(later, struct retained, later);
@@ -23,6 +25,91 @@ static void count_below(struct tree_node *n, int by)
 		__atomic_store_n(&n->retained_below, n->retained_below + (uint32_t)by, __ATOMIC_RELEASE);
 }
 
+/* ---- expiry: a binary heap by the time of expiry, under the subscription lock ----------------------------------------- */
+
+static void heap_put(struct tree *t, size_t i, struct retained *r)
+{
+	t->expiring[i] = r;
+	r->heap_index = i;
+}
+
+static bool earlier(const struct retained *a, const struct retained *b)
+{
+	return a->message->expires_ns < b->message->expires_ns;
+}
+
+static void heap_up(struct tree *t, size_t i, struct retained *r)
+{
+	while (i > 0 && earlier(r, t->expiring[(i - 1) / 2])) {
+		heap_put(t, i, t->expiring[(i - 1) / 2]);
+		i = (i - 1) / 2;
+	}
+	heap_put(t, i, r);
+}
+
+static void heap_down(struct tree *t, size_t i, struct retained *r)
+{
+	for (;;) {
+		size_t child = 2 * i + 1;
+
+		if (child + 1 < t->nexpiring && earlier(t->expiring[child + 1], t->expiring[child]))
+			child++;
+		if (child >= t->nexpiring || !earlier(t->expiring[child], r))
+			break;
+		heap_put(t, i, t->expiring[child]);
+		i = child;
+	}
+	heap_put(t, i, r);
+}
+
+static int heap_reserve(struct tree *t)
+{
+	size_t cap = t->expiring_cap ? t->expiring_cap * 2 : HEAP_MIN;
+	struct retained **v;
+
+	if (t->nexpiring < t->expiring_cap)
+		return 0;
+	v = realloc(t->expiring, cap * sizeof(struct retained *));
+	if (!v)
+		return -ENOMEM;
+	t->expiring = v;
+	t->expiring_cap = cap;
+	return 0;
+}
+
+static void heap_remove(struct tree *t, const struct retained *r)
+{
+	struct retained *moved = t->expiring[--t->nexpiring];
+	size_t i = r->heap_index;
+
+	if (moved == r)
+		return;
+	if (i > 0 && earlier(moved, t->expiring[(i - 1) / 2]))
+		heap_up(t, i, moved);
+	else
+		heap_down(t, i, moved);
+}
+
+/* ---- changing ---------------------------------------------------------------------------------------------------- */
+
+/* It left its node. */
+static void discard(struct tree *t, struct retained *r)
+{
+	if (r->message->expires)
+		heap_remove(t, r);
+	rcu_call_later(&r->later, retained_free_later);
+}
+
+static struct retained *retained_new(struct tree *t, struct message *m)
+{
+	struct retained *r = m->expires && heap_reserve(t) ? NULL : malloc(sizeof(*r));
+
+	if (!r)
+		return NULL;
+	*r = (struct retained){.message = message_ref(m), .seq = t->seq + 1};
+	return r;
+}
+
 int tree_retain(struct tree *t, struct message *m, bool *added)
 {
 	struct retained *r, *old;
@@ -32,39 +119,60 @@ int tree_retain(struct tree *t, struct message *m, bool *added)
 
 	if (rc)
 		return rc;
-	r = malloc(sizeof(*r));
+	r = retained_new(t, m);
 	n = r ? tree_make(t, &path) : NULL;
 	if (!n) {
+		if (r)
+			message_unref(m);
 		free(r);
 		return -ENOMEM;
 	}
-	r->message = message_ref(m);
-	r->seq = ++t->seq;
+	t->seq++;
+	r->node = n;
 	old = n->retained;
 	*added = !old;
 	/* A walk that comes between the two stores may miss the message: its subscriber then gets it as a live one or
 	 * is later than the store of the pointer. So the count goes up first. */
 	if (!old)
 		count_below(n, 1);
+	if (m->expires)
+		heap_up(t, t->nexpiring++, r);
 	__atomic_store_n(&n->retained, r, __ATOMIC_RELEASE);
 	if (old)
-		rcu_call_later(&old->later, retained_free_later);
+		discard(t, old);
 	return 0;
+}
+
+static void forget(struct tree *t, struct tree_node *n)
+{
+	struct retained *old = n->retained;
+
+	__atomic_store_n(&n->retained, NULL, __ATOMIC_RELEASE);
+	count_below(n, -1);
+	discard(t, old);
+	tree_prune(t, n);
 }
 
 bool tree_forget(struct tree *t, struct mqtt_str topic)
 {
 	struct tree_node *n = tree_find(t, topic);
-	struct retained *old = n ? n->retained : NULL;
 
-	if (!old)
+	if (!n || !n->retained)
 		return false;
-	__atomic_store_n(&n->retained, NULL, __ATOMIC_RELEASE);
-	count_below(n, -1);
-	rcu_call_later(&old->later, retained_free_later);
-	tree_prune(t, n);
+	forget(t, n);
 	return true;
 }
+
+unsigned tree_expire(struct tree *t, uint64_t now_ns, unsigned max)
+{
+	unsigned n = 0;
+
+	for (; n < max && t->nexpiring && message_expired(t->expiring[0]->message, now_ns); n++)
+		forget(t, t->expiring[0]->node);
+	return n;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 struct walk {
 	struct tree *tree;

@@ -20,10 +20,10 @@ static void array_free_later(struct rcu_later *later)
 	free(container_of(later, struct sub_array, later));
 }
 
-/* Replace the node's array by one with room for `cap`, without the cleared entries. */
-static int array_copy(struct tree_node *n, uint32_t cap)
+/* Replace an array by one with room for `cap`, without the cleared entries. */
+static int array_copy(struct sub_array **subs, uint32_t cap)
 {
-	struct sub_array *old = n->subs;
+	struct sub_array *old = *subs;
 	struct sub_array *a = malloc(sizeof(*a) + cap * sizeof(a->v[0]));
 
 	if (!a)
@@ -34,32 +34,43 @@ static int array_copy(struct tree_node *n, uint32_t cap)
 			old->v[i]->index = a->n;
 			a->v[a->n++] = old->v[i];
 		}
-	__atomic_store_n(&n->subs, a, __ATOMIC_RELEASE);
+	__atomic_store_n(subs, a, __ATOMIC_RELEASE);
 	if (old)
 		rcu_call_later(&old->later, array_free_later);
 	return 0;
 }
 
-static int array_add(struct tree_node *n, struct tree_sub *sub)
+int tree_array_add(struct sub_array **subs, struct tree_sub *sub)
 {
-	struct sub_array *a = n->subs;
+	struct sub_array *a = *subs;
 
 	if (!a || a->n == a->cap) {
 		uint32_t live = a ? a->n - a->dead : 0;
-		int rc = array_copy(n, live < SUBS_MIN ? SUBS_MIN : live * 2);
+		int rc = array_copy(subs, live < SUBS_MIN ? SUBS_MIN : live * 2);
 
 		if (rc)
 			return rc;
-		a = n->subs;
+		a = *subs;
 	}
-	sub->node = n;
 	sub->index = a->n;
 	__atomic_store_n(&a->v[a->n], sub, __ATOMIC_RELEASE);
 	__atomic_store_n(&a->n, a->n + 1, __ATOMIC_RELEASE);
 	return 0;
 }
 
-int tree_subscribe(struct tree *t, struct mqtt_str filter, struct tree_sub *sub)
+bool tree_array_remove(struct sub_array **subs, const struct tree_sub *sub)
+{
+	struct sub_array *a = *subs;
+
+	__atomic_store_n(&a->v[sub->index], NULL, __ATOMIC_RELEASE);
+	a->dead++;
+	/* Half of it cleared: copying now costs each removal a constant on average. Without memory, another time. */
+	if (a->dead > SUBS_MIN && a->dead > a->n / 2 && a->dead < a->n)
+		return array_copy(subs, (a->n - a->dead) * 2) == 0;
+	return false;
+}
+
+int tree_subscribe(struct tree *t, struct mqtt_str filter, struct mqtt_str share, struct tree_sub *sub)
 {
 	struct tree_path path;
 	struct tree_node *n;
@@ -70,23 +81,24 @@ int tree_subscribe(struct tree *t, struct mqtt_str filter, struct tree_sub *sub)
 	n = tree_make(t, &path);
 	if (!n)
 		return -ENOMEM;
-	rc = array_add(n, sub);
-	if (rc)
+	sub->node = n;
+	rc = share.len ? tree_share_add(n, share, sub) : tree_array_add(&n->subs, sub);
+	if (rc) {
+		sub->node = NULL;
 		tree_prune(t, n);
+	}
 	return rc;
 }
 
 void tree_unsubscribe(struct tree *t, struct tree_sub *sub)
 {
 	struct tree_node *n = sub->node;
-	struct sub_array *a = n->subs;
 
-	__atomic_store_n(&a->v[sub->index], NULL, __ATOMIC_RELEASE);
-	a->dead++;
+	if (sub->share)
+		tree_share_remove(n, sub);
+	else
+		tree_array_remove(&n->subs, sub);
 	sub->node = NULL;
-	/* Half of it cleared: copying now costs each removal a constant on average. Without memory, another time. */
-	if (a->dead > SUBS_MIN && a->dead > a->n / 2 && a->dead < a->n)
-		(void)array_copy(n, (a->n - a->dead) * 2);
 	tree_prune(t, n);
 }
 
@@ -95,24 +107,28 @@ void tree_unsubscribe(struct tree *t, struct tree_sub *sub)
 void tree_hits_free(struct tree_hits *hits)
 {
 	free(hits->v);
+	free(hits->shares);
+	free(hits->ids);
 	free(hits->seen);
 	*hits = (struct tree_hits){0};
 }
 
-static int hits_reserve(struct tree_hits *hits, size_t more)
+/* Room for `more` behind the `n` elements of `size` bytes; the array is moved if need be. */
+static int reserve(void *array, size_t size, size_t n, size_t *cap, size_t more)
 {
-	size_t cap = hits->cap ? hits->cap : HITS_MIN;
-	struct tree_hit *v;
+	size_t wanted = *cap ? *cap : HITS_MIN;
+	void **p = array;
+	void *v;
 
-	if (hits->n + more <= hits->cap)
+	if (n + more <= *cap)
 		return 0;
-	while (cap < hits->n + more)
-		cap *= 2;
-	v = realloc(hits->v, cap * sizeof(*v));
+	while (wanted < n + more)
+		wanted *= 2;
+	v = realloc(*p, wanted * size);
 	if (!v)
 		return -ENOMEM;
-	hits->v = v;
-	hits->cap = cap;
+	*p = v;
+	*cap = wanted;
 	return 0;
 }
 
@@ -152,44 +168,89 @@ static void merge_options(struct tree_hit *hit, uint8_t options)
 {
 	if ((options & SUB_QOS_MASK) > (hit->options & SUB_QOS_MASK))
 		hit->options = (uint8_t)((hit->options & ~SUB_QOS_MASK) | (options & SUB_QOS_MASK));
+	hit->options |= options & SUB_RETAIN_AS_PUBLISHED;
+}
+
+/* One more Subscription Identifier of a hit, behind those it has. */
+static int add_id(struct tree_hits *hits, struct tree_hit *hit, uint32_t id)
+{
+	uint32_t *end = &hit->ids;
+
+	if (reserve(&hits->ids, sizeof(*hits->ids), hits->nids, &hits->ids_cap, 1))
+		return -ENOMEM;
+	while (*end)
+		end = &hits->ids[*end - 1].next;
+	hits->ids[hits->nids++] = (struct tree_hit_id){.id = id};
+	*end = (uint32_t)hits->nids;
+	return 0;
+}
+
+/* The hit of a subscription: a new one, or with `overlap` the one that its subscriber has already. */
+static struct tree_hit *hit_of(struct tree_hits *hits, void *subscriber, uint8_t options, bool overlap)
+{
+	uint32_t *place = overlap ? seen_place(hits, subscriber) : NULL;
+
+	if (place && *place) {
+		merge_options(&hits->v[*place - 1], options);
+		return &hits->v[*place - 1];
+	}
+	hits->v[hits->n] = (struct tree_hit){.subscriber = subscriber, .options = options};
+	if (place)
+		*place = (uint32_t)hits->n + 1;
+	return &hits->v[hits->n++];
+}
+
+static int collect_shares(struct tree_hits *hits, const struct tree_node *n)
+{
+	struct tree_share *s = __atomic_load_n(&n->shares, __ATOMIC_ACQUIRE);
+
+	for (; s; s = __atomic_load_n(&s->next, __ATOMIC_ACQUIRE)) {
+		if (reserve(&hits->shares, sizeof(struct tree_share *), hits->nshares, &hits->shares_cap, 1))
+			return -ENOMEM;
+		hits->shares[hits->nshares++] = s;
+	}
+	return 0;
+}
+
+static int collect_subs(struct tree_hits *hits, const struct sub_array *a)
+{
+	uint32_t count = a ? __atomic_load_n(&a->n, __ATOMIC_ACQUIRE) : 0;
+	/* A client is at a node only once: what comes from a single node needs no looking for doubles. */
+	bool overlap = hits->n > 0 && !hits->duplicates;
+	int rc = count ? reserve(&hits->v, sizeof(*hits->v), hits->n, &hits->cap, count) : 0;
+
+	if (!rc && count && overlap)
+		rc = seen_prepare(hits, count);
+	for (uint32_t i = 0; i < count && !rc; i++) {
+		const struct tree_sub *sub = __atomic_load_n(&a->v[i], __ATOMIC_ACQUIRE);
+		struct tree_hit *hit;
+		uint8_t options;
+		uint32_t id;
+
+		if (!sub)
+			continue;
+		options = __atomic_load_n(&sub->options, __ATOMIC_RELAXED);
+		if (options & SUB_NO_LOCAL && sub->subscriber == hits->publisher) /* 5.0 [MQTT-3.8.3-3] */
+			continue;
+		hit = hit_of(hits, sub->subscriber, options, overlap);
+		id = __atomic_load_n(&sub->id, __ATOMIC_RELAXED);
+		if (id)
+			rc = add_id(hits, hit, id);
+	}
+	return rc;
 }
 
 /* Add a node's subscriptions to the hits. */
 static int collect(struct tree_hits *hits, const struct tree_node *n)
 {
-	const struct sub_array *a = __atomic_load_n(&n->subs, __ATOMIC_ACQUIRE);
-	uint32_t count = a ? __atomic_load_n(&a->n, __ATOMIC_ACQUIRE) : 0;
-	bool overlap = hits->n > 0;
-	int rc;
+	int rc = collect_subs(hits, __atomic_load_n(&n->subs, __ATOMIC_ACQUIRE));
 
-	if (!count)
-		return 0;
-	rc = hits_reserve(hits, count);
-	if (!rc && overlap)
-		rc = seen_prepare(hits, count);
-	if (rc)
-		return rc;
-	for (uint32_t i = 0; i < count; i++) {
-		const struct tree_sub *sub = __atomic_load_n(&a->v[i], __ATOMIC_ACQUIRE);
-		struct tree_hit hit;
+	return rc ? rc : collect_shares(hits, n);
+}
 
-		if (!sub)
-			continue;
-		hit.subscriber = sub->subscriber;
-		hit.options = __atomic_load_n(&sub->options, __ATOMIC_RELAXED);
-		/* A client is at a node only once: what comes from a single node needs no looking for doubles. */
-		if (overlap) {
-			uint32_t *place = seen_place(hits, hit.subscriber);
-
-			if (*place) {
-				merge_options(&hits->v[*place - 1], hit.options);
-				continue;
-			}
-			*place = (uint32_t)hits->n + 1;
-		}
-		hits->v[hits->n++] = hit;
-	}
-	return 0;
+static void hits_clear(struct tree_hits *hits)
+{
+	hits->n = hits->nshares = hits->nids = 0;
 }
 
 /* A node that was reached and the level of the topic that comes next. */
@@ -207,7 +268,7 @@ int tree_match(struct tree *t, struct mqtt_str topic, struct tree_hits *hits)
 	unsigned depth = 0;
 	int rc = tree_split(topic, &path);
 
-	hits->n = 0;
+	hits_clear(hits);
 	if (rc)
 		return rc;
 	for (uint32_t i = 0; i < path.n; i++)
@@ -234,6 +295,6 @@ int tree_match(struct tree *t, struct mqtt_str topic, struct tree_hits *hits)
 			stack[depth++] = (struct reached){next, r.at + 1};
 	}
 	if (rc)
-		hits->n = 0;
+		hits_clear(hits);
 	return rc;
 }

@@ -10,12 +10,16 @@
 #include "broker/conn.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
+#include "broker/route.h"
 #include "broker/subscribe.h"
 #include "broker/sys.h"
+#include "broker/will.h"
 
 enum {
 	HEARTBEAT_MS = 100,
 	HEARTBEAT_IDLE_MS = 1000, /* nobody wants one: look again */
+	EXPIRE_MS = 1000,
+	EXPIRE_AT_ONCE = 1000, /* retained messages under one lock; more of them come in the next millisecond */
 };
 
 /* ---- sessions ---------------------------------------------------------------------------------------------------- */
@@ -66,11 +70,26 @@ static void session_free_later(struct rcu_later *later)
 	loop_send(&the_broker.workers[s->worker].loop, &s->free_item);
 }
 
+/* What is left of shared subscriptions is for others. Its own are gone by now. */
+static void pass_on_shared(struct worker *w, struct session *s)
+{
+	struct tree_share *share;
+	struct message *m;
+
+	while (session_take_shared(s, &m, &share)) {
+		route_to_share(w, m, share);
+		message_unref(m);
+		tree_share_unref(share);
+	}
+}
+
 void worker_session_end(struct worker *w, struct session *s)
 {
-	s->ended = true;
 	timer_stop(&w->loop.timers, &s->expiry);
+	will_session_ends(w, s);
+	s->ended = true;
 	unsubscribe_all(w->broker, s);
+	pass_on_shared(w, s);
 	table_remove(&w->sessions, &s->by_id);
 	COUNTER_ADD(sessions, -1);
 	session_clear(s);
@@ -81,8 +100,10 @@ void worker_session_end(struct worker *w, struct session *s)
 
 static void batch_free(struct batch *b)
 {
-	for (unsigned i = 0; i < b->n; i++)
+	for (unsigned i = 0; i < b->n; i++) {
 		message_unref(b->entry[i].message);
+		deliver_as_clear(&b->entry[i].as);
+	}
 	free(b);
 }
 
@@ -106,8 +127,12 @@ static void receive_batch(struct inbox_item *item, void *receiver)
 	struct batch *b = container_of(item, struct batch, item);
 	struct worker *w = receiver;
 
-	for (unsigned i = 0; i < b->n; i++)
-		session_deliver(b->entry[i].session, b->entry[i].message, b->entry[i].qos, 0);
+	for (unsigned i = 0; i < b->n; i++) {
+		struct batch_entry *e = &b->entry[i];
+
+		session_deliver(e->session, e->message, e->as);
+		e->as = (struct deliver_as){0};
+	}
 	if (b->wanted_back) {
 		b->next = NULL;
 		*w->back_end = b;
@@ -126,7 +151,7 @@ static void send_batch(struct worker *w, unsigned to)
 	loop_send(&w->broker->workers[to].loop, &b->item);
 }
 
-void worker_deliver(struct worker *w, struct session *s, struct message *m, uint8_t qos, struct conn *from)
+void worker_deliver(struct worker *w, struct session *s, struct message *m, struct deliver_as as, struct conn *from)
 {
 	struct batch *b = w->out[s->worker];
 
@@ -134,6 +159,7 @@ void worker_deliver(struct worker *w, struct session *s, struct message *m, uint
 		b = malloc(sizeof(*b));
 		if (!b) {
 			COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
+			deliver_as_clear(&as);
 			return;
 		}
 		b->sender = w;
@@ -141,7 +167,7 @@ void worker_deliver(struct worker *w, struct session *s, struct message *m, uint
 		b->wanted_back = false;
 		w->out[s->worker] = b;
 	}
-	b->entry[b->n++] = (struct batch_entry){.session = s, .message = message_ref(m), .from = from, .qos = qos};
+	b->entry[b->n++] = (struct batch_entry){.session = s, .message = message_ref(m), .from = from, .as = as};
 	if (from) {
 		b->wanted_back = true;
 		from->pending++;
@@ -276,6 +302,21 @@ static void heartbeat(struct timer *t)
 	loop_after(&w->loop, t, wanted ? HEARTBEAT_MS - 10 : HEARTBEAT_IDLE_MS, heartbeat);
 }
 
+/* Retained messages whose Message Expiry Interval has passed go; those that a subscription finds before are not sent
+ * either. */
+static void expire(struct timer *t)
+{
+	struct worker *w = container_of(t, struct worker, expire);
+	unsigned n;
+
+	subscriptions_lock(w->broker);
+	n = tree_expire(w->broker->tree, w->loop.now_ns, EXPIRE_AT_ONCE);
+	subscriptions_unlock(w->broker);
+	if (n)
+		COUNTER_ADD(retained, -(int64_t)n);
+	loop_after(&w->loop, t, n == EXPIRE_AT_ONCE ? 1 : EXPIRE_MS, expire);
+}
+
 static void *run(void *arg)
 {
 	struct worker *w = arg;
@@ -283,8 +324,10 @@ static void *run(void *arg)
 	rcu_thread_start();
 	counters_bind(&w->counters);
 	heartbeat(&w->heartbeat);
-	if (w->index == 0)
+	if (w->index == 0) {
 		sys_start(w);
+		expire(&w->expire);
+	}
 	while (!w->stopping)
 		turn(w);
 	counters_bind(NULL);

@@ -46,7 +46,7 @@ struct batch_entry {
 	struct session *session;
 	struct message *message; /* a reference */
 	struct conn *from;	 /* wants to know when it is written; counted in its `pending`. NULL: nobody */
-	uint8_t qos;
+	struct deliver_as as;
 };
 
 /* Filled by a worker in a turn, sent to another, and sent back when every entry was written, if somebody wants to
@@ -84,6 +84,7 @@ struct worker {
 	size_t nacceptors;
 	struct timer heartbeat;
 	struct timer sys;
+	struct timer expire;	     /* worker 0 only: retained messages */
 	struct sys_state *sys_state; /* worker 0 only, see sys.c */
 	uint64_t no_fd_logged_ns;
 };
@@ -106,11 +107,12 @@ struct worker *worker_of(struct broker *b, const char *id, size_t len);
 struct session *worker_session(struct worker *w, const char *id, size_t len);
 /* A new one, in the table; NULL without memory. */
 struct session *worker_session_new(struct worker *w, const char *id, size_t len);
-/* End a session that has no connection: remove its subscriptions and messages, free it when nobody can see it. */
+/* End a session that has no connection: publish its will, remove its subscriptions, give messages of shared subscriptions
+ * to other members, free it when nobody can see it. */
 void worker_session_end(struct worker *w, struct session *s);
 
-/* Hand a delivery to the worker of its session. `from` may be NULL. */
-void worker_deliver(struct worker *w, struct session *s, struct message *m, uint8_t qos, struct conn *from);
+/* Hand a delivery to the worker of its session; takes what `as` holds. `from` may be NULL. */
+void worker_deliver(struct worker *w, struct session *s, struct message *m, struct deliver_as as, struct conn *from);
 
 /* accept.c: watch the listening sockets; stop it. */
 int accept_start(struct worker *w);
