@@ -101,6 +101,7 @@ static const struct vector good_vectors[] = {
 /* Accepted, but encoded in another way. */
 static const struct vector loose_vectors[] = {
 	/* 3.1 sections 2.1 and 3.1: flags that it gives no meaning; credentials that are announced and not there. */
+	{"CONNECT of 3.1 with flags", 3, CLIENT, "18 0006'MQIsdp' 03 02 003c 0003'cid'", 0},
 	{"PUBREL of 3.1 with DUP", 3, CLIENT, "6a 0001", 0},
 	{"SUBSCRIBE of 3.1 with DUP", 3, CLIENT, "8a 0001 0001'a' 00", 0},
 	{"PINGREQ of 3.1 with flags", 3, CLIENT, "cf", 0},
@@ -128,7 +129,6 @@ static const struct bad_vector bad_vectors[] = {
 	{"reserved type 0, table 2.1", 4, CLIENT, MALFORMED, "00"},
 	{"reserved type 15, table 2.1", 4, CLIENT, MALFORMED, "f0"},
 	{"[MQTT-2.2.2-2] CONNECT flags", 4, CLIENT, MALFORMED, "11 0004'MQTT' 04 02 003c 0000"},
-	{"[MQTT-2.2.2-2] CONNECT flags of 3.1", 3, CLIENT, MALFORMED, "18 0006'MQIsdp' 03 02 003c 0003'cid'"},
 	{"[MQTT-2.2.2-2] PUBACK flags", 4, CLIENT, MALFORMED, "42 0001"},
 	{"[MQTT-2.2.2-2] PUBREC flags", 4, CLIENT, MALFORMED, "58 0001"},
 	{"[MQTT-3.6.1-1] PUBREL flags", 4, CLIENT, MALFORMED, "60 0001"},

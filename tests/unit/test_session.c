@@ -452,22 +452,213 @@ static void retained_burst(void **state)
 
 /* ---- from the client --------------------------------------------------------------------------------------------- */
 
+static struct message *published(const char *payload, const struct mqtt_props *props)
+{
+	struct message *m = message_new(
+		&(struct mqtt_publish){.topic = mqtt_str("t"), .payload = mqtt_str(payload), .qos = 2}, props, 0);
+
+	assert_non_null(m);
+	return m;
+}
+
+static void hold(uint16_t pid, const char *payload)
+{
+	struct message *m = published(payload, NULL);
+
+	assert_int_equal(session_receive(session, pid, false), 1);
+	assert_int_equal(session_hold(session, pid, m, false), 0);
+	message_unref(m);
+}
+
+static void expect_held(struct held_message h, const char *payload)
+{
+	assert_non_null(h.message);
+	assert_true(mqtt_str_eq(message_payload(h.message), mqtt_str(payload)));
+	message_unref(h.message);
+}
+
 static void incoming(void **state)
 {
+	struct held_message h;
+
 	(void)state;
-	assert_int_equal(session_receive(session, 7), 1);
-	assert_int_equal(session_receive(session, 7), 0); /* again, DUP or not */
+	hold(7, "seven");
+	assert_int_equal(session_receive(session, 7, true), 0); /* again */
+	assert_int_equal(session_receive(session, 7, false), 0);
 	session_offline(session);
 	session_online(session, &sink);
-	assert_int_equal(session_receive(session, 7), 0); /* part of the session state */
-	assert_int_equal(session_pubrel(session, 7), MQTT_RC_SUCCESS);
-	assert_int_equal(session_pubrel(session, 7), MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND);
-	assert_int_equal(session_receive(session, 7), 1); /* a new message */
+	assert_int_equal(session_receive(session, 7, true), 0); /* part of the session state */
+	assert_int_equal(session_receive(session, 7, false), -EPROTO);
+	assert_int_equal(session_pubrel(session, 7, &h), MQTT_RC_SUCCESS);
+	expect_held(h, "seven");
+	assert_int_equal(session_pubrel(session, 7, &h), MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND);
+	assert_null(h.message);
 	for (unsigned pid = 1; pid <= 65535; pid++)
-		assert_int_equal(session_receive(session, (uint16_t)pid), pid != 7);
-	for (unsigned pid = 1; pid <= 65535; pid++)
-		assert_int_equal(session_pubrel(session, (uint16_t)(pid * 7919)), MQTT_RC_SUCCESS);
+		hold((uint16_t)pid, "x");
+	for (unsigned pid = 1; pid <= 65535; pid++) {
+		assert_int_equal(session_pubrel(session, (uint16_t)(pid * 7919), &h), MQTT_RC_SUCCESS);
+		expect_held(h, "x");
+	}
 	assert_int_equal(session->received.count, 0);
+	assert_int_equal(session->held_bytes, 0);
+	hold(1, "goes with the session");
+	session_clear(session);
+	assert_int_equal(session_receive(session, 1, false), 1);
+}
+
+/* More than a client may keep waiting is delivered in its order before it is released. */
+static void overheld(void **state)
+{
+	static char large[SESSION_HELD_MAX / 2];
+	struct held_message h;
+
+	(void)state;
+	memset(large, 'x', sizeof(large) - 1);
+	hold(1, "first");
+	hold(2, large);
+	assert_null(session_overheld(session).message);
+	hold(3, large);
+	expect_held(session_overheld(session), "first");
+	expect_held(session_overheld(session), large);
+	assert_null(session_overheld(session).message);
+	assert_int_equal(session_receive(session, 1, true), 0); /* not delivered twice [MQTT-4.3.3-2] */
+	assert_int_equal(session_pubrel(session, 1, &h), MQTT_RC_SUCCESS);
+	assert_null(h.message);
+	assert_int_equal(session_pubrel(session, 3, &h), MQTT_RC_SUCCESS);
+	expect_held(h, large);
+	assert_int_equal(session_pubrel(session, 2, &h), MQTT_RC_SUCCESS);
+	assert_null(h.message);
+}
+
+/* ---- 5.0 --------------------------------------------------------------------------------------------------------- */
+
+/* What is sent again counts against the Receive Maximum of the new connection, 5.0 [MQTT-3.3.4-9]. */
+static void quota_on_resume(void **state)
+{
+	(void)state;
+	sink.version = MQTT_5_0;
+	for (unsigned i = 1; i <= 4; i++)
+		deliver_number(i, i == 2 ? 2 : 1);
+	for (uint16_t i = 1; i <= 4; i++)
+		expect_number(i, i == 2 ? 2 : 1, i, false);
+	assert_int_equal(session_pubrec(session, 2, MQTT_RC_SUCCESS), MQTT_RC_SUCCESS);
+	sink.receive_max = 1;
+	reconnect();
+	expect_number(1, 1, 1, true);
+	expect_pubrel(2); /* does not count */
+	expect_nothing();
+	assert_int_equal(session_pubcomp(session, 2), MQTT_RC_SUCCESS);
+	expect_nothing();
+	assert_int_equal(session_puback(session, 1), MQTT_RC_SUCCESS);
+	expect_number(3, 1, 3, true);
+	expect_nothing();
+	assert_int_equal(session_puback(session, 77), MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND); /* gives nothing */
+	expect_nothing();
+	assert_int_equal(session_puback(session, 3), MQTT_RC_SUCCESS);
+	expect_number(4, 1, 4, true);
+}
+
+/* An error in PUBREC ends the handshake [MQTT-4.3.3-4]. */
+static void refused_by_client(void **state)
+{
+	(void)state;
+	sink.version = MQTT_5_0;
+	sink.receive_max = 1;
+	deliver_number(1, 2);
+	deliver_number(2, 2);
+	expect_number(1, 2, 1, false);
+	assert_int_equal(session_pubrec(session, 1, MQTT_RC_QUOTA_EXCEEDED), MQTT_RC_SUCCESS);
+	expect_number(2, 2, 2, false);
+	assert_int_equal(session_pubcomp(session, 1), MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND);
+}
+
+/* 5.0 [MQTT-3.1.2-24] [MQTT-3.1.2-25]: dropped for this client, as if it had been sent. */
+static void too_large(void **state)
+{
+	(void)state;
+	sink.version = MQTT_5_0;
+	sink.max_packet = 12;
+	deliver("much too large for it", 1, false);
+	deliver("much too large for it", 0, false);
+	deliver("fits", 1, false);
+	expect_publish("fits", 1, 1, false);
+	assert_int_equal(session->dropped[DROP_TOO_LARGE], 2);
+	session_offline(session);
+	sink.max_packet = 0;
+	deliver("queued", 1, false);
+	deliver("small", 2, false);
+	sink.max_packet = 10;
+	reconnect();
+	expect_nothing();
+	assert_int_equal(session->dropped[DROP_TOO_LARGE], 5); /* one of them in flight before */
+	assert_int_equal(session->sent.count, 0);
+}
+
+/* 5.0 [MQTT-3.3.2-5]: what waited too long is not sent, and does not take the place of others. */
+static void expiry(void **state)
+{
+	uint8_t buf[8];
+	struct mqtt_props_writer w = {.buf = buf, .cap = sizeof(buf)};
+	struct message *m;
+
+	(void)state;
+	conf.max_queued_messages = 2;
+	mqtt_props_put_number(&w, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, 10);
+	session_offline(session);
+	for (int i = 0; i < 2; i++) {
+		m = published("old", &w.props);
+		message_published(m, 0); /* at boot */
+		session_deliver(session, m, (struct deliver_as){.qos = 1});
+		message_unref(m);
+	}
+	assert_int_equal(session->queued, 2);
+	deliver("new", 1, false);
+	assert_int_equal(session->dropped[DROP_EXPIRED], 2);
+	session_online(session, &sink);
+	expect_publish("new", 1, 1, false);
+	expect_nothing();
+}
+
+/* Ours are assigned in the order of first use, as many as the client wants. */
+static void aliases(void **state)
+{
+	struct alias_out a = {.max = 2};
+	bool known;
+
+	(void)state;
+	for (int again = 0; again < 2; again++) {
+		assert_int_equal(alias_out_get(&a, mqtt_str("one"), &known), 1);
+		assert_int_equal(known, again);
+		if (!known)
+			alias_out_add(&a, mqtt_str("one"));
+		assert_int_equal(alias_out_get(&a, mqtt_str("two"), &known), 2);
+		assert_int_equal(known, again);
+		if (!known)
+			alias_out_add(&a, mqtt_str("two"));
+		assert_int_equal(alias_out_get(&a, mqtt_str("three"), &known), 0);
+		assert_false(known);
+	}
+	alias_out_clear(&a);
+}
+
+/* The client's: any number may come first, and be set again. */
+static void client_aliases(void **state)
+{
+	struct alias_in a = {0};
+	struct mqtt_str topic;
+
+	(void)state;
+	assert_false(alias_in_get(&a, 1, &topic));
+	assert_int_equal(alias_in_set(&a, 5, mqtt_str("five")), 0);
+	assert_false(alias_in_get(&a, 4, &topic));
+	assert_false(alias_in_get(&a, 6, &topic));
+	assert_int_equal(alias_in_set(&a, 5, mqtt_str("other")), 0);
+	assert_int_equal(alias_in_set(&a, 65535, mqtt_str("last")), 0);
+	assert_true(alias_in_get(&a, 5, &topic));
+	assert_true(mqtt_str_eq(topic, mqtt_str("other")));
+	assert_true(alias_in_get(&a, 65535, &topic));
+	assert_true(mqtt_str_eq(topic, mqtt_str("last")));
+	alias_in_clear(&a);
 }
 
 /* ---- the map of identifiers, against an array -------------------------------------------------------------------- */
@@ -616,6 +807,13 @@ int main(void)
 		session_test(first_always_fits),
 		session_test(retained_burst),
 		session_test(incoming),
+		session_test(overheld),
+		session_test(quota_on_resume),
+		session_test(refused_by_client),
+		session_test(too_large),
+		session_test(expiry),
+		cmocka_unit_test(aliases),
+		cmocka_unit_test(client_aliases),
 		session_test(random_client),
 		cmocka_unit_test(pid_map),
 	};

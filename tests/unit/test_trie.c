@@ -14,6 +14,7 @@
 
 #include "base/list.h"
 #include "base/rcu.h"
+#include "broker/tree_node.h"
 #include "mqtt_model.h"
 
 enum { CLIENTS = 12, SUBS = 150, TOPICS = 60, TOPIC_SIZE = 64 };
@@ -114,6 +115,128 @@ static void same_node(void **state)
 	assert_int_equal(hits.v[0].options, 2);
 	unsubscribe(s);
 	assert_null(tree_find(tree, mqtt_str("a"))); /* nothing is left behind */
+}
+
+/* What overlapping subscriptions say together, 5.0 section 3.3.4. */
+static void options(void **state)
+{
+	struct sub *subs[] = {subscribe("a/+", &clients[0], SUB_NO_LOCAL | 2),
+			      subscribe("a/b", &clients[0], SUB_RETAIN_AS_PUBLISHED), subscribe("a/#", &clients[0], 1)};
+
+	(void)state;
+	tree_set_options(&subs[0]->in_tree, SUB_NO_LOCAL | 2, 7);
+	tree_set_options(&subs[2]->in_tree, 1, 9);
+	assert_int_equal(match("a/b"), 1);
+	assert_int_equal(hits.v[0].options & SUB_QOS_MASK, 2);
+	assert_true(hits.v[0].options & SUB_RETAIN_AS_PUBLISHED);
+	assert_int_equal(hits.nids, 2); /* [MQTT-3.3.4-4] */
+	assert_int_equal(hits.ids[0].id + hits.ids[1].id, 16);
+	hits.publisher = &clients[0];
+	assert_int_equal(match("a/b"), 1);
+	assert_int_equal(hits.v[0].options & SUB_QOS_MASK, 1);
+	assert_int_equal(hits.nids, 1); /* not that of No Local [MQTT-3.8.3-3] */
+	hits.publisher = NULL;
+	hits.duplicates = true;
+	assert_int_equal(match("a/b"), 3);
+	hits.duplicates = false;
+	for (size_t i = 0; i < COUNT(subs); i++)
+		unsubscribe(subs[i]);
+}
+
+static struct sub *join(const char *share, void *client)
+{
+	struct sub *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	s->in_tree.subscriber = client;
+	assert_int_equal(tree_subscribe(tree, mqtt_str("s/+"), mqtt_str(share), &s->in_tree), 0);
+	return s;
+}
+
+static bool not_this(const void *subscriber, const void *arg)
+{
+	return subscriber != arg;
+}
+
+static void expect_turn(struct tree_share *share, const void *without, const void *client)
+{
+	struct tree_hit hit;
+
+	assert_true(tree_share_next(share, not_this, without, &hit));
+	assert_ptr_equal(hit.subscriber, client);
+}
+
+/* Round robin in the order of subscribing, also when members come, go or cannot take it; 5.0 section 4.8.2. */
+static void shares(void **state)
+{
+	struct sub *m[12], *other = join("other", &clients[0]);
+	struct tree_share *share;
+	struct tree_hit hit;
+
+	(void)state;
+	for (int i = 0; i < 12; i++)
+		m[i] = join("g", &clients[i]);
+	assert_int_equal(match("s/x"), 0);
+	assert_int_equal(hits.nshares, 2);
+	share = tree_find_share(tree_find(tree, mqtt_str("s/+")), mqtt_str("g"));
+	for (int i = 0; i < 14; i++)
+		expect_turn(share, NULL, &clients[i % 12]);
+	expect_turn(share, &clients[2], &clients[3]); /* 2 cannot */
+	for (int i = 0; i < 10; i++)
+		if (i != 4)
+			unsubscribe(m[i]); /* the array is made anew on the way */
+	expect_turn(share, NULL, &clients[4]);
+	expect_turn(share, NULL, &clients[10]);
+	m[0] = join("g", &clients[0]);
+	expect_turn(share, NULL, &clients[11]);
+	expect_turn(share, NULL, &clients[0]);
+	expect_turn(share, NULL, &clients[4]);
+	tree_share_ref(share);
+	unsubscribe(m[0]);
+	unsubscribe(m[4]);
+	unsubscribe(m[10]);
+	unsubscribe(m[11]);
+	assert_false(tree_share_next(share, not_this, NULL, &hit));
+	tree_share_unref(share);
+	assert_int_equal(match("s/x"), 0);
+	assert_int_equal(hits.nshares, 1);
+	unsubscribe(other);
+	assert_null(tree_find(tree, mqtt_str("s")));
+}
+
+/* Retained messages that expire are forgotten in time, whatever the order they came in. */
+static void retained_expiry(void **state)
+{
+	uint64_t seed = 20261122, rng = seed;
+	char topic[16];
+	bool added;
+
+	(void)state;
+	for (unsigned i = 0; i < 1000; i++) {
+		struct message *m;
+
+		snprintf(topic, sizeof(topic), "e/%u", (unsigned)rng_below(&rng, 300));
+		m = message(topic, 0);
+		m->expires = i % 4 != 0;
+		m->expires_ns = rng_below(&rng, 1000) + 1;
+		if (i % 7 == 0)
+			tree_forget(tree, mqtt_str(topic));
+		else
+			assert_int_equal(tree_retain(tree, m, &added), 0);
+		message_unref(m);
+	}
+	for (uint64_t now = 0; now <= 1000; now += 50) {
+		while (tree_expire(tree, now, 3))
+			;
+		for (size_t i = 0; i < tree->nexpiring; i++)
+			assert_true(tree->expiring[i]->message->expires_ns > now);
+	}
+	assert_int_equal(tree->nexpiring, 0);
+	for (unsigned i = 0; i < 300; i++) {
+		snprintf(topic, sizeof(topic), "e/%u", i);
+		tree_forget(tree, mqtt_str(topic));
+	}
+	assert_null(tree_find(tree, mqtt_str("e")));
 }
 
 static void depth(void **state)
@@ -424,6 +547,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(overlapping, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(same_node, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(options, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(shares, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(retained_expiry, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(depth, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(wide, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_topics, set_up, tear_down),

@@ -24,7 +24,11 @@ static size_t naive_character(const uint8_t *p, size_t left)
 			return 0;
 		code = code << 6 | (p[i] & 0x3f);
 	}
-	if (code == 0 || code < smallest[len] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+	if (code < smallest[len] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+		return 0;
+	if (code < 0x20 || (code >= 0x7f && code <= 0x9f)) /* control characters */
+		return 0;
+	if ((code >= 0xfdd0 && code <= 0xfdef) || (code & 0xfffe) == 0xfffe) /* non-characters */
 		return 0;
 	return len;
 }

@@ -108,9 +108,10 @@ static int decode(struct conn *c, uint8_t first, const uint8_t *body, size_t len
 	unsigned versions = c->worker->broker->conf->listeners[c->listener].accept_versions;
 	int rc = mqtt_decode(0, first, body, len, p);
 
-	if (rc == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION) /* [MQTT-3.1.2-2] */
-		return refuse(c, MQTT_3_1_1, MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION, CLOSE_REFUSED);
-	if (p->version >= MQTT_3_1 && !(versions >> p->version & 1))
+	/* In the form of the latest version, as by mosquitto: what was asked for is none of them [MQTT-3.1.2-2]. */
+	if (rc == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION)
+		return refuse(c, MQTT_5_0, MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION, CLOSE_REFUSED);
+	if (!rc && !(versions >> p->version & 1))
 		return refuse(c, p->version, MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION, CLOSE_REFUSED);
 	if (!rc)
 		return 0;

@@ -37,7 +37,7 @@ static bool measure(const struct conn *c, const uint8_t *p, size_t avail, size_t
 	__s32 n;
 
 	/* The first packet must be a CONNECT [MQTT-3.1.0-1]: do not wait for all of another. */
-	if (c->state != CONN_OPEN && avail && p[0] != MQTT_CONNECT << 4 && !authenticate_waits(c)) {
+	if (c->state != CONN_OPEN && avail && p[0] >> 4 != MQTT_CONNECT && !authenticate_waits(c)) {
 		*why = CLOSE_PROTOCOL;
 		return false;
 	}

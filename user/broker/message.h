@@ -30,7 +30,7 @@ struct message {
  * expires needs message_published(). */
 struct message *message_new(const struct mqtt_publish *publish, const struct mqtt_props *props, uint64_t origin);
 
-/* It is published now (CLOCK_MONOTONIC): the Message Expiry Interval begins. Before anybody else has a reference. */
+/* It was published now (CLOCK_MONOTONIC): the Message Expiry Interval begins. Before anybody else has a reference. */
 void message_published(struct message *m, uint64_t now_ns);
 
 static inline bool message_expired(const struct message *m, uint64_t now_ns)

@@ -81,33 +81,87 @@ struct outcome {
 	const char *why; /* NULL: the reason says it all */
 };
 
-static int publish_message(struct conn *c, const struct mqtt_packet *p, struct outcome *out)
+/* The message of a PUBLISH, or NULL with *rc 0 (not taken, *out says why) or conn_fail(). */
+static struct message *take_message(struct conn *c, const struct mqtt_packet *p, struct outcome *out, int *rc)
 {
 	const struct mqtt_publish *pub = &p->publish;
 	const struct conf *conf = c->worker->broker->conf;
-	bool matched = false;
 	struct message *m;
-	int rc;
 
+	*rc = 0;
 	if (reserved_topic(pub->topic)) {
 		*out = (struct outcome){MQTT_RC_NOT_AUTHORIZED, "only the server publishes below $SYS"};
-		return 0;
+		return NULL;
 	}
 	if (conf->message_size_limit && pub->payload.len > conf->message_size_limit) {
 		*out = (struct outcome){MQTT_RC_QUOTA_EXCEEDED, "the payload is larger than message_size_limit"};
 		COUNTER_ADD(dropped[DROP_TOO_LARGE], 1);
-		return 0;
+		return NULL;
 	}
 	m = message_new(pub, &p->props, c->session->id_hash);
+	if (m)
+		message_published(m, c->worker->loop.now_ns);
+	else
+		*rc = conn_fail(CLOSE_NO_MEMORY);
+	return m;
+}
+
+/* To its subscribers. 0 or conn_fail(). */
+static int route(struct conn *c, struct message *m, bool retain, bool *matched)
+{
+	const struct route r = {.message = m, .retain = retain, .from = c, .publisher = c->session};
+
+	return route_publish(c->worker, &r, matched) ? conn_fail(CLOSE_NO_MEMORY) : 0;
+}
+
+/* QoS 0 and 1. */
+static int publish_now(struct conn *c, const struct mqtt_packet *p, struct outcome *out)
+{
+	bool matched = false;
+	int rc;
+	struct message *m = take_message(c, p, out, &rc);
+
 	if (!m)
-		return conn_fail(CLOSE_NO_MEMORY);
-	rc = route_publish(c->worker,
-			   &(struct route){.message = m, .retain = pub->retain, .from = c, .publisher = c->session},
-			   &matched);
+		return rc;
+	rc = route(c, m, p->publish.retain, &matched);
 	message_unref(m);
 	if (!matched)
 		out->reason = MQTT_RC_NO_MATCHING_SUBSCRIBERS;
-	return rc ? conn_fail(CLOSE_NO_MEMORY) : 0;
+	return rc;
+}
+
+/* What is held of QoS 2 and is more than may be, goes on before its PUBREL. */
+static int publish_overheld(struct conn *c)
+{
+	struct held_message h;
+	int rc = 0;
+
+	while (!rc && (h = session_overheld(c->session)).message) {
+		rc = route(c, h.message, h.retain, NULL);
+		message_unref(h.message);
+	}
+	return rc;
+}
+
+/* QoS 2, which goes on with its PUBREL. */
+static int publish_later(struct conn *c, const struct mqtt_packet *p, struct outcome *out)
+{
+	uint32_t most = c->worker->broker->conf->max_inflight_messages;
+	int rc = session_receive(c->session, p->pid, p->publish.dup);
+	struct message *m;
+
+	if (rc <= 0)
+		return rc ? conn_fail(CLOSE_PROTOCOL) : 0;
+	/* Those of QoS 1 are acknowledged at once [MQTT-3.3.4-7]. */
+	if (c->version >= MQTT_5_0 && most && c->session->received.count >= most)
+		return conn_fail(CLOSE_RECEIVE_MAXIMUM);
+	m = take_message(c, p, out, &rc);
+	/* Before 5.0 an acknowledgement cannot say no: the handshake goes on, without a message. */
+	if (!m && (rc || c->version >= MQTT_5_0))
+		return rc;
+	rc = session_hold(c->session, p->pid, m, p->publish.retain);
+	message_drop(&m);
+	return rc ? conn_fail(CLOSE_NO_MEMORY) : publish_overheld(c);
 }
 
 /* Put in the topic that a Topic Alias stands for, section 3.3.2.3.4 of 5.0. 0 or conn_fail(). */
@@ -140,26 +194,11 @@ static int check_publish(const struct conn *c, const struct mqtt_publish *pub)
 	return 0;
 }
 
-/* Note a PUBLISH of QoS 2. 1: it is new, 0: it was delivered before [MQTT-4.3.3-2]; conn_fail() is greater. */
-static int receive_qos2(struct conn *c, uint16_t pid)
-{
-	uint32_t most = c->worker->broker->conf->max_inflight_messages;
-	int rc = session_receive(c->session, pid);
-
-	if (rc < 0)
-		return conn_fail(CLOSE_NO_MEMORY);
-	/* All others are acknowledged at once [MQTT-3.3.4-7]. */
-	if (rc && c->version >= MQTT_5_0 && most && c->session->received.count > most)
-		return conn_fail(CLOSE_RECEIVE_MAXIMUM);
-	return rc;
-}
-
 /* Section 3.3.4. */
 static int handle_publish(struct conn *c, struct mqtt_packet *p)
 {
 	const struct mqtt_publish *pub = &p->publish;
 	struct outcome out = {0};
-	bool is_new = true;
 	int rc;
 
 	COUNTER_ADD(publish_received, 1);
@@ -170,22 +209,11 @@ static int handle_publish(struct conn *c, struct mqtt_packet *p)
 		log_publish(c, p);
 	if (!rc)
 		rc = check_publish(c, pub);
-	if (rc)
-		return rc;
-	if (pub->qos == 2) {
-		rc = receive_qos2(c, p->pid);
-		if (rc > 1)
-			return rc;
-		is_new = rc;
-	}
-	rc = is_new ? publish_message(c, p, &out) : 0;
-	if (rc)
-		return rc;
-	if (pub->qos == 2 && out.reason >= MQTT_RC_UNSPECIFIED_ERROR && c->version >= MQTT_5_0)
-		session_pubrel(c->session, p->pid); /* an error ends the handshake, figure 4.3 of 5.0 */
-	if (pub->qos)
+	if (!rc)
+		rc = pub->qos == 2 ? publish_later(c, p, &out) : publish_now(c, p, &out);
+	if (!rc && pub->qos)
 		send_ack(c, pub->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, p->pid, out.reason, out.why);
-	return 0;
+	return rc;
 }
 
 /* ---- acknowledgements -------------------------------------------------------------------------------------------- */
@@ -224,12 +252,17 @@ static int handle_pubrec(struct conn *c, struct mqtt_packet *p)
 
 static int handle_pubrel(struct conn *c, struct mqtt_packet *p)
 {
-	int rc;
+	struct held_message h;
+	int reason = session_pubrel(c->session, p->pid, &h);
+	int rc = 0;
 
 	log_ack(c, p);
-	rc = session_pubrel(c->session, p->pid);
-	send_ack(c, MQTT_PUBCOMP, p->pid, (uint8_t)rc, NULL);
-	return 0;
+	if (h.message)
+		rc = route(c, h.message, h.retain, NULL);
+	message_drop(&h.message);
+	if (!rc)
+		send_ack(c, MQTT_PUBCOMP, p->pid, (uint8_t)reason, NULL);
+	return rc;
 }
 
 static int handle_pubcomp(struct conn *c, struct mqtt_packet *p)

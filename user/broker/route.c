@@ -131,8 +131,6 @@ int route_publish(struct worker *w, const struct route *r, bool *matched)
 	struct conn *fenced = r->from && r->from->link.road != FP_ROAD_NONE ? r->from : NULL;
 	int rc;
 
-	if (m->expires)
-		message_published(m, w->loop.now_ns);
 	hits->publisher = r->publisher;
 	hits->duplicates = b->conf->allow_duplicate_messages;
 	rc = r->retain ? match_retained(b, m, hits) : tree_match(b->tree, message_topic(m), hits);

@@ -32,28 +32,6 @@ static struct delivery *entry(struct list *l)
 	return container_of(l, struct delivery, link);
 }
 
-struct session *session_new(const char *id, size_t id_len, unsigned worker, const struct conf *conf)
-{
-	struct session *s = calloc(1, sizeof(*s));
-
-	if (!s)
-		return NULL;
-	s->id = strndup(id, id_len);
-	if (!s->id) {
-		free(s);
-		return NULL;
-	}
-	s->id_len = id_len;
-	s->id_hash = hash_bytes(id, id_len);
-	s->worker = worker;
-	s->conf = conf;
-	list_init(&s->inflight);
-	s->resend = &s->inflight;
-	list_init(&s->queue);
-	list_init(&s->backlog);
-	return s;
-}
-
 void deliver_as_clear(struct deliver_as *as)
 {
 	free(as->ids);
@@ -68,35 +46,6 @@ static void delivery_free(struct delivery *d)
 	message_drop(&d->message);
 	deliver_as_clear(&d->as);
 	free(d);
-}
-
-static void clear(struct list *l)
-{
-	struct list *i;
-
-	while ((i = list_pop(l)))
-		delivery_free(entry(i));
-}
-
-void session_clear(struct session *s)
-{
-	clear(&s->inflight);
-	clear(&s->queue);
-	clear(&s->backlog);
-	s->resend = &s->inflight;
-	s->queued = s->backlogged = s->unacked = 0;
-	s->queued_bytes = s->backlog_bytes = s->inflight_bytes = 0;
-	pid_map_clear(&s->sent);
-	pid_map_clear(&s->received);
-}
-
-void session_free(struct session *s)
-{
-	session_clear(s);
-	message_drop(&s->will);
-	table_free(&s->subs);
-	free(s->id);
-	free(s);
 }
 
 /* ---- output ------------------------------------------------------------------------------------------------------ */
@@ -406,11 +355,8 @@ void session_online(struct session *s, struct session_sink *sink)
 void session_offline(struct session *s)
 {
 	s->sink = NULL;
-	if (!s->conf->queue_qos0_messages) {
-		clear(&s->backlog);
-		s->backlogged = 0;
-		s->backlog_bytes = 0;
-	}
+	while (!s->conf->queue_qos0_messages && s->backlogged)
+		delivery_free(pop_backlog(s));
 }
 
 /* ---- deliveries -------------------------------------------------------------------------------------------------- */
@@ -645,17 +591,148 @@ int session_pubcomp(struct session *s, uint16_t pid)
 	return MQTT_RC_SUCCESS;
 }
 
-int session_receive(struct session *s, uint16_t pid)
-{
-	int rc;
+/* ---- from the client --------------------------------------------------------------------------------------------- */
 
-	if (pid_map_get(&s->received, pid))
-		return 0;
-	rc = pid_map_put(&s->received, pid, s);
-	return rc ? rc : 1;
+struct held {
+	struct list link; /* session->held or released */
+	struct held_message held;
+	uint8_t again; /* how often it came once more without DUP */
+};
+
+static struct held *held_entry(struct list *l)
+{
+	return container_of(l, struct held, link);
 }
 
-int session_pubrel(struct session *s, uint16_t pid)
+int session_receive(struct session *s, uint16_t pid, bool dup)
 {
-	return pid_map_take(&s->received, pid) ? MQTT_RC_SUCCESS : MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND;
+	struct held *h = pid_map_get(&s->received, pid);
+
+	if (!h)
+		return 1;
+	/* Once may be a client that does not know better, as before 5.0 many did not. */
+	return !dup && ++h->again > 1 ? -EPROTO : 0;
+}
+
+int session_hold(struct session *s, uint16_t pid, struct message *m, bool retain)
+{
+	struct held *h = malloc(sizeof(*h));
+
+	if (!h)
+		return -ENOMEM;
+	*h = (struct held){.held = {m, retain}};
+	if (pid_map_put(&s->received, pid, h)) {
+		free(h);
+		return -ENOMEM;
+	}
+	list_push(m ? &s->held : &s->released, &h->link);
+	if (!m)
+		return 0;
+	message_ref(m);
+	s->held_bytes += m->wire_len + m->props_len;
+	return 0;
+}
+
+static struct held_message let_go(struct session *s, struct held *h)
+{
+	struct held_message out = h->held;
+
+	list_del(&h->link);
+	if (out.message)
+		s->held_bytes -= out.message->wire_len + out.message->props_len;
+	h->held.message = NULL;
+	return out;
+}
+
+struct held_message session_overheld(struct session *s)
+{
+	struct held_message out;
+	struct held *h;
+
+	if (s->held_bytes <= SESSION_HELD_MAX)
+		return (struct held_message){0};
+	h = held_entry(s->held.next);
+	out = let_go(s, h);
+	list_push(&s->released, &h->link);
+	return out;
+}
+
+int session_pubrel(struct session *s, uint16_t pid, struct held_message *out)
+{
+	struct held *h = pid_map_take(&s->received, pid);
+
+	*out = (struct held_message){0};
+	if (!h)
+		return MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND;
+	*out = let_go(s, h);
+	free(h);
+	return MQTT_RC_SUCCESS;
+}
+
+static void forget_received(struct session *s, struct list *l)
+{
+	while (!list_empty(l)) {
+		struct held *h = held_entry(l->next);
+		struct held_message m = let_go(s, h);
+
+		message_drop(&m.message);
+		free(h);
+	}
+}
+
+/* ---- life -------------------------------------------------------------------------------------------------------- */
+
+struct session *session_new(const char *id, size_t id_len, unsigned worker, const struct conf *conf)
+{
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->id = strndup(id, id_len);
+	if (!s->id) {
+		free(s);
+		return NULL;
+	}
+	s->id_len = id_len;
+	s->id_hash = hash_bytes(id, id_len);
+	s->worker = worker;
+	s->conf = conf;
+	list_init(&s->inflight);
+	s->resend = &s->inflight;
+	list_init(&s->queue);
+	list_init(&s->backlog);
+	list_init(&s->held);
+	list_init(&s->released);
+	return s;
+}
+
+static void clear(struct list *l)
+{
+	struct list *i;
+
+	while ((i = list_pop(l)))
+		delivery_free(entry(i));
+}
+
+void session_clear(struct session *s)
+{
+	clear(&s->inflight);
+	clear(&s->queue);
+	clear(&s->backlog);
+	forget_received(s, &s->held);
+	forget_received(s, &s->released);
+	s->resend = &s->inflight;
+	s->queued = s->backlogged = s->unacked = 0;
+	s->queued_bytes = s->backlog_bytes = s->inflight_bytes = 0;
+	pid_map_clear(&s->sent);
+	pid_map_clear(&s->received);
+}
+
+void session_free(struct session *s)
+{
+	session_clear(s);
+	message_drop(&s->will);
+	table_free(&s->subs);
+	free(s->id);
+	free(s);
 }

@@ -31,6 +31,8 @@ struct conn;
 enum {
 	/* Retained messages that a subscription may bring beyond the queue limits: references only, 2.5 MiB. */
 	SESSION_RETAINED_MAX = 65536,
+	/* Bytes of QoS 2 messages that a client may keep waiting for its PUBREL. */
+	SESSION_HELD_MAX = 1 << 20,
 };
 
 /* Session Expiry Interval of one that does not expire, section 3.1.2.11.2 of 5.0. */
@@ -99,7 +101,10 @@ struct session {
 	uint32_t queued, backlogged;
 	uint64_t queued_bytes, backlog_bytes;
 	/* from the client */
-	struct pid_map received; /* QoS 2 that wait for PUBREL [MQTT-4.3.3-2] */
+	struct pid_map received; /* QoS 2 that wait for PUBREL -> struct held; section 4.3.3, method A */
+	struct list held;	 /* those of them that were not delivered yet, in the order published */
+	struct list released;	 /* the others */
+	uint64_t held_bytes;
 
 	uint64_t dropped[DROP_REASONS];
 	uint64_t messages_in, messages_out; /* PUBLISH */
@@ -162,10 +167,21 @@ int session_puback(struct session *s, uint16_t pid);
 int session_pubrec(struct session *s, uint16_t pid, uint8_t reason);
 int session_pubcomp(struct session *s, uint16_t pid);
 
-/* A PUBLISH of QoS 2: 1 it is new and must be delivered, 0 it was delivered before, -ENOMEM. */
-int session_receive(struct session *s, uint16_t pid);
-/* Its PUBREL: then send PUBCOMP in any case [MQTT-4.3.3-2]. */
-int session_pubrel(struct session *s, uint16_t pid);
+/* A message of QoS 2 from the client, before its PUBREL. */
+struct held_message {
+	struct message *message; /* a reference of the caller's; NULL: none */
+	bool retain;
+};
+
+/* A PUBLISH of QoS 2 with this identifier: 1 it is new and must be held, 0 it is known already [MQTT-4.3.3-2], -EPROTO it
+ * came again and again without DUP. */
+int session_receive(struct session *s, uint16_t pid, bool dup);
+/* Hold a new one until its PUBREL, taking a reference; with NULL only its identifier. 0 or -ENOMEM. */
+int session_hold(struct session *s, uint16_t pid, struct message *m, bool retain);
+/* While more is held than SESSION_HELD_MAX: the first of them, to be delivered now; its PUBREL will find nothing. */
+struct held_message session_overheld(struct session *s);
+/* The PUBREL: deliver what *out gets, then send PUBCOMP with the reason returned, in any case [MQTT-4.3.3-2]. */
+int session_pubrel(struct session *s, uint16_t pid, struct held_message *out);
 
 static inline bool session_is_online(const struct session *s)
 {

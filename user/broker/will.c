@@ -25,8 +25,10 @@ int will_take(struct conn *c, const struct mqtt_connect *connect)
 
 static void publish(struct worker *w, const struct session *s, struct message **will, bool retain)
 {
-	if (*will)
-		(void)route_publish(w, &(struct route){.message = *will, .retain = retain, .publisher = s}, NULL);
+	if (!*will)
+		return;
+	message_published(*will, w->loop.now_ns);
+	(void)route_publish(w, &(struct route){.message = *will, .retain = retain, .publisher = s}, NULL);
 	message_drop(will);
 }
 

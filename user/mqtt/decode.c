@@ -7,6 +7,7 @@
 struct decoder {
 	struct reader r;
 	enum sender sender;
+	uint8_t first;
 	struct mqtt_packet *p;
 };
 
@@ -14,6 +15,15 @@ struct decoder {
 static int malformed_unless(bool ok)
 {
 	return ok ? 0 : MQTT_RC_MALFORMED_PACKET;
+}
+
+/* The low half of the first byte, of all but PUBLISH. */
+static int check_flags(uint8_t first, const struct mqtt_packet *p)
+{
+	const struct layout *layout = &layouts[p->type];
+	uint8_t unused = p->version == MQTT_3_1 ? layout->unused_in_3_1 : 0;
+
+	return malformed_unless((first & 0x0f & ~unused) == (layout->flags & ~unused)); /* [MQTT-2.2.2-2] */
 }
 
 /* ---- CONNECT ---------------------------------------------------------------------------------------------------- */
@@ -33,7 +43,7 @@ static int decode_protocol(struct decoder *d)
 		known = true;
 		if (v == c->version) {
 			d->p->version = c->version;
-			return 0;
+			return check_flags(d->first, d->p); /* not before the version is known */
 		}
 	}
 	return known ? MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION : MQTT_RC_PROTOCOL_ERROR;
@@ -289,14 +299,13 @@ static int decode_publish_flags(uint8_t first, struct mqtt_publish *publish)
 static int decode_first(uint8_t first, enum sender sender, struct mqtt_packet *p)
 {
 	const struct layout *layout = &layouts[p->type];
-	uint8_t unused = p->version == MQTT_3_1 ? layout->unused_in_3_1 : 0;
 
 	if (!layout->since[sender] || p->version < layout->since[sender])
 		return layout->since[!sender] && p->version >= layout->since[!sender] ? MQTT_RC_PROTOCOL_ERROR
 										      : MQTT_RC_MALFORMED_PACKET;
 	if (p->type == MQTT_PUBLISH)
 		return decode_publish_flags(first, &p->publish);
-	return malformed_unless((first & 0x0f & ~unused) == (layout->flags & ~unused)); /* [MQTT-2.2.2-2] */
+	return check_flags(first, p);
 }
 
 /* Rules about several fields. */
@@ -322,7 +331,7 @@ static int check_packet(const struct mqtt_packet *p, enum sender sender)
 static int decode(enum sender sender, uint8_t version, uint8_t first, const uint8_t *body, size_t len,
 		  struct mqtt_packet *out)
 {
-	struct decoder d = {.r = {.at = body, .left = (uint32_t)len}, .sender = sender, .p = out};
+	struct decoder d = {.r = {.at = body, .left = (uint32_t)len}, .sender = sender, .first = first, .p = out};
 	const struct field *field;
 	int err;
 

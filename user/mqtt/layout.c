@@ -15,6 +15,7 @@ const struct layout
 				{
 					.name = "CONNECT",
 					.since = {[SENT_BY_CLIENT] = 3},
+					.unused_in_3_1 = 0x0f,
 					.fields =
 						{
 							{FIELD_PROTOCOL, 3, false},

@@ -11,17 +11,29 @@ enum {
 static const uint64_t HIGH_BITS = 0x8080808080808080;
 static const uint64_t LOW_BITS = 0x0101010101010101;
 
-/* Are all eight bytes 0x01 to 0x7f? A byte's high bit in `w - LOW_BITS` is set by 0x00 (and by a borrow, which only 0x00
- * can cause when all are below 0x80). */
-static bool all_ascii(const uint8_t *p)
+/* Are all eight bytes 0x20 to 0x7e? With no high bit set, one of a byte comes up in `w - 0x20...` for those below 0x20 (a
+ * borrow from them may spoil others, but the answer is no already), and in `w + 0x01...` for 0x7f. */
+static bool all_printable(const uint8_t *p)
 {
 	uint64_t w;
 
 	memcpy(&w, p, WORD);
-	return !((w | (w - LOW_BITS)) & HIGH_BITS);
+	return !((w | (w - LOW_BITS * ' ') | (w + LOW_BITS)) & HIGH_BITS);
 }
 
-/* Length of the well-formed sequence of two to four bytes at `p` (table 3-7 of the Unicode standard), 0 if there is none. */
+/* C1 control characters and non-characters (section 23.7 of the Unicode standard) among the well-formed sequences. */
+static bool refused(const uint8_t *p, size_t len)
+{
+	if (len == 2)
+		return p[0] == 0xc2 && p[1] <= 0x9f;
+	if (len == 3)
+		return p[0] == 0xef &&
+		       ((p[1] == 0xb7 && p[2] >= 0x90 && p[2] <= 0xaf) || (p[1] == 0xbf && p[2] >= 0xbe));
+	return (p[1] & 0x0f) == 0x0f && p[2] == 0xbf && p[3] >= 0xbe;
+}
+
+/* Length of the well-formed sequence of two to four bytes at `p` (table 3-7 of the Unicode standard), 0 if there is none
+ * or it is refused. */
 static size_t multibyte(const uint8_t *p, size_t left)
 {
 	uint8_t low = 0x80, high = 0xbf; /* range of the second byte */
@@ -54,7 +66,7 @@ static size_t multibyte(const uint8_t *p, size_t left)
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;
 	}
-	return len;
+	return refused(p, len) ? 0 : len;
 }
 
 bool utf8_valid(const uint8_t *data, size_t len)
@@ -62,10 +74,10 @@ bool utf8_valid(const uint8_t *data, size_t len)
 	size_t i = 0, step;
 
 	while (i < len) {
-		if (len - i >= WORD && all_ascii(data + i))
+		if (len - i >= WORD && all_printable(data + i))
 			step = WORD;
 		else if (data[i] < 0x80)
-			step = data[i] != 0;
+			step = data[i] >= ' ' && data[i] != 0x7f;
 		else
 			step = multibyte(data + i, len - i);
 		if (!step)

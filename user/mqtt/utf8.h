@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /* Is it well-formed UTF-8 (shortest form, no surrogates, nothing above U+10FFFF) [MQTT-1.5.3-1] without U+0000
- * [MQTT-1.5.3-2]? Control characters and non-characters, which a receiver MAY refuse, are accepted, and U+FEFF is a
- * character like any other [MQTT-1.5.3-3]. */
+ * [MQTT-1.5.3-2]? Control characters (U+0001 to U+001F, U+007F to U+009F) and non-characters, which a receiver MAY refuse,
+ * are refused as by mosquitto; U+FEFF is a character like any other [MQTT-1.5.3-3]. */
 bool utf8_valid(const uint8_t *data, size_t len);
 
 #endif
