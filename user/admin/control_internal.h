@@ -6,9 +6,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/stat.h>
 
 #include "admin/control.h"
+#include "net/unix.h"
 
 /* A connection. It is read from while it has no answer, and written to while it has. */
 struct control_client {
@@ -23,7 +23,7 @@ struct control_client {
 
 struct control {
 	char path[CONTROL_PATH_MAX];
-	struct stat inode; /* of the socket's file: it is removed only if it is still this one */
+	struct net_unix_file file;
 	int listen_fd;
 	int stop_fd; /* eventfd; -1: no thread was started */
 	pthread_t thread;

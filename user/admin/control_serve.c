@@ -204,8 +204,6 @@ int control_start(struct control *control, control_answer_fn *answer)
 
 void control_close(struct control *control)
 {
-	struct stat st;
-
 	if (!control)
 		return;
 	if (control->stop_fd >= 0) {
@@ -218,8 +216,7 @@ void control_close(struct control *control)
 			drop_client(&control->clients[i]);
 	}
 	/* The file first: a connection that comes in between finds nobody rather than a socket that refuses. */
-	if (!lstat(control->path, &st) && st.st_ino == control->inode.st_ino && st.st_dev == control->inode.st_dev)
-		unlink(control->path);
+	net_unlisten_unix(control->path, &control->file);
 	close(control->listen_fd);
 	free(control);
 }
