@@ -97,6 +97,18 @@ static const struct sample {
 	const char *text; /* the field is a string */
 } samples[] = {
 	{"max_connections", "17", 17, NULL},
+	{"max_connections", "-1", 0, NULL},
+	{"max_connections", "4294967295", UINT32_MAX, NULL},
+	{"socket_domain", "ipv4", AF_INET, NULL},
+	{"socket_domain", "ipv6", AF_INET6, NULL},
+	{"listener_allow_anonymous", "true", 1, NULL},
+	{"listener_allow_anonymous", "false", 0, NULL},
+	{"listener_auto_id_prefix", "edge 7-", 0, "edge 7-"},
+	{"per_listener_settings", "true", 1, NULL},
+	{"global_max_clients", "100", 100, NULL},
+	{"global_max_clients", "-1", 0, NULL},
+	{"global_max_connections", "100", 100, NULL},
+	{"global_max_connections", "-5", 0, NULL},
 	{"allow_anonymous", "true", 1, NULL},
 	{"allow_anonymous", "false", 0, NULL},
 	{"max_packet_size", "65536", 65536, NULL},
@@ -120,7 +132,11 @@ static const struct sample {
 	{"scram_file", "/etc/shunt/scram", 0, "/etc/shunt/scram"},
 	{"max_inflight_messages", "0", 0, NULL},
 	{"max_queued_messages", "4294967295", 4294967295, NULL},
+	{"max_queued_messages", "-1", 0, NULL},
 	{"max_queued_bytes", "10000000000", 10000000000, NULL},
+	{"max_queued_bytes", "-1", 0, NULL},
+	{"max_inflight_messages", "-1", 0, NULL},
+	{"max_inflight_bytes", "-1", 0, NULL},
 	{"max_output_bytes", "8192", 8192, NULL},
 	{"queue_qos0_messages", "true", 1, NULL},
 	{"persistent_client_expiration", "90s", 90, NULL},
@@ -146,7 +162,15 @@ static const struct sample {
 	{"bpf_pin_path", "/sys/fs/bpf/other", 0, "/sys/fs/bpf/other"},
 	{"log_dest", "stdout", LOG_DEST_STDOUT, NULL},
 	{"log_dest", "none", 0, NULL},
+	{"log_dest", "syslog", LOG_DEST_SYSLOG, NULL},
+	{"log_dest", "topic", LOG_DEST_TOPIC, NULL},
+	{"log_dest", "stdout unbuffered", LOG_DEST_STDOUT, NULL},
+	{"log_dest", "stderr # as ever", LOG_DEST_STDERR, NULL},
+	{"log_facility", "0", 0, NULL},
+	{"log_facility", "7", 7, NULL},
 	{"log_type", "debug", LOG_TYPE_DEBUG, NULL},
+	{"log_type", "websockets", 0, NULL},
+	{"log_type", "internal", 0, NULL},
 	{"log_timestamp", "false", 0, NULL},
 	{"log_timestamp_format", "%Y-%m-%dT%H:%M:%S", 0, "%Y-%m-%dT%H:%M:%S"},
 	{"connection_messages", "false", 0, NULL},
@@ -195,7 +219,7 @@ static void test_samples_are_complete(void **state)
 	(void)state;
 	for (size_t i = 0; i < conf_noptions; i++) {
 		const char *name = conf_options[i].name;
-		bool found = !strcmp(name, "listener") || !strcmp(name, "include_dir");
+		bool found = conf_options[i].type == CONF_ACTION;
 
 		for (size_t j = 0; j < sizeof(samples) / sizeof(samples[0]); j++)
 			found |= !strcmp(name, samples[j].name);
@@ -213,7 +237,12 @@ static void test_table(void **state)
 		assert_non_null(o->argument);
 		assert_true(!o->value != !o->fallback);
 		assert_true(strlen(o->help) > 10 && isupper((unsigned char)o->help[0]));
-		assert_int_equal(o->type == CONF_OTHER, o->parse != NULL);
+		if (o->type == CONF_OTHER || o->type == CONF_ACTION)
+			assert_non_null(o->parse);
+		if (o->type == CONF_STRING)
+			assert_int_equal(o->size, sizeof(char *));
+		if (o->old_name)
+			assert_string_not_equal(o->old_name, o->name);
 		assert_int_equal(o->type == CONF_UINT, o->max != 0);
 		if (o->type == CONF_BOOL)
 			assert_int_equal(o->size, sizeof(bool));
@@ -233,6 +262,10 @@ static void test_defaults(void **state)
 	(void)state;
 	assert_int_equal(conf.nlisteners, 0);
 	assert_int_equal(conf.allow_anonymous, -1);
+	assert_false(conf.per_listener_settings);
+	assert_int_equal(conf.global_max_clients, 0);
+	assert_int_equal(conf.global_max_connections, 0);
+	assert_int_equal(conf.log_facility, -1);
 	assert_int_equal(conf.workers, 0);
 	assert_int_equal(conf.max_inflight_messages, 20);
 	assert_int_equal(conf.max_queued_messages, 1000);
@@ -343,11 +376,11 @@ static void test_long_line(void **state)
 static void test_all_errors_are_reported(void **state)
 {
 	(void)state;
-	write_text("test.conf", "workers 300\nsys_interval 5\nnonsense 1\nlistener 0\n");
+	write_text("test.conf", "workers 300\nsys_interval 5\nnonsense 1\nlistener 65536\n");
 	assert_int_equal(conf_file(&conf, "test.conf"), -1);
 	assert_logged("Error in test.conf:1: workers: \"300\" is not a whole number from 0 to 256.\n"
 		      "Error in test.conf:3: unknown option \"nonsense\"; shunt.conf(5) lists those there are.\n"
-		      "Error in test.conf:4: listener: \"0\" is not a port number from 1 to 65535.\n");
+		      "Error in test.conf:4: listener: \"65536\" is not a port number from 1 to 65535.\n");
 	assert_int_equal(conf.sys_interval, 5);
 	assert_int_equal(conf.workers, 0);
 }
@@ -395,10 +428,10 @@ static void test_values_that_are_wrong(void **state)
 	assert_error("log_type chatter",
 		     "log_type: \"chatter\" is none of error, warning, notice, information, subscribe, "
 		     "unsubscribe, debug, all, none.");
-	assert_error(
-		"log_dest syslog",
-		"log_dest: mosquitto logs to \"syslog\", Shunt does not: write stderr, stdout, none or file PATH.");
-	assert_error("log_dest stderr file", "log_dest: \"stderr file\" is none of stderr, stdout, none, file PATH.");
+	assert_error("log_dest dlt", "log_dest: mosquitto logs to \"dlt\", Shunt 0.1.0 does not.");
+	assert_error("log_dest stderr file",
+		     "log_dest: \"stderr file\" is none of stderr, stdout, syslog, topic, none, file PATH.");
+	assert_error("log_facility 8", "log_facility: \"8\" is not a whole number from 0 to 7.");
 	assert_error("log_dest file", "log_dest: which file? Write \"log_dest file PATH\".");
 	assert_error("log_timestamp_format %c%c%c%c%c%c%c%c%c%c%c%c%c",
 		     "log_timestamp_format: the format and its result may have at most 63 characters.");
@@ -419,8 +452,9 @@ static void test_unknown_names(void **state)
 	assert_error("x 1", "unknown option \"x\"; shunt.conf(5) lists those there are.");
 	assert_error("password_file /etc/p",
 		     "password_file is an option of mosquitto that Shunt 0.1.0 does not have: take the line out.");
-	assert_error("port 1883",
-		     "port is an option of mosquitto that Shunt 0.1.0 does not have: write \"listener PORT\" instead.");
+	assert_error("bind_interface eth0",
+		     "bind_interface is an option of mosquitto that Shunt 0.1.0 does not have: write "
+		     "\"listener PORT ADDRESS\" instead.");
 	assert_error("plugin_opt_file x",
 		     "plugin_opt_file is an option of mosquitto that Shunt 0.1.0 does not have: take the line out.");
 	for (size_t i = 0; conf_foreign_name(i); i++) {
@@ -463,9 +497,9 @@ static bool has_ipv6(void)
 /* Finish a configuration that is fine; hints may be logged. */
 static void finish(uint16_t port)
 {
-	assert_int_equal(conf_finish(&conf, port), 0);
+	assert_int_equal(conf_finish(&conf, &port, port ? 1 : 0), 0);
 	assert_logged("");
-	conf_hint(&conf, port);
+	conf_hint(&conf, &port, port ? 1 : 0);
 }
 
 static void assert_local(uint16_t port)
@@ -515,14 +549,25 @@ static void test_listeners(void **state)
 		  "max_connections -1\n"
 		  "allow_anonymous true\n"
 		  "listener 65535 localhost\n"
-		  "max_connections 4294967295\n"
-		  "listener 1883 192.0.2.1\n");
+		  "max_connections 4294967295  # many\n"
+		  "listener 1883 192.0.2.1\n"
+		  "listener 1886 # all addresses\n"
+		  "listener 0 /run/a socket\n"
+		  "max_qos 1\n");
 	finish(0);
 	assert_logged("");
 	assert_false(conf.local_only);
-	assert_int_equal(conf.nlisteners, 4);
+	assert_int_equal(conf.nlisteners, 6);
 	assert_int_equal(conf.listeners[0].port, 1883);
 	assert_null(conf.listeners[0].address);
+	assert_null(conf.listeners[0].path);
+	assert_int_equal(conf.listeners[0].family, AF_UNSPEC);
+	assert_int_equal(conf.listeners[4].port, 1886);
+	assert_null(conf.listeners[4].address);
+	assert_int_equal(conf.listeners[5].port, 0);
+	assert_null(conf.listeners[5].address);
+	assert_string_equal(conf.listeners[5].path, "/run/a socket");
+	assert_int_equal(conf.listeners[5].max_qos, 1);
 	assert_int_equal(conf.listeners[0].max_connections, 10);
 	assert_string_equal(conf.listeners[0].where, "test.conf:1");
 	assert_true(conf.listeners[0].allow_anonymous);
@@ -553,16 +598,32 @@ static void test_listener_errors(void **state)
 {
 	(void)state;
 	assert_error("listener 65536", "listener: \"65536\" is not a port number from 1 to 65535.");
-	assert_error("listener 0", "listener: \"0\" is not a port number from 1 to 65535.");
 	assert_error("listener 18831883 ::1", "listener: \"18831883\" is not a port number from 1 to 65535.");
 	assert_error("listener mqtt", "listener: \"mqtt\" is not a port number from 1 to 65535.");
-	assert_error("listener 0 /run/s", "listener: \"/run/s\": this version does not listen on Unix sockets.");
+	assert_error("port 0", "port: \"0\" is not a port number from 1 to 65535.");
+	assert_error("port 1883 ::1", "port: \"1883 ::1\" is not a port number from 1 to 65535.");
+	assert_int_equal(conf.nlisteners, 1);
+	assert_error("listener 0", "listener: port 0 is for Unix sockets: write \"listener 0 PATH\".");
+	assert_error(
+		"listener 0 /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		"aaaaaaaaaaaaaaaaaaaa",
+		"listener: the path has 108 characters, a Unix socket may have at most 107.");
+	assert_error("listener 1883 /run/s",
+		     "listener: \"/run/s\": a Unix socket has the port 0: write \"listener 0 /run/s\".");
 	assert_error("listener 1883 ::1 x", "listener: \"::1 x\" is not an address: write \"listener PORT ADDRESS\".");
-	assert_int_equal(conf.nlisteners, 0);
 	read_text("listener 1883\n");
-	assert_error("max_connections -2",
-		     "max_connections: \"-2\" is not a whole number from 0 to 4294967295, nor -1.");
+	assert_error("max_connections 1x", "max_connections: \"1x\" is not a whole number from 0 to 4294967295.");
+	assert_error("socket_domain unix", "socket_domain: \"unix\" is neither ipv4 nor ipv6.");
+	assert_error("protocol websockets",
+		     "protocol: mosquitto has listeners of \"websockets\", Shunt 0.1.0 only of \"mqtt\".");
+	assert_error("protocol http_api",
+		     "protocol: mosquitto has listeners of \"http_api\", Shunt 0.1.0 only of \"mqtt\".");
+	assert_error("protocol coap", "protocol: \"coap\" is not mqtt.");
+	read_text("protocol mqtt\n");
 }
+
+#define BELONGS(where, option) \
+	"In " where ": there is no \"listener\" line above " option ", so it belongs to the default listener.\n"
 
 /* An option of a listener makes one of port 1883 when there is none above it, as mosquitto does. */
 static void test_default_listener(void **state)
@@ -570,15 +631,116 @@ static void test_default_listener(void **state)
 	(void)state;
 	write_text("test.conf", "max_connections 5\nmaximum_qos 1\nlistener 1884\n");
 	assert_int_equal(conf_file(&conf, "test.conf"), 0);
-	assert_logged(
-		"In test.conf:1: max_connections is an option of a listener and there is no \"listener\" line above "
-		"it: adding \"listener 1883\".\n");
+	assert_logged(BELONGS("test.conf:1", "max_connections"));
+	assert_int_equal(conf_finish(&conf, NULL, 0), 0);
+	assert_false(conf.local_only);
 	assert_int_equal(conf.nlisteners, 2);
 	assert_int_equal(conf.listeners[0].port, 1883);
+	assert_null(conf.listeners[0].address);
 	assert_int_equal(conf.listeners[0].max_connections, 5);
 	assert_int_equal(conf.listeners[0].max_qos, 1);
 	assert_int_equal(conf.listeners[1].max_connections, 0);
 	assert_int_equal(conf.listeners[1].max_qos, 2);
+}
+
+/* But that alone asks for no listener: the loopback addresses have the option then, and -p counts. */
+static void test_default_listener_is_local(void **state)
+{
+	static const uint16_t ports[] = {18830, 18831};
+	size_t hosts = has_ipv6() ? 2 : 1;
+
+	(void)state;
+	write_text("test.conf", "max_qos 1\nlistener_auto_id_prefix a-\n");
+	assert_int_equal(conf_file(&conf, "test.conf"), 0);
+	assert_logged(BELONGS("test.conf:1", "max_qos"));
+	assert_int_equal(conf_finish(&conf, ports, 2), 0);
+	assert_true(conf.local_only);
+	assert_int_equal(conf.nlisteners, 2 * hosts);
+	for (size_t i = 0; i < conf.nlisteners; i++) {
+		assert_int_equal(conf.listeners[i].port, ports[i / hosts]);
+		assert_string_equal(conf.listeners[i].address, i % hosts ? "::1" : "127.0.0.1");
+		assert_int_equal(conf.listeners[i].max_qos, 1);
+		assert_string_equal(conf.listeners[i].auto_id_prefix, "a-");
+		assert_true(conf.listeners[i].allow_anonymous);
+	}
+	assert_logged("");
+}
+
+/* The old way to write one listener. */
+static void test_port_and_bind_address(void **state)
+{
+	(void)state;
+	read_text("port 1885\nmax_qos 1\nlistener 1886\nmax_qos 0\nbind_address ::1\nmax_connections 3\n");
+	finish(18830);
+	assert_logged(
+		"Warning: -p 18830 does nothing, because the configuration has a listener (test.conf:1).\n"
+		"Warning: A listener is configured, so clients without a user name are refused, and this version has "
+		"no password file: nobody can connect. Add \"allow_anonymous true\" to let everybody in.\n");
+	assert_int_equal(conf.nlisteners, 2);
+	assert_int_equal(conf.listeners[0].port, 1885);
+	assert_string_equal(conf.listeners[0].address, "::1");
+	assert_int_equal(conf.listeners[0].max_qos, 1);
+	assert_int_equal(conf.listeners[0].max_connections, 3);
+	assert_int_equal(conf.listeners[1].port, 1886);
+	assert_int_equal(conf.listeners[1].max_qos, 0);
+	assert_false(conf.listeners[0].allow_anonymous);
+}
+
+static void test_bind_address_alone(void **state)
+{
+	(void)state;
+	read_text("bind_address 192.0.2.1\nallow_anonymous true\n");
+	finish(0);
+	assert_logged("");
+	assert_false(conf.local_only);
+	assert_int_equal(conf.nlisteners, 1);
+	assert_int_equal(conf.listeners[0].port, 1883);
+}
+
+static void test_listener_settings(void **state)
+{
+	(void)state;
+	read_text("listener 1883\nlistener_allow_anonymous true\nlistener_auto_id_prefix one-\nlistener 1884\n"
+		  "auto_id_prefix all-\nallow_zero_length_clientid false\n");
+	finish(0);
+	assert_logged("");
+	assert_true(conf.listeners[0].allow_anonymous);
+	assert_false(conf.listeners[1].allow_anonymous);
+	assert_string_equal(conf.listeners[0].auto_id_prefix, "one-");
+	assert_string_equal(conf.listeners[1].auto_id_prefix, "all-");
+	assert_false(conf.listeners[0].allow_zero_length_clientid);
+	assert_error("auto_id_prefix aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		     "auto_id_prefix: the text may have at most 50 characters.");
+}
+
+static void test_per_listener_settings(void **state)
+{
+	(void)state;
+	read_text(
+		"per_listener_settings true\nlistener 1883\nallow_anonymous true\nauto_id_prefix one-\n"
+		"listener 1884\nallow_zero_length_clientid false\nper_listener_settings false\nallow_anonymous false\n");
+	finish(0);
+	assert_logged("");
+	assert_true(conf.per_listener_settings);
+	assert_true(conf.listeners[0].allow_anonymous);
+	assert_false(conf.listeners[1].allow_anonymous);
+	assert_string_equal(conf.listeners[0].auto_id_prefix, "one-");
+	assert_string_equal(conf.listeners[1].auto_id_prefix, "auto-");
+	assert_true(conf.listeners[0].allow_zero_length_clientid);
+	assert_false(conf.listeners[1].allow_zero_length_clientid);
+}
+
+static void test_per_listener_settings_errors(void **state)
+{
+	(void)state;
+	read_text("per_listener_settings true\n");
+	assert_error("allow_anonymous true",
+		     "allow_anonymous: with per_listener_settings true it belongs below a \"listener\" line.");
+	conf_free(&conf);
+	assert_int_equal(conf_init(&conf), 0);
+	read_text("allow_anonymous true\nper_listener_settings false\n");
+	assert_error("per_listener_settings true",
+		     "per_listener_settings: write it above the options that it changes the meaning of.");
 }
 
 static void test_listener_twice(void **state)
@@ -586,10 +748,103 @@ static void test_listener_twice(void **state)
 	(void)state;
 	read_text(
 		"listener 1883 localhost\nlistener 1883\nlistener 1883 LOCALHOST\nlistener 1883\nallow_anonymous true\n");
-	assert_int_equal(conf_finish(&conf, 0), -1);
+	assert_int_equal(conf_finish(&conf, NULL, 0), -1);
 	assert_logged(
-		"Error in test.conf:3: listener: port 1883 of this address is taken by the listener in test.conf:1.\n"
-		"Error in test.conf:4: listener: port 1883 of this address is taken by the listener in test.conf:2.\n");
+		"Error in test.conf:3: listener: port 1883 of LOCALHOST is taken by the listener in test.conf:1.\n"
+		"Error in test.conf:4: listener: port 1883 is taken by the listener in test.conf:2.\n");
+}
+
+/* What asks for nothing that this version does not do. */
+static void test_accepted(void **state)
+{
+	(void)state;
+	read_text("persistence false\nretained_persistence 0\nretain_expiry_interval 10\n");
+	assert_error(
+		"persistence true",
+		"persistence: Shunt 0.1.0 keeps sessions and messages in memory only: write \"persistence false\".");
+	assert_error("persistence x", "persistence: \"x\" is neither true nor false.");
+	assert_error("retain_expiry_interval 0",
+		     "retain_expiry_interval: \"0\" is not a whole number from 1 to 4294967295.");
+}
+
+/* ---- reading it again -------------------------------------------------------------------------------------------- */
+
+/* Take over another file, and expect this in the log and so many changes. */
+static void reload(const char *content, size_t changes, const char *logged)
+{
+	struct conf next;
+
+	write_text("test.conf", content);
+	assert_int_equal(conf_init(&next), 0);
+	assert_int_equal(conf_file(&next, "test.conf"), 0);
+	assert_int_equal(conf_finish(&next, NULL, 0), 0);
+	assert_int_equal(conf_compare(&conf, &next), changes);
+	assert_logged(logged);
+	conf_update(&conf, &next);
+	conf_free(&next);
+	assert_logged("");
+}
+
+static void test_reload(void **state)
+{
+	const struct conf_listener *first;
+
+	(void)state;
+	read_text("listener 1883\nmax_qos 1\nmax_connections 7\nlistener 1884\nlistener 0 /run/s\n"
+		  "allow_anonymous true\nauto_id_prefix one-\nlog_dest file a.log\nserver_reference a\n");
+	finish(0);
+	first = &conf.listeners[0];
+	reload("listener 1884\nlistener_allow_anonymous false\nlistener 0 /run/s\nmax_topic_alias 3\nlistener 1883\n"
+	       "allow_anonymous true\nmax_queued_messages 5\nauto_id_prefix two-\nlog_dest file b.log\n",
+	       8,
+	       "Changed: max_queued_messages.\nChanged: server_reference.\nChanged: auto_id_prefix.\n"
+	       "Changed: log_dest file.\n"
+	       "Changed: max_connections of the listener at port 1883.\nChanged: max_qos of the listener at port 1883.\n"
+	       "Changed: listener_allow_anonymous of the listener at port 1884.\n"
+	       "Changed: max_topic_alias of the listener at /run/s.\n");
+	/* The listeners are where they were. */
+	assert_ptr_equal(first, &conf.listeners[0]);
+	assert_int_equal(conf.listeners[0].port, 1883);
+	assert_int_equal(conf.listeners[0].max_qos, 2);
+	assert_int_equal(conf.listeners[0].max_connections, 0);
+	assert_string_equal(conf.listeners[0].auto_id_prefix, "two-");
+	assert_true(conf.listeners[0].allow_anonymous);
+	assert_false(conf.listeners[1].allow_anonymous);
+	assert_int_equal(conf.listeners[2].max_topic_alias, 3);
+	assert_int_equal(conf.max_queued_messages, 5);
+	assert_null(conf.server_reference);
+	assert_string_equal(conf.log_file, "b.log");
+}
+
+static void test_reload_nothing(void **state)
+{
+	static const char text[] = "listener 1883\nallow_anonymous true\nresponse_information x\n";
+
+	(void)state;
+	read_text(text);
+	finish(0);
+	reload(text, 0, "");
+	reload(text, 0, "");
+	assert_string_equal(conf.response_information, "x");
+}
+
+static void test_reload_without_effect(void **state)
+{
+	(void)state;
+	read_text("listener 1883\nlistener 1884\nmax_qos 1\nallow_anonymous true\nuser a\nworkers 2\n");
+	finish(0);
+	reload("listener 1885\nlistener 1883\nallow_anonymous true\nuser b\nworkers 3\nmax_packet_size 100\n", 0,
+	       "Warning: A change of max_packet_size counts when the broker is started again.\n"
+	       "Warning: A change of workers counts when the broker is started again.\n"
+	       "Warning: A change of user counts when the broker is started again.\n"
+	       "Warning: The listener at port 1884 is not in the configuration any more; it goes on as it is until the "
+	       "broker is started again.\n"
+	       "Warning: The new listener at port 1885 is opened when the broker is started again.\n");
+	assert_string_equal(conf.user, "a");
+	assert_int_equal(conf.workers, 2);
+	assert_int_equal(conf.max_packet_size, 2000000);
+	assert_int_equal(conf.nlisteners, 2);
+	assert_int_equal(conf.listeners[1].max_qos, 1);
 }
 
 /* ---- include_dir ------------------------------------------------------------------------------------------------ */
@@ -629,18 +884,20 @@ static void test_include(void **state)
 	make_folder("include.d");
 	make_folder("empty.d");
 	write_text("include.d/1.conf", "listener 1883\nsys_interval 3\n");
-	write_text("include.d/2.conf", "max_connections 8\nlistener 1884\n");
-	/* In the place of the line: what comes before and after counts as such. Relative to the working folder. */
-	read_text("sys_interval 1\ninclude_dir include.d\ninclude_dir empty.d\nmax_connections 9\n");
+	write_text("include.d/2.conf", "listener 1884\nmax_connections 8\n");
+	/* In the place of the line: what comes before and after counts as such; but a listener ends with its file. Relative
+	 * to the working folder. */
+	read_text("sys_interval 1\nlistener 1882\ninclude_dir include.d\ninclude_dir empty.d\nmax_connections 9\n");
 	assert_int_equal(conf.sys_interval, 3);
-	assert_int_equal(conf.nlisteners, 2);
-	assert_int_equal(conf.listeners[0].max_connections, 8);
-	assert_string_equal(conf.listeners[0].where, "include.d/1.conf:1");
-	assert_int_equal(conf.listeners[1].max_connections, 9);
+	assert_int_equal(conf.nlisteners, 3);
+	assert_int_equal(conf.listeners[0].max_connections, 9);
+	assert_string_equal(conf.listeners[1].where, "include.d/1.conf:1");
+	assert_int_equal(conf.listeners[1].max_connections, 0);
+	assert_int_equal(conf.listeners[2].max_connections, 8);
 
 	snprintf(line, sizeof(line), "include_dir %s/include.d", dir);
 	assert_int_equal(conf_line(&conf, line, "-o"), 0);
-	assert_int_equal(conf.nlisteners, 4);
+	assert_int_equal(conf.nlisteners, 5);
 
 	assert_error("include_dir nowhere.d", "include_dir: nowhere.d cannot be read: No such file or directory.");
 	write_text("include.d/3.conf", "include_dir empty.d\n");
@@ -711,7 +968,17 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_listener_refuses_anonymous, begin, end),
 		cmocka_unit_test_setup_teardown(test_listener_errors, begin, end),
 		cmocka_unit_test_setup_teardown(test_default_listener, begin, end),
+		cmocka_unit_test_setup_teardown(test_default_listener_is_local, begin, end),
+		cmocka_unit_test_setup_teardown(test_port_and_bind_address, begin, end),
+		cmocka_unit_test_setup_teardown(test_bind_address_alone, begin, end),
+		cmocka_unit_test_setup_teardown(test_listener_settings, begin, end),
+		cmocka_unit_test_setup_teardown(test_per_listener_settings, begin, end),
+		cmocka_unit_test_setup_teardown(test_per_listener_settings_errors, begin, end),
 		cmocka_unit_test_setup_teardown(test_listener_twice, begin, end),
+		cmocka_unit_test_setup_teardown(test_accepted, begin, end),
+		cmocka_unit_test_setup_teardown(test_reload, begin, end),
+		cmocka_unit_test_setup_teardown(test_reload_nothing, begin, end),
+		cmocka_unit_test_setup_teardown(test_reload_without_effect, begin, end),
 		cmocka_unit_test_setup_teardown(test_include_order, begin, end),
 		cmocka_unit_test_setup_teardown(test_include, begin, end),
 		cmocka_unit_test_setup_teardown(test_documents, begin, end),

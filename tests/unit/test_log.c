@@ -111,6 +111,43 @@ static void test_no_forged_lines(void **state)
 	assert_contents(path, "client a?b??c?[31m?\xc3\xa4\n");
 }
 
+/* As lines of mosquitto's are indented. */
+static void test_indented(void **state)
+{
+	(void)state;
+	log_notice("\t\t%s", "a\tb");
+	assert_contents(path, "\t\ta?b\n");
+}
+
+static char sunk[256];
+static enum log_type sunk_type;
+
+static void sink(enum log_type type, const char *line, size_t len)
+{
+	assert_true(strlen(sunk) + len < sizeof(sunk));
+	strncat(sunk, line, len);
+	strcat(sunk, "|");
+	sunk_type = type;
+}
+
+static void test_sink(void **state)
+{
+	(void)state;
+	log_set_sink(sink);
+	log_notice("not for a topic");
+	assert_int_equal(log_set_dest(LOG_DEST_FILE | LOG_DEST_TOPIC, path), 0);
+	log_warning("one %s", "line\n");
+	assert_int_equal(sunk_type, LOG_TYPE_WARNING);
+	log_set_timestamp(true, "then");
+	log_msg(LOG_TYPE_ERROR, "two");
+	assert_int_equal(sunk_type, LOG_TYPE_ERROR);
+	log_debug("not wanted");
+	log_set_sink(NULL);
+	log_notice("nobody listens");
+	assert_string_equal(sunk, "one line?|then: two|");
+	assert_contents(path, "not for a topic\none line?\nthen: two\nthen: nobody listens\n");
+}
+
 static void test_long_line(void **state)
 {
 	char *long_text = calloc(1, 100001), *text;
@@ -236,6 +273,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_types, begin, end),
 		cmocka_unit_test_setup_teardown(test_timestamp, begin, end),
 		cmocka_unit_test_setup_teardown(test_no_forged_lines, begin, end),
+		cmocka_unit_test_setup_teardown(test_indented, begin, end),
+		cmocka_unit_test_setup_teardown(test_sink, begin, end),
 		cmocka_unit_test_setup_teardown(test_long_line, begin, end),
 		cmocka_unit_test_setup_teardown(test_keeps_errno, begin, end),
 		cmocka_unit_test_setup_teardown(test_reopen, begin, end),

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,6 +23,8 @@ static struct {
 	unsigned dests;
 	int fd;
 	char *path;
+	int facility;
+	log_sink_fn *sink;
 	bool timestamp;
 	char format[LOG_TIMESTAMP_MAX]; /* empty: seconds since the epoch */
 } the_log = {
@@ -29,6 +32,7 @@ static struct {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.dests = LOG_DEST_STDERR,
 	.fd = -1,
+	.facility = LOG_DAEMON,
 	.timestamp = true,
 };
 
@@ -73,6 +77,8 @@ int log_set_dest(unsigned dests, const char *path)
 		}
 	}
 
+	if (dests & LOG_DEST_SYSLOG)
+		openlog(NULL, LOG_PID | LOG_NDELAY, LOG_DAEMON);
 	pthread_mutex_lock(&the_log.lock);
 	if (the_log.fd >= 0)
 		close(the_log.fd);
@@ -82,6 +88,23 @@ int log_set_dest(unsigned dests, const char *path)
 	the_log.fd = fd;
 	pthread_mutex_unlock(&the_log.lock);
 	return 0;
+}
+
+void log_set_facility(int local)
+{
+	static const int facilities[] = {LOG_LOCAL0, LOG_LOCAL1, LOG_LOCAL2, LOG_LOCAL3,
+					 LOG_LOCAL4, LOG_LOCAL5, LOG_LOCAL6, LOG_LOCAL7};
+
+	pthread_mutex_lock(&the_log.lock);
+	the_log.facility = local < 0 ? LOG_DAEMON : facilities[local];
+	pthread_mutex_unlock(&the_log.lock);
+}
+
+void log_set_sink(log_sink_fn *sink)
+{
+	pthread_mutex_lock(&the_log.lock);
+	the_log.sink = sink;
+	pthread_mutex_unlock(&the_log.lock);
 }
 
 int log_reopen(void)
@@ -146,11 +169,51 @@ static void write_line(int fd, const struct iovec *parts, int nparts)
 	(void)ignored;
 }
 
+static int syslog_priority(enum log_type type)
+{
+	switch (type) {
+	case LOG_TYPE_ERROR:
+		return LOG_ERR;
+	case LOG_TYPE_WARNING:
+		return LOG_WARNING;
+	case LOG_TYPE_INFORMATION:
+		return LOG_INFO;
+	case LOG_TYPE_DEBUG:
+		return LOG_DEBUG;
+	default:
+		return LOG_NOTICE;
+	}
+}
+
+/* The line to every destination. `parts` are the timestamp, the text and the newline. The caller holds the lock. */
+static void distribute(enum log_type type, const struct iovec parts[3])
+{
+	const char *text = parts[1].iov_base;
+	int len = (int)parts[1].iov_len;
+	char whole[LOG_TIMESTAMP_MAX + LOG_LINE_MAX + 8];
+
+	if (the_log.dests & LOG_DEST_STDERR)
+		write_line(STDERR_FILENO, parts, 3);
+	if (the_log.dests & LOG_DEST_STDOUT)
+		write_line(STDOUT_FILENO, parts, 3);
+	if (the_log.dests & LOG_DEST_FILE)
+		write_line(the_log.fd, parts, 3);
+	/* It has a time of its own. */
+	if (the_log.dests & LOG_DEST_SYSLOG)
+		syslog(the_log.facility | syslog_priority(type), "%.*s", len, text);
+	if (the_log.dests & LOG_DEST_TOPIC && the_log.sink) {
+		memcpy(whole, parts[0].iov_base, parts[0].iov_len);
+		memcpy(whole + parts[0].iov_len, text, parts[1].iov_len);
+		the_log.sink(type, whole, parts[0].iov_len + parts[1].iov_len);
+	}
+}
+
 void log_msg(enum log_type type, const char *fmt, ...)
 {
 	static const char cut[] = "...";
 	char stamp[LOG_TIMESTAMP_MAX + 2], text[LOG_LINE_MAX + sizeof(cut)];
-	struct iovec line[2];
+	char newline[] = "\n";
+	struct iovec line[3];
 	int saved = errno, len;
 	va_list args;
 
@@ -168,21 +231,15 @@ void log_msg(enum log_type type, const char *fmt, ...)
 		memcpy(text + len, cut, sizeof(cut) - 1);
 		len += (int)sizeof(cut) - 1;
 	}
-	for (int i = 0; i < len; i++) {
+	for (int i = (int)strspn(text, "\t"); i < len; i++) {
 		if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
 			text[i] = '?';
 	}
-	text[len++] = '\n';
-
 	pthread_mutex_lock(&the_log.lock);
 	line[0] = (struct iovec){.iov_base = stamp, .iov_len = timestamp(stamp, sizeof(stamp))};
 	line[1] = (struct iovec){.iov_base = text, .iov_len = (size_t)len};
-	if (the_log.dests & LOG_DEST_STDERR)
-		write_line(STDERR_FILENO, line, 2);
-	if (the_log.dests & LOG_DEST_STDOUT)
-		write_line(STDOUT_FILENO, line, 2);
-	if (the_log.dests & LOG_DEST_FILE)
-		write_line(the_log.fd, line, 2);
+	line[2] = (struct iovec){.iov_base = newline, .iov_len = 1};
+	distribute(type, line);
 	pthread_mutex_unlock(&the_log.lock);
 	errno = saved;
 }

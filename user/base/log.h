@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The log: one line an event, to stderr, stdout or a file, in mosquitto's wording where it has one. Any thread may log;
+ * The log: one line an event, to stderr, stdout, syslog, a file or MQTT topics, in mosquitto's wording where it has one. Any thread may log;
  * the settings are the main thread's, and may be changed while others log.
  */
 #ifndef SHUNT_LOG_H
 #define SHUNT_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 /* Types of option log_type; a bit each. */
@@ -27,6 +28,8 @@ enum log_dest {
 	LOG_DEST_STDERR = 1 << 0,
 	LOG_DEST_STDOUT = 1 << 1,
 	LOG_DEST_FILE = 1 << 2,
+	LOG_DEST_SYSLOG = 1 << 3,
+	LOG_DEST_TOPIC = 1 << 4,
 };
 
 enum {
@@ -45,13 +48,20 @@ void log_set_timestamp(bool on, const char *strftime_format);
  * LOG_DEST_FILE is among them; it must not be a symbolic link, because a privileged process may open it in a folder of
  * somebody else. 0, or -errno: then everything is as before. */
 int log_set_dest(unsigned dests, const char *path);
+/* What syslog takes the lines for: 0 to 7 for local0 to local7, -1 for daemon, which is how it starts. */
+void log_set_facility(int local);
+/* Where lines for LOG_DEST_TOPIC go, with their timestamp and no newline; NULL: nowhere. It is called by whoever logs,
+ * one line at a time, and must neither log nor wait. */
+typedef void log_sink_fn(enum log_type type, const char *line, size_t len);
+void log_set_sink(log_sink_fn *sink);
 /* Close the file and open the same path again, for whoever renamed it. 0, or -errno: then the old one stays in use. */
 int log_reopen(void);
 /* Give the open file to a user, so that log_reopen() works after privileges are dropped. 0 (also without a file), or
  * -errno. */
 int log_chown(uid_t uid, gid_t gid);
 
-/* Control characters in the message are written as '?': a client identifier cannot forge a line. errno is kept. */
+/* Control characters in the message are written as '?', so that a client identifier cannot forge a line; but tabs may
+ * begin it. errno is kept. */
 void log_msg(enum log_type type, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_msg(LOG_TYPE_ERROR, __VA_ARGS__)

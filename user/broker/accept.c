@@ -46,12 +46,30 @@ static void pause_accept(struct acceptor *a, int error)
 		log_error("Unable to accept new connections: %s. They wait until there is room.", strerror(error));
 }
 
+/* Count the connection that was accepted. */
 static bool over_limit(struct broker *b, unsigned listener)
 {
 	uint32_t max = b->conf->listeners[listener].max_connections;
-	uint32_t now = __atomic_add_fetch(&b->listener_connections[listener], 1, __ATOMIC_RELAXED);
+	uint32_t now = __atomic_add_fetch(&b->listener_connections[listener], 1, __ATOMIC_SEQ_CST);
+	uint32_t global_max = b->conf->global_max_connections;
 
-	return max && now > max;
+	if (max && now > max)
+		return true;
+	if (!global_max)
+		return false;
+	/* Each counts itself before it looks, so that of several at once none goes unseen. */
+	now = 0;
+	for (size_t i = 0; i < b->conf->nlisteners; i++)
+		now += __atomic_load_n(&b->listener_connections[i], __ATOMIC_SEQ_CST);
+	return now > global_max;
+}
+
+static void log_new(const struct conf_listener *l, const char *peer)
+{
+	if (l->path)
+		log_notice("New connection from %s on path %s.", peer, l->path);
+	else
+		log_notice("New connection from %s on port %u.", peer, l->port);
 }
 
 /* A descriptor or -errno. *order: later connections have greater ones. */
@@ -70,6 +88,7 @@ static void accepted(struct acceptor *a, int fd, const char *peer, uint64_t orde
 {
 	struct worker *w = a->worker;
 	struct broker *b = w->broker;
+	const struct conf_listener *l = &b->conf->listeners[a->listener];
 
 	COUNTER_ADD(connections, 1);
 	if (over_limit(b, a->listener)) {
@@ -81,8 +100,9 @@ static void accepted(struct acceptor *a, int fd, const char *peer, uint64_t orde
 		return;
 	}
 	if (b->conf->connection_messages)
-		log_notice("New connection from %s on port %u.", peer, b->conf->listeners[a->listener].port);
-	net_set_options(fd, b->conf->set_tcp_nodelay);
+		log_new(l, peer);
+	if (!l->path)
+		net_set_options(fd, b->conf->set_tcp_nodelay);
 	conn_accept(w, fd, a->listener, peer, order);
 }
 

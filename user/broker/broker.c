@@ -2,6 +2,7 @@
 #include "broker/broker.h"
 
 #include <errno.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "base/log.h"
 #include "broker/conn.h"
 #include "broker/internal.h"
+#include "broker/sys.h"
 #include "broker/will.h"
 #include "broker/worker.h"
 #include "net/listener.h"
@@ -21,12 +23,29 @@ struct broker the_broker = {.lock = PTHREAD_MUTEX_INITIALIZER, .accept_lock = PT
 
 /* ---- listening --------------------------------------------------------------------------------------------------- */
 
-static int listen_one(struct broker *b, unsigned index)
+static int listen_unix(struct broker *b, unsigned index, uid_t uid, gid_t gid)
+{
+	const char *path = b->conf->listeners[index].path;
+	struct broker_socket *s = &b->sockets[b->nsockets];
+	int fd = net_listen_unix(path, 0770, uid, gid, NET_BACKLOG, &s->file);
+
+	if (fd < 0) {
+		log_error("Error: Unable to listen on %s: %s.", path, net_unix_error(fd));
+		return fd;
+	}
+	s->fd = fd;
+	s->listener = index;
+	b->nsockets++;
+	log_info("Opening unix listen socket on path %s.", path);
+	return 0;
+}
+
+static int listen_tcp(struct broker *b, unsigned index)
 {
 	const struct conf_listener *l = &b->conf->listeners[index];
 	const char *error = "";
 	int fds[SOCKETS_PER_LISTENER];
-	int n = net_listen(l->address, l->port, fds, SOCKETS_PER_LISTENER, &error);
+	int n = net_listen(l->address, l->port, l->family, fds, SOCKETS_PER_LISTENER, &error);
 
 	if (n < 0) {
 		log_error("Error: Unable to listen on %s port %u: %s.", l->address ? l->address : "any address",
@@ -47,7 +66,7 @@ static unsigned count_workers(const struct conf *conf)
 	return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
 }
 
-int broker_listen(const struct conf *conf)
+int broker_listen(const struct conf *conf, uid_t uid, gid_t gid)
 {
 	struct broker *b = &the_broker;
 
@@ -68,7 +87,7 @@ int broker_listen(const struct conf *conf)
 		}
 	}
 	for (unsigned i = 0; i < conf->nlisteners; i++) {
-		int rc = listen_one(b, i);
+		int rc = conf->listeners[i].path ? listen_unix(b, i, uid, gid) : listen_tcp(b, i);
 
 		if (rc) {
 			broker_free();
@@ -104,6 +123,8 @@ static int start_workers(struct broker *b)
 	/* Only now: the first client may belong to any of them. */
 	for (unsigned i = 0; i < b->nworkers && !rc; i++)
 		worker_call(&b->workers[i], start_accepting, &rc);
+	if (!rc)
+		log_topic_start();
 	return rc;
 }
 
@@ -125,6 +146,56 @@ int broker_start(void)
 		broker_stop();
 	}
 	return rc;
+}
+
+/* ---- holding all workers ----------------------------------------------------------------------------------------- */
+
+struct barrier {
+	sem_t passed; /* posted by each worker when it comes, and when it has left */
+	sem_t go;
+};
+
+struct barrier_item {
+	struct inbox_item item;
+	struct barrier *barrier;
+};
+
+static void wait_at_barrier(struct inbox_item *item, void *receiver)
+{
+	struct barrier *b = container_of(item, struct barrier_item, item)->barrier;
+
+	(void)receiver;
+	sem_post(&b->passed);
+	while (sem_wait(&b->go) < 0)
+		;
+	sem_post(&b->passed);
+}
+
+static void wait_for_all(sem_t *sem, unsigned n)
+{
+	while (n)
+		n -= sem_wait(sem) == 0;
+}
+
+void broker_while_stopped(void (*fn)(void *), void *arg)
+{
+	struct broker *b = &the_broker;
+	struct barrier_item items[WORKERS_MAX];
+	struct barrier barrier;
+
+	sem_init(&barrier.passed, 0, 0);
+	sem_init(&barrier.go, 0, 0);
+	for (unsigned i = 0; i < b->started; i++) {
+		items[i] = (struct barrier_item){.item.receive = wait_at_barrier, .barrier = &barrier};
+		loop_send(&b->workers[i].loop, &items[i].item);
+	}
+	wait_for_all(&barrier.passed, b->started);
+	fn(arg);
+	for (unsigned i = 0; i < b->started; i++)
+		sem_post(&barrier.go);
+	wait_for_all(&barrier.passed, b->started);
+	sem_destroy(&barrier.go);
+	sem_destroy(&barrier.passed);
 }
 
 /* ---- stopping: each step is done by all workers before the next begins ------------------------------------------- */
@@ -185,6 +256,7 @@ void broker_stop(void)
 
 	if (!b->tree)
 		return;
+	log_topic_stop();
 	on_all(b, stop_accepting);
 	on_all(b, send_wills);
 	/* A call comes back in the turn after: wills for other workers have been sent, then received and written. */
@@ -212,8 +284,13 @@ void broker_free(void)
 {
 	struct broker *b = &the_broker;
 
-	for (size_t i = 0; b->sockets && i < b->nsockets; i++)
+	for (size_t i = 0; b->sockets && i < b->nsockets; i++) {
+		const char *path = b->conf->listeners[b->sockets[i].listener].path;
+
+		if (path)
+			net_unlisten_unix(path, &b->sockets[i].file);
 		close(b->sockets[i].fd);
+	}
 	free(b->sockets);
 	free(b->listener_connections);
 	auth_store_unref(b->auth_store);

@@ -16,19 +16,25 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "broker/counters.h"
 #include "conf/conf.h"
 
-/* Open the listening sockets. `conf` must live until broker_free(). Returns 0, or -errno after logging what is
- * wrong. */
-int broker_listen(const struct conf *conf);
+/* Open the listening sockets; the files of Unix sockets are given to uid and gid, unless uid is -1. `conf` must live
+ * until broker_free(). Returns 0, or -errno after logging what is wrong. */
+int broker_listen(const struct conf *conf, uid_t uid, gid_t gid);
 
 /* The number of workers there will be. After broker_listen(). */
 unsigned broker_workers(void);
 
 /* Start the workers; from then on clients are served. 0, or -errno after logging. Main thread. */
 int broker_start(void);
+
+/* Call fn(arg) while every worker waits between two packets; for a change of the configuration. Workers must not have
+ * pointers into the configuration that outlive a packet, but for the configuration itself and its listeners. fn must
+ * be short and must not wait for workers or for RCU. Main thread, between broker_start() and broker_stop(). */
+void broker_while_stopped(void (*fn)(void *), void *arg);
 
 /* Publish the wills, write what can be written at once, close all connections, end the threads. Does nothing when it
  * was not started. Nobody may be in one of the functions below, or call them from then on. Main thread. */
@@ -74,5 +80,8 @@ struct broker_client {
 /* Call `each` for every client, in no order, until it returns non-zero; returns that, or 0, or -ENOMEM. It is called in
  * the caller's thread from a snapshot of each worker's clients; the strings are valid during the call. */
 int broker_clients(int (*each)(const struct broker_client *c, void *arg), void *arg);
+
+/* Log the tree of subscriptions, a line each level, as notices. tree_dump.c */
+void broker_log_tree(void);
 
 #endif

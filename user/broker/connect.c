@@ -324,6 +324,7 @@ int conn_handle_connect(struct conn *c, uint8_t first, const uint8_t *body, size
 	COUNTER_ADD(messages_received, 1);
 	if (authenticate_waits(c))
 		return handle_auth(c, first, body, len);
+	COUNTER_ADD(connects_received, 1);
 	rc = decode(c, first, body, len, &p);
 	if (rc)
 		return rc;

@@ -60,6 +60,7 @@ struct counters {
 	uint64_t publish_bytes_received, publish_bytes_sent; /* payload */
 	uint64_t connections;				     /* accepted by a listener */
 	uint64_t sockets_refused;			     /* max_connections */
+	uint64_t connects_received;			     /* CONNECT, accepted or not */
 	uint64_t connects;				     /* CONNECT accepted */
 	uint64_t expired;				     /* sessions that were not resumed in time */
 	uint64_t dropped[DROP_REASONS];
@@ -68,6 +69,7 @@ struct counters {
 	int64_t sockets;
 	int64_t clients_connected, sessions;
 	int64_t subscriptions, shared_subscriptions, retained;
+	int64_t out_packets, out_bytes; /* PUBLISH packets and bytes of all packets that wait for sockets */
 	int64_t stored_messages, stored_bytes;
 } __attribute__((aligned(64)));
 

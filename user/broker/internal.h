@@ -10,6 +10,7 @@
 #include "auth/store.h"
 #include "broker/tree.h"
 #include "conf/conf.h"
+#include "net/unix.h"
 
 struct worker;
 
@@ -17,6 +18,7 @@ struct worker;
 struct broker_socket {
 	int fd;
 	unsigned listener;
+	struct net_unix_file file; /* of a Unix socket */
 };
 
 struct broker {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "broker/sys.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -18,13 +20,18 @@ enum {
 
 /* ---- plain values ------------------------------------------------------------------------------------------------ */
 
-typedef uint64_t value_fn(const struct broker_stats *s);
+struct sample {
+	struct broker_stats stats;
+	uint64_t heap, heap_maximum; /* bytes that malloc() has given out */
+};
+
+typedef uint64_t value_fn(const struct sample *s);
 
 /* Nothing is known twice: a topic and where its value comes from. */
-#define SUM(name, member)                                  \
-	static uint64_t name(const struct broker_stats *s) \
-	{                                                  \
-		return (uint64_t)s->sum.member;            \
+#define SUM(name, member)                             \
+	static uint64_t name(const struct sample *s)  \
+	{                                             \
+		return (uint64_t)s->stats.sum.member; \
 	}
 SUM(clients_connected, clients_connected)
 SUM(clients_total, sessions)
@@ -34,6 +41,7 @@ SUM(messages_sent, messages_sent)
 SUM(messages_stored, stored_messages)
 SUM(stored_bytes, stored_bytes)
 SUM(subscriptions, subscriptions)
+SUM(shared_subscriptions, shared_subscriptions)
 SUM(retained, retained)
 SUM(bytes_received, bytes_received)
 SUM(bytes_sent, bytes_sent)
@@ -41,34 +49,39 @@ SUM(publish_received, publish_received)
 SUM(publish_sent, publish_sent)
 SUM(publish_bytes_received, publish_bytes_received)
 SUM(publish_bytes_sent, publish_bytes_sent)
-SUM(sockets, sockets)
+SUM(out_packets, out_packets)
+SUM(out_bytes, out_bytes)
 SUM(connections, connections)
-SUM(connects, connects)
+SUM(connects_received, connects_received)
 #undef SUM
 
-static uint64_t clients_disconnected(const struct broker_stats *s)
+static uint64_t clients_disconnected(const struct sample *s)
 {
 	return clients_total(s) - clients_connected(s);
 }
 
-static uint64_t clients_maximum(const struct broker_stats *s)
+static uint64_t clients_maximum(const struct sample *s)
 {
-	return s->clients_maximum;
+	return s->stats.clients_maximum;
 }
 
-static uint64_t publish_dropped(const struct broker_stats *s)
+static uint64_t publish_dropped(const struct sample *s)
 {
-	uint64_t n = s->fastpath.dropped;
+	uint64_t n = s->stats.fastpath.dropped;
 
 	for (unsigned i = 0; i < DROP_REASONS; i++)
-		n += s->sum.dropped[i];
+		n += s->stats.sum.dropped[i];
 	return n;
 }
 
-static uint64_t none(const struct broker_stats *s)
+static uint64_t heap_current(const struct sample *s)
 {
-	(void)s;
-	return 0;
+	return s->heap;
+}
+
+static uint64_t heap_maximum(const struct sample *s)
+{
+	return s->heap_maximum;
 }
 
 static const struct {
@@ -88,7 +101,7 @@ static const struct {
 	{"store/messages/count", messages_stored},
 	{"store/messages/bytes", stored_bytes},
 	{"subscriptions/count", subscriptions},
-	{"shared_subscriptions/count", none},
+	{"shared_subscriptions/count", shared_subscriptions},
 	{"retained messages/count", retained},
 	{"bytes/received", bytes_received},
 	{"bytes/sent", bytes_sent},
@@ -97,7 +110,12 @@ static const struct {
 	{"publish/messages/dropped", publish_dropped},
 	{"publish/messages/received", publish_received},
 	{"publish/messages/sent", publish_sent},
-	{"connections/socket/count", sockets},
+	{"packet/out/count", out_packets},
+	{"packet/out/bytes", out_bytes},
+	{"heap/current", heap_current},
+	{"heap/maximum", heap_maximum},
+	/* All since the start, as mosquitto counts them. */
+	{"connections/socket/count", connections},
 };
 
 /* ---- load: moving averages of what happens in a minute ----------------------------------------------------------- */
@@ -114,7 +132,7 @@ static const struct {
 	{"bytes/received", bytes_received},
 	{"bytes/sent", bytes_sent},
 	{"sockets", connections},
-	{"connections", connects},
+	{"connections", connects_received},
 };
 
 static const struct {
@@ -134,46 +152,51 @@ enum {
 
 /* What was published last, and what the next averages start from. */
 struct sys_state {
-	uint64_t ticks; /* seconds */
+	uint64_t published; /* the interval that was published last, by the clock on the wall; 0: none */
+	char version[VALUE_MAX];
 	char uptime[VALUE_MAX];
 	char value[VALUES][VALUE_MAX];
 	char load_text[LOADS][SPANS][VALUE_MAX];
 	double load[LOADS][SPANS];
 	uint64_t load_last[LOADS];
 	uint64_t load_ns;
+	uint64_t heap_maximum; /* as seen each interval */
 };
 
 /* ---- publishing -------------------------------------------------------------------------------------------------- */
 
-static void publish(struct worker *w, const char *topic, const char *value)
+void sys_publish(struct worker *w, const char *topic, const char *payload, size_t len, bool retain)
 {
+	char full[128];
 	const struct mqtt_publish p = {
-		.topic = mqtt_str(topic), .payload = mqtt_str(value), .qos = SYS_QOS, .retain = true};
+		.topic = {.data = (const uint8_t *)full,
+			  .len = (uint32_t)snprintf(full, sizeof(full), "$SYS/broker/%s", topic)},
+		.payload = {.data = (const uint8_t *)payload, .len = (uint32_t)len},
+		.qos = SYS_QOS,
+		.retain = retain};
 	struct message *m = message_new(&p, NULL, 0);
 
 	if (!m)
 		return;
-	(void)route_publish(w, &(struct route){.message = m, .retain = true}, NULL);
+	(void)route_publish(w, &(struct route){.message = m, .retain = retain}, NULL);
 	message_unref(m);
 }
 
 static void publish_if_changed(struct worker *w, const char *topic, char *last, const char *value)
 {
-	char full[128];
-
 	if (strcmp(last, value) == 0)
 		return;
 	snprintf(last, VALUE_MAX, "%s", value);
-	snprintf(full, sizeof(full), "$SYS/broker/%s", topic);
-	publish(w, full, value);
+	sys_publish(w, topic, value, strlen(value), true);
 }
 
-static void publish_values(struct worker *w, const struct broker_stats *s)
+static void publish_values(struct worker *w, const struct sample *s)
 {
 	struct sys_state *st = w->sys_state;
 	char text[VALUE_MAX];
 
-	snprintf(text, sizeof(text), "%llu seconds", (unsigned long long)(s->uptime_ms / 1000));
+	publish_if_changed(w, "version", st->version, "shunt version " SHUNT_VERSION);
+	snprintf(text, sizeof(text), "%llu seconds", (unsigned long long)(s->stats.uptime_ms / 1000));
 	publish_if_changed(w, "uptime", st->uptime, text);
 	for (unsigned i = 0; i < VALUES; i++) {
 		snprintf(text, sizeof(text), "%llu", (unsigned long long)values[i].value(s));
@@ -190,7 +213,7 @@ static double decay_over(unsigned span, uint64_t seconds)
 	return d;
 }
 
-static void publish_loads(struct worker *w, const struct broker_stats *s)
+static void publish_loads(struct worker *w, const struct sample *s)
 {
 	struct sys_state *st = w->sys_state;
 	double seconds = (double)(w->loop.now_ns - st->load_ns) / NS_PER_S;
@@ -214,23 +237,57 @@ static void publish_loads(struct worker *w, const struct broker_stats *s)
 	}
 }
 
-/* Once a second, for the maximum; each sys_interval all is published. */
+/* Is it time to publish? At the start, and then whenever the time of day passes a multiple of the interval, as with
+ * mosquitto. */
+static bool is_due(struct sys_state *st, uint32_t interval)
+{
+	uint64_t now;
+
+	if (!interval)
+		return false;
+	now = (uint64_t)time(NULL) / interval;
+	if (now == st->published)
+		return false;
+	st->published = now;
+	return true;
+}
+
+static uint64_t ms_to_next_second(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return 1000 - (uint64_t)now.tv_nsec / NS_PER_MS;
+}
+
+/* It walks the free lists, so this is for an interval of seconds. */
+static void measure_heap(struct sys_state *st, struct sample *s)
+{
+	const struct mallinfo2 heap = mallinfo2();
+
+	s->heap = heap.uordblks + heap.hblkhd;
+	if (st->heap_maximum < s->heap)
+		st->heap_maximum = s->heap;
+	s->heap_maximum = st->heap_maximum;
+}
+
+/* Once a second, for the maximum. */
 static void tick(struct timer *t)
 {
 	struct worker *w = container_of(t, struct worker, sys);
 	struct broker *b = w->broker;
-	uint32_t interval = b->conf->sys_interval;
-	struct broker_stats s;
+	struct sample s;
 	uint64_t connected;
 
-	loop_after(&w->loop, t, 1000, tick);
-	broker_stats(&s);
-	connected = (uint64_t)s.sum.clients_connected;
-	if (connected > s.clients_maximum) {
-		s.clients_maximum = connected;
+	loop_after(&w->loop, t, ms_to_next_second(), tick);
+	broker_stats(&s.stats);
+	connected = clients_connected(&s);
+	if (connected > s.stats.clients_maximum) {
+		s.stats.clients_maximum = connected;
 		__atomic_store_n(&b->clients_max, connected, __ATOMIC_RELAXED);
 	}
-	if (interval && w->sys_state->ticks++ % interval == 0) {
+	if (is_due(w->sys_state, b->conf->sys_interval)) {
+		measure_heap(w->sys_state, &s);
 		publish_values(w, &s);
 		publish_loads(w, &s);
 	}
@@ -244,8 +301,6 @@ void sys_start(struct worker *w)
 		return;
 	}
 	w->sys_state->load_ns = w->loop.now_ns;
-	if (w->broker->conf->sys_interval)
-		publish(w, "$SYS/broker/version", "shunt version " SHUNT_VERSION);
 	tick(&w->sys);
 }
 

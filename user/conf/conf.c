@@ -3,21 +3,19 @@
 #include "conf/conf.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "conf/option.h"
 
-enum { DEFAULT_PORT = 1883 };
-
 int conf_init(struct conf *c)
 {
-	*c = (struct conf){.allow_anonymous = -1};
+	*c = (struct conf){
+		.allow_anonymous = -1,
+		.log_facility = -1,
+		.present_listener = CONF_NO_LISTENER,
+		.default_listener = CONF_NO_LISTENER,
+	};
 	if (conf_set_defaults(c, CONF_GLOBAL))
 		return -ENOMEM;
 	c->log_types_given = c->log_dests_given = false;
@@ -26,90 +24,70 @@ int conf_init(struct conf *c)
 
 void conf_free(struct conf *c)
 {
-	for (size_t i = 0; i < c->nlisteners; i++) {
-		free(c->listeners[i].address);
-		free(c->listeners[i].where);
-	}
+	for (size_t i = 0; i < c->nlisteners; i++)
+		conf_free_listener(&c->listeners[i]);
 	free(c->listeners);
-	free(c->auto_id_prefix);
-	free(c->server_reference);
-	free(c->response_information);
-	free(c->scram_file);
+	for (size_t i = 0; i < conf_noptions; i++) {
+		const struct conf_option *o = &conf_options[i];
+
+		if (o->type == CONF_STRING && o->scope == CONF_GLOBAL)
+			free(*(char **)((char *)c + o->offset));
+	}
 	free(c->log_file);
-	free(c->log_timestamp_format);
-	free(c->user);
-	free(c->pid_file);
-	free(c->bpf_pin_path);
-	free(c->control_socket);
 	*c = (struct conf){0};
 }
 
-static bool has_ipv6_loopback(void)
+void conf_resolve(struct conf *c)
 {
-	struct sockaddr_in6 addr = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool has;
-
-	if (fd < 0)
-		return false;
-	has = !bind(fd, (struct sockaddr *)&addr, sizeof(addr));
-	close(fd);
-	return has;
-}
-
-/* Without a listener line: the loopback addresses. */
-static int listen_locally(struct conf *c, uint16_t port)
-{
-	static const char *const addresses[] = {"127.0.0.1", "::1"};
-	unsigned number = port ? port : DEFAULT_PORT;
-	char line[64];
-
-	for (size_t i = 0; i < 1U + has_ipv6_loopback(); i++) {
-		snprintf(line, sizeof(line), "listener %u %s", number, addresses[i]);
-		if (conf_line(c, line, conf_default_where))
-			return -1;
-	}
-	return 0;
-}
-
-static bool same_address(const struct conf_listener *a, const struct conf_listener *b)
-{
-	if (a->port != b->port || !a->address != !b->address)
-		return false;
-	return !a->address || !strcasecmp(a->address, b->address);
-}
-
-int conf_finish(struct conf *c, uint16_t port)
-{
-	int err = 0;
-
-	c->local_only = !c->nlisteners;
-	if (c->local_only)
-		err = listen_locally(c, port);
-
 	for (size_t i = 0; i < c->nlisteners; i++) {
 		struct conf_listener *l = &c->listeners[i];
+		int anonymous = l->own_allow_anonymous >= 0 ? l->own_allow_anonymous : c->allow_anonymous;
+		int empty_id = l->own_allow_zero_length_clientid;
 
-		l->allow_anonymous = c->allow_anonymous < 0 ? c->local_only : c->allow_anonymous;
+		l->allow_anonymous = anonymous >= 0 ? anonymous : c->local_only;
+		l->allow_zero_length_clientid = empty_id >= 0 ? empty_id : c->allow_zero_length_clientid;
+		l->auto_id_prefix = l->own_auto_id_prefix ? l->own_auto_id_prefix : c->auto_id_prefix;
+	}
+}
+
+int conf_finish(struct conf *c, const uint16_t *ports, size_t nports)
+{
+	char name[CONF_LISTENER_NAME_MAX];
+	int err = 0;
+
+	c->local_only = true;
+	for (size_t i = 0; i < c->nlisteners; i++)
+		c->local_only &= c->listeners[i].implied;
+	if (c->local_only)
+		err = conf_listen_locally(c, ports, nports);
+	conf_resolve(c);
+
+	for (size_t i = 0; i < c->nlisteners; i++) {
 		for (size_t j = 0; j < i; j++) {
-			if (same_address(l, &c->listeners[j]))
-				err |= conf_error(l->where,
-						  "listener: port %u of this address is taken by the listener in %s",
-						  l->port, c->listeners[j].where);
+			if (conf_same_place(&c->listeners[i], &c->listeners[j]))
+				err |= conf_error(c->listeners[i].where, "listener: %s is taken by the listener in %s",
+						  conf_listener_name(&c->listeners[i], name, sizeof(name)),
+						  c->listeners[j].where);
 		}
 	}
 	return err;
 }
 
-void conf_hint(const struct conf *c, uint16_t port)
+void conf_hint(const struct conf *c, const uint16_t *ports, size_t nports)
 {
-	if (port && !c->local_only)
-		log_warning("Warning: -p %u does nothing, because the configuration has a listener (%s).", port,
+	bool anybody = false;
+
+	if (nports && !c->local_only)
+		log_warning("Warning: -p %u does nothing, because the configuration has a listener (%s).", ports[0],
 			    c->listeners[0].where);
+	for (size_t i = 0; i < c->nlisteners; i++)
+		anybody |= c->listeners[i].allow_anonymous;
+	if (anybody || c->scram_file)
+		return;
 	if (c->allow_anonymous == 0)
 		log_warning(
 			"Warning: allow_anonymous is false and this version has no password file: nobody can connect.");
-	else if (c->allow_anonymous < 0 && !c->local_only)
+	else
 		log_warning(
 			"Warning: A listener is configured, so clients without a user name are refused, and this version has "
 			"no password file: nobody can connect. Add \"allow_anonymous true\" to let everybody in.");

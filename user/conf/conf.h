@@ -14,17 +14,29 @@
 
 #include "fastpath/fastpath.h"
 
+enum { CONF_PORTS_MAX = 10 }; /* options -p */
+
 struct conf_listener {
-	uint16_t port;
+	uint16_t port;			 /* 0: a Unix socket */
 	char *address;			 /* host or address to bind; NULL: all */
+	char *path;			 /* of a Unix socket; NULL: TCP */
+	int family;			 /* AF_INET, AF_INET6; AF_UNSPEC: both, the default */
 	uint32_t max_connections;	 /* 0: no limit */
 	uint8_t max_qos;		 /* default 2 */
 	uint16_t max_topic_alias;	 /* that clients may use towards us; 5.0; default 10 */
 	uint16_t max_topic_alias_broker; /* that we use towards a client at most; 5.0; default 10 */
 	unsigned accept_versions;	 /* mask of 1u << enum mqtt_version; default all */
 	bool use_username_as_clientid;	 /* default false */
-	bool allow_anonymous;		 /* filled in by conf_finish() from the global option and its default */
-	char *where;			 /* "FILE:LINE", for messages */
+
+	/* What holds for this listener: its own option, or else the global one. Set by conf_finish(). */
+	bool allow_anonymous;
+	bool allow_zero_length_clientid;
+	const char *auto_id_prefix;
+
+	int own_allow_anonymous, own_allow_zero_length_clientid; /* -1: not set */
+	char *own_auto_id_prefix;				 /* NULL: not set */
+	char *where;						 /* "FILE:LINE", for messages */
+	bool implied; /* no line asked for it, an option of a listener made it */
 };
 
 struct conf {
@@ -32,6 +44,9 @@ struct conf {
 	size_t nlisteners;
 	bool local_only;		       /* there is no listener line; set by conf_finish() */
 	int allow_anonymous;		       /* -1 not set: true only when there is no listener line */
+	bool per_listener_settings;	       /* default false */
+	uint32_t global_max_clients;	       /* connected or with a session; 0 no limit */
+	uint32_t global_max_connections;       /* of all listeners; 0 no limit */
 	uint32_t workers;		       /* 0: one per core */
 	uint32_t max_inflight_messages;	       /* per client; 0 no limit; default 20 */
 	uint64_t max_inflight_bytes;	       /* payload, per client; 0 no limit; default 0 */
@@ -43,8 +58,8 @@ struct conf {
 	uint32_t message_size_limit;	       /* bytes of payload; 0 no limit; default 0 */
 	uint16_t max_keepalive;		       /* seconds; 0 no limit; default 0 */
 	bool retain_available;		       /* default true */
-	bool allow_zero_length_clientid;       /* default true */
-	char *auto_id_prefix;		       /* default "auto-" */
+	int allow_zero_length_clientid;	       /* default true; see the listener's */
+	char *auto_id_prefix;		       /* default "auto-"; see the listener's */
 	bool upgrade_outgoing_qos;	       /* deliver with the QoS of the subscription; default false */
 	bool allow_duplicate_messages;	       /* one copy for each subscription that matches; default false */
 	bool wildcard_subscriptions;	       /* default true */
@@ -59,6 +74,7 @@ struct conf {
 	bool connection_messages;	       /* default true */
 	unsigned log_types;		       /* mask of enum log_type */
 	unsigned log_dests;		       /* mask of enum log_dest; default stderr */
+	int log_facility;		       /* of syslog: 0 to 7 for local0 to local7, -1 daemon, the default */
 	char *log_file;			       /* log_dest file PATH; NULL: none */
 	bool log_timestamp;		       /* default true */
 	char *log_timestamp_format;	       /* NULL: epoch seconds */
@@ -70,8 +86,10 @@ struct conf {
 	char *control_socket;  /* NULL: control_default_path() of admin/control.h */
 
 	/* The parser's own. */
-	bool in_include;      /* reading a file of include_dir */
-	bool log_types_given; /* by a line: the next one adds to it, the first replaces the default */
+	int present_listener, default_listener; /* index, or -1 */
+	bool security_given;			/* an option was read that per_listener_settings would change */
+	bool in_include;			/* reading a file of include_dir */
+	bool log_types_given;			/* by a line: the next one adds to it, the first replaces the default */
 	bool log_dests_given;
 };
 
@@ -82,12 +100,23 @@ void conf_free(struct conf *c);
 /* Each returns 0, or -1 after logging all that is wrong, with file and line. conf_line is option -o. */
 int conf_file(struct conf *c, const char *path);
 int conf_line(struct conf *c, const char *line, const char *where);
-/* Check what only the whole can tell, fill in the defaults that depend on other options; port: option -p, 0 if none.
- * 0, or -1 after logging what is wrong. */
-int conf_finish(struct conf *c, uint16_t port);
+/* Check what only the whole can tell, fill in the defaults that depend on other options; ports: options -p. 0, or -1
+ * after logging what is wrong. */
+int conf_finish(struct conf *c, const uint16_t *ports, size_t nports);
 
 /* After conf_finish(): warn of what is allowed, but hardly meant. */
-void conf_hint(const struct conf *c, uint16_t port);
+void conf_hint(const struct conf *c, const uint16_t *ports, size_t nports);
+
+/* ---- reading it again: both after conf_finish() ------------------------------------------------------------------ */
+
+/* Log what is different in `next`, and warn of what cannot be changed without a restart. Returns the number of options
+ * that conf_update() will change. */
+size_t conf_compare(const struct conf *live, const struct conf *next);
+/* Take over from `next` what can be changed, in place; what it replaces is in `next` afterwards. Nobody else may look
+ * at `live` meanwhile, nor keep pointers into it. Cannot fail. */
+void conf_update(struct conf *live, struct conf *next);
+
+/* ------------------------------------------------------------------------------------------------------------------ */
 
 /* The options for --help, a summary of each. */
 void conf_help(FILE *f);

@@ -25,6 +25,19 @@ int conf_error(const char *where, const char *fmt, ...)
 	return -1;
 }
 
+/* Mosquitto takes the first word of a value that is one word, so that files have comments behind them. */
+static void cut_comment(char *value)
+{
+	for (char *c = strchr(value, '#'); c; c = strchr(c + 1, '#')) {
+		if (c == value || !strchr(blanks, c[-1]))
+			continue;
+		while (c > value && strchr(blanks, c[-1]))
+			c--;
+		*c = '\0';
+		return;
+	}
+}
+
 /* One line of `len` bytes, which is cut into pieces. */
 static int parse_line(struct conf *c, char *line, size_t len, const char *where)
 {
@@ -50,6 +63,8 @@ static int parse_line(struct conf *c, char *line, size_t len, const char *where)
 
 		if (strcmp(o->name, name) != 0 && (!o->old_name || strcmp(o->old_name, name) != 0))
 			continue;
+		if (o->type != CONF_STRING && !o->to_the_end)
+			cut_comment(value);
 		if (!*value)
 			return conf_error(where, "%s needs a value: write \"%s %s\"", name, name, o->argument);
 		return conf_set(c, o, value, where);
@@ -74,6 +89,7 @@ int conf_line(struct conf *c, const char *line, const char *where)
 
 int conf_file(struct conf *c, const char *path)
 {
+	int present_listener = c->present_listener;
 	char where[PATH_MAX + 16];
 	FILE *f = fopen(path, "re");
 	size_t size = 0, number = 0;
@@ -83,6 +99,9 @@ int conf_file(struct conf *c, const char *path)
 
 	if (!f)
 		goto unreadable;
+	/* Options of a listener do not reach into or out of a file that is included. */
+	if (c->in_include)
+		c->present_listener = CONF_NO_LISTENER;
 	while ((len = getline(&line, &size, f)) >= 0) {
 		snprintf(where, sizeof(where), "%s:%zu", path, ++number);
 		err |= parse_line(c, line, (size_t)len, where);
@@ -95,6 +114,8 @@ unreadable:
 	log_error("Error: Unable to read configuration file %s: %s.", path, strerror(errno));
 	err = -1;
 out:
+	if (c->in_include)
+		c->present_listener = present_listener;
 	free(line);
 	if (f)
 		fclose(f);

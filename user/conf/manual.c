@@ -45,6 +45,8 @@ static void man_options(FILE *f, enum conf_scope scope)
 		}
 		describe_default(o, text);
 		man_item_more(f, text);
+		if (o->restart)
+			man_item_more(f, "A change of it counts when `shuntd` is started again.");
 	}
 }
 
@@ -67,8 +69,8 @@ void conf_man(FILE *f)
 		f,
 		"The configuration of `shuntd`(8) has the syntax of mosquitto.conf. Each line holds the name of an option, a "
 		"space, and its value, which is the rest of the line without the blanks around it; there are no quotation "
-		"marks. A line whose first character is # is a comment; a # elsewhere is part of the value. Where an option "
-		"is given twice, the later line counts, unless it is one that may be given many times.\n"
+		"marks. A line whose first character is # is a comment. Where an option is given twice, the later line counts, unless it is one that may be given many times. Behind a value that is one "
+		"word or number, a blank and a # begin a comment. Lines may end as those of Windows do.\n"
 		"\n"
 		"\tlistener 1883\n"
 		"\tallow_anonymous true\n"
@@ -77,7 +79,11 @@ void conf_man(FILE *f)
 		"\n"
 		"Any option can be given on the command line, too, as in `shuntd -o` \"max_qos 1\", and then counts as a "
 		"last line of the file. An option that Shunt does not know is an error, also when mosquitto has it. "
-		"`shuntd --test-config` reports all errors of a file.");
+		"`shuntd --test-config` reports all errors of a file.\n"
+		"\n"
+		"When `shuntd` gets SIGHUP, it reads the file again. If there is an error in it, everything stays as it is. Else "
+		"what has changed counts from then on, without a client being disconnected, but for the options of which "
+		"their description says otherwise.");
 	man_section(f, "Options");
 	man_options(f, CONF_GLOBAL);
 	man_section(f, "Options of a listener");

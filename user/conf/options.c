@@ -10,6 +10,9 @@
 	.scope = CONF_LISTENER, .offset = offsetof(struct conf_listener, member), \
 	.size = sizeof(((struct conf_listener *)NULL)->member)
 
+/* And of the listener, with per_listener_settings. */
+#define OR_LISTENER(member) .listener_offset = offsetof(struct conf_listener, member)
+
 static const char true_false[] = "true|false";
 
 /* clang-format off */
@@ -17,20 +20,47 @@ const struct conf_option conf_options[] = {
 
 /* ---- listeners -------------------------------------------------------------------------------------------------- */
 {
-	.name = "listener", .scope = CONF_GLOBAL, .type = CONF_OTHER, .parse = conf_parse_listener,
+	.name = "listener", .scope = CONF_GLOBAL, .type = CONF_ACTION, .parse = conf_parse_listener,
 	.argument = "PORT [ADDRESS]",
-	.fallback = "port 1883 on the loopback addresses only",
+	.fallback = "port 1883 on the loopback addresses only", .restart = true,
 	.help = "Accept clients on TCP port PORT of ADDRESS. ADDRESS is an IPv4 or IPv6 address or a host name; without it, "
-		"clients are accepted on all addresses.\n"
-		"May be given many times. The lines that follow, up to the next `listener`, may hold the options of this "
-		"listener.\n"
+		"clients are accepted on all addresses. With port 0, ADDRESS is the path of a Unix socket.\n"
+		"May be given many times. The lines that follow, up to the next `listener` or the end of the file, may hold "
+		"the options of this listener.\n"
 		"\n"
-		"Without any `listener`, Shunt listens on 127.0.0.1 and, if there is IPv6, on ::1, on port 1883 or the one "
-		"given by `-p`, and everybody may connect. With a `listener` line, see `allow_anonymous`.",
+		"\tlistener 1883 192.0.2.1\n"
+		"\tlistener 0 /run/shunt/mqtt.sock\n"
+		"\n"
+		"Without any `listener`, Shunt listens on 127.0.0.1 and, if there is IPv6, on ::1, on port 1883 or those "
+		"given by `-p`, and everybody may connect. With a `listener` line, see `allow_anonymous`.\n"
+		"\n"
+		"A Unix socket belongs to the user that the daemon runs as, and who is in that user's group may use it, too. "
+		"The file is made at the start, in place of one that nobody listens at any more, and removed at the end. Its "
+		"clients are logged as unix:PID, with the process that connected. The kernel carries no messages of theirs "
+		"past the daemon.",
 }, {
-	.name = "max_connections", IN_LISTENER(max_connections), .type = CONF_OTHER,
-	.parse = conf_parse_max_connections,
-	.argument = "COUNT", .fallback = "no limit",
+	.name = "port", .scope = CONF_GLOBAL, .type = CONF_ACTION, .parse = conf_parse_port,
+	.argument = "PORT", .fallback = "1883 with bind_address, else no default listener", .restart = true,
+	.help = "Accept clients on TCP port PORT, by the default listener. It is one beside those with a `listener` line, "
+		"which is the way to write it that mosquitto recommends. The options of a listener that follow belong to it, "
+		"as do those above all `listener` lines: one of these alone, without `port` and `bind_address`, adds the "
+		"default listener to the others, on port 1883 of all addresses.",
+}, {
+	.name = "bind_address", .scope = CONF_GLOBAL, .type = CONF_ACTION, .parse = conf_parse_bind_address,
+	.argument = "ADDRESS", .fallback = "all addresses with port, else no default listener", .restart = true,
+	.help = "Accept clients on ADDRESS, by the default listener, see `port`.",
+}, {
+	.name = "socket_domain", IN_LISTENER(family), .type = CONF_OTHER, .parse = conf_parse_socket_domain,
+	.argument = "ipv4|ipv6", .fallback = "both", .restart = true,
+	.help = "Accept clients of this listener over IPv4 or IPv6 only.",
+}, {
+	.name = "protocol", .scope = CONF_LISTENER, .type = CONF_ACTION, .parse = conf_parse_protocol,
+	.argument = "mqtt", .value = NULL, .fallback = "mqtt", .restart = true,
+	.help = "What clients of this listener speak. This version has `mqtt` only, without TLS.",
+}, {
+	.name = "max_connections", IN_LISTENER(max_connections), .type = CONF_UINT, .max = UINT32_MAX,
+	.or_negative = true,
+	.argument = "COUNT", .value = "0",
 	.help = "Refuse further clients of this listener while COUNT of them are connected. 0 or -1 is no limit.",
 }, {
 	.name = "max_qos", .old_name = "maximum_qos", IN_LISTENER(max_qos), .type = CONF_UINT, .max = 2,
@@ -58,17 +88,48 @@ const struct conf_option conf_options[] = {
 	.help = "Give each client its user name for its client identifier, whatever it says. Clients without a user name are "
 		"refused. A client that connects with the user name of another takes over its session.",
 }, {
-	.name = "allow_anonymous", IN_CONF(allow_anonymous), .type = CONF_OTHER,
-	.parse = conf_parse_allow_anonymous,
+	.name = "listener_allow_anonymous", IN_LISTENER(own_allow_anonymous), .type = CONF_OTHER,
+	.parse = conf_parse_maybe,
+	.argument = true_false, .fallback = "as allow_anonymous says",
+	.help = "Accept clients of this listener that give no user name, or not, whatever `allow_anonymous` says.",
+}, {
+	.name = "listener_auto_id_prefix", IN_LISTENER(own_auto_id_prefix), .type = CONF_STRING, .parse = conf_parse_prefix,
+	.argument = "TEXT", .fallback = "as auto_id_prefix says",
+	.help = "What the client identifiers that Shunt gives to clients of this listener begin with.",
+},
+
+/* ---- who may connect -------------------------------------------------------------------------------------------- */
+{
+	.name = "allow_anonymous", IN_CONF(allow_anonymous), OR_LISTENER(own_allow_anonymous), .type = CONF_OTHER,
+	.parse = conf_parse_maybe,
 	.argument = true_false, .fallback = "true without any listener line, else false",
 	.help = "Accept clients that give no user name.\n"
 		"This version cannot check a password, so that nobody can connect where this is false.",
+}, {
+	.name = "per_listener_settings", IN_CONF(per_listener_settings), .type = CONF_OTHER, .restart = true,
+	.parse = conf_parse_per_listener_settings,
+	.argument = true_false, .value = "false",
+	.help = "When true, `allow_anonymous`, `allow_zero_length_clientid` and `auto_id_prefix` are options of the listener "
+		"above them, not of all. Write it above them. mosquitto is giving it up; `listener_allow_anonymous` and "
+		"`listener_auto_id_prefix` do the same without it.",
+}, {
+	.name = "global_max_connections", IN_CONF(global_max_connections), .type = CONF_UINT, .max = UINT32_MAX,
+	.or_negative = true,
+	.argument = "COUNT", .value = "0",
+	.help = "Refuse further connections while COUNT clients are connected, at all listeners together. 0 or -1 is no "
+		"limit.",
+}, {
+	.name = "global_max_clients", IN_CONF(global_max_clients), .type = CONF_UINT, .max = UINT32_MAX,
+	.or_negative = true,
+	.argument = "COUNT", .value = "0",
+	.help = "Refuse further clients while there are COUNT of them, connected or away with a session that is kept. Who has a "
+		"session can always come back. 0 or -1 is no limit.",
 },
 
 /* ---- sessions and messages -------------------------------------------------------------------------------------- */
 {
 	.name = "max_packet_size", IN_CONF(max_packet_size), .type = CONF_UINT,
-	.min = 20, .max = 268435460, .or_zero = true,
+	.min = 20, .max = 268435460, .or_zero = true, .restart = true,
 	.argument = "BYTES", .value = "2000000",
 	.help = "Disconnect a client that sends an MQTT packet of more than BYTES. 0 leaves only the limit of the protocol, "
 		"268435460.",
@@ -83,22 +144,22 @@ const struct conf_option conf_options[] = {
 	.argument = "SECONDS", .value = "0",
 	.help = "Refuse clients whose keep alive is off or more than SECONDS. 0 accepts all.",
 }, {
-	.name = "max_inflight_messages", IN_CONF(max_inflight_messages), .type = CONF_UINT, .max = 65535,
+	.name = "max_inflight_messages", IN_CONF(max_inflight_messages), .type = CONF_UINT, .or_negative = true, .max = 65535,
 	.argument = "COUNT", .value = "20",
 	.help = "Send a client at most COUNT messages of QoS 1 and 2 that it has not acknowledged. The others wait in its "
 		"queue. 0 is no limit; 1 keeps the order of messages even when some are sent again.",
 }, {
-	.name = "max_inflight_bytes", IN_CONF(max_inflight_bytes), .type = CONF_UINT, .max = INT64_MAX,
+	.name = "max_inflight_bytes", IN_CONF(max_inflight_bytes), .type = CONF_UINT, .or_negative = true, .max = INT64_MAX,
 	.argument = "BYTES", .value = "0",
 	.help = "Send a client no further message of QoS 1 and 2 while those that it has not acknowledged have BYTES of payload "
 		"or more. 0 is no limit. The limit that is reached first counts, this one or `max_inflight_messages`.",
 }, {
-	.name = "max_queued_messages", IN_CONF(max_queued_messages), .type = CONF_UINT, .max = UINT32_MAX,
+	.name = "max_queued_messages", IN_CONF(max_queued_messages), .type = CONF_UINT, .or_negative = true, .max = UINT32_MAX,
 	.argument = "COUNT", .value = "1000",
 	.help = "Keep at most COUNT messages of QoS 1 and 2 for a client beside those in flight. Further ones are dropped "
 		"and counted. Of QoS 0, at most as many wait for the socket of a client that does not read. 0 is no limit.",
 }, {
-	.name = "max_queued_bytes", IN_CONF(max_queued_bytes), .type = CONF_UINT, .max = INT64_MAX,
+	.name = "max_queued_bytes", IN_CONF(max_queued_bytes), .type = CONF_UINT, .or_negative = true, .max = INT64_MAX,
 	.argument = "BYTES", .value = "0",
 	.help = "Keep at most BYTES of messages for a client beside those in flight. 0 is no limit. The limit that is reached "
 		"first counts, this one or `max_queued_messages`.",
@@ -170,13 +231,24 @@ const struct conf_option conf_options[] = {
 	.help = "Let clients of MQTT 5.0 authenticate themselves by SCRAM-SHA-256, with the credentials in FILE. An option of "
 		"Shunt's own.",
 }, {
-	.name = "allow_zero_length_clientid", IN_CONF(allow_zero_length_clientid), .type = CONF_BOOL,
+	.name = "allow_zero_length_clientid", IN_CONF(allow_zero_length_clientid),
+	OR_LISTENER(own_allow_zero_length_clientid), .type = CONF_OTHER, .parse = conf_parse_maybe,
 	.argument = true_false, .value = "true",
 	.help = "Accept clients that have no client identifier and give them one.",
 }, {
-	.name = "auto_id_prefix", IN_CONF(auto_id_prefix), .type = CONF_STRING,
+	.name = "auto_id_prefix", IN_CONF(auto_id_prefix), OR_LISTENER(own_auto_id_prefix), .type = CONF_STRING,
+	.parse = conf_parse_prefix,
 	.argument = "TEXT", .value = "auto-",
 	.help = "What the client identifiers that Shunt gives begin with.",
+}, {
+	.name = "retain_expiry_interval", .scope = CONF_GLOBAL, .type = CONF_ACTION, .parse = conf_parse_retain_expiry,
+	.argument = "MINUTES", .fallback = "none",
+	.help = "Nothing. mosquitto looks for retained messages whose time is over every MINUTES; Shunt removes each when its "
+		"time is over.",
+}, {
+	.name = "persistence", .scope = CONF_GLOBAL, .type = CONF_ACTION, .parse = conf_parse_persistence,
+	.argument = "false", .fallback = "false", .old_name = "retained_persistence",
+	.help = "Keep nothing on disk. This version cannot do otherwise, and so true is an error.",
 }, {
 	.name = "sys_interval", IN_CONF(sys_interval), .type = CONF_UINT, .max = 65535,
 	.argument = "SECONDS", .value = "10",
@@ -186,7 +258,7 @@ const struct conf_option conf_options[] = {
 /* ---- the process ------------------------------------------------------------------------------------------------ */
 {
 	.name = "workers", IN_CONF(workers), .type = CONF_UINT, .max = 256,
-	.argument = "COUNT", .value = "0",
+	.restart = true, .argument = "COUNT", .value = "0",
 	.help = "Serve clients by COUNT threads. 0 is one for each processor.",
 }, {
 	.name = "set_tcp_nodelay", IN_CONF(set_tcp_nodelay), .type = CONF_BOOL,
@@ -195,44 +267,45 @@ const struct conf_option conf_options[] = {
 		"is gained by false.",
 }, {
 	.name = "user", IN_CONF(user), .type = CONF_STRING,
-	.argument = "NAME", .fallback = "shunt, or nobody if there is no such user",
+	.restart = true, .argument = "NAME", .fallback = "shunt, or nobody if there is no such user",
 	.help = "When started as root, go on as user NAME after what needs root is done. `root` keeps all privileges. Does "
 		"nothing when not started as root.",
 }, {
 	.name = "pid_file", IN_CONF(pid_file), .type = CONF_STRING,
-	.argument = "FILE", .fallback = "none",
+	.restart = true, .argument = "FILE", .fallback = "none",
 	.help = "Write the process identifier to FILE.",
 }, {
-	.name = "control_socket", IN_CONF(control_socket), .type = CONF_OTHER, .parse = conf_parse_control_socket,
-	.argument = "FILE",
+	.name = "control_socket", IN_CONF(control_socket), .type = CONF_STRING, .parse = conf_parse_control_socket,
+	.restart = true, .argument = "FILE",
 	.fallback = "/run/shunt/control.sock when started as root, else $XDG_RUNTIME_DIR/shunt.sock or /tmp/shunt-UID.sock",
 	.help = "The Unix socket where `shuntctl`(1) reaches the daemon. Its owner is the daemon's user, and who is in that "
 		"user's group may use it.\n"
 		"When another daemon has the socket, that is an error if this option is given; by default Shunt then "
 		"runs without one and warns.",
 }, {
-	.name = "include_dir", .scope = CONF_GLOBAL, .type = CONF_OTHER, .parse = conf_parse_include_dir,
-	.argument = "FOLDER", .fallback = "none",
+	.name = "include_dir", .scope = CONF_GLOBAL, .type = CONF_ACTION, .parse = conf_parse_include_dir,
+	.argument = "FOLDER", .fallback = "none", .to_the_end = true,
 	.help = "Read all files of FOLDER whose names end in `.conf`, here. They are read in alphabetical order, upper case "
 		"before the lower case of the same letter: 00.conf, 01.conf, A.conf, a.conf, B.conf. A relative FOLDER is "
-		"taken from the working folder. Such a file cannot include others.",
+		"taken from the working folder, as are all paths. Such a file cannot include others, and the options of a "
+		"listener in it belong to a `listener` in the same file.",
 },
 
 /* ---- the fast path ---------------------------------------------------------------------------------------------- */
 {
 	.name = "fastpath", IN_CONF(fastpath), .type = CONF_OTHER, .parse = conf_parse_fastpath,
-	.argument = "true|false|require", .value = "true",
+	.restart = true, .argument = "true|false|require", .value = "true",
 	.help = "Let the kernel carry messages of QoS 0 past the daemon where it can. When it cannot (no privileges, an old "
 		"kernel), one line of the log says why and the daemon carries everything. With `require` it does not start "
 		"then. Can be switched at run time by `shuntctl fastpath on|off`.",
 }, {
 	.name = "fastpath_local", IN_CONF(fastpath_local), .type = CONF_BOOL,
-	.argument = "on|off", .value = "on",
+	.restart = true, .argument = "on|off", .value = "on",
 	.help = "Use the road for clients on this host, which crosses neither TCP nor the daemon. When off, they are treated as "
 		"clients on other hosts are.",
 }, {
-	.name = "bpf_pin_path", IN_CONF(bpf_pin_path), .type = CONF_OTHER, .parse = conf_parse_pin_path,
-	.argument = "FOLDER", .value = "/sys/fs/bpf/shunt",
+	.name = "bpf_pin_path", IN_CONF(bpf_pin_path), .type = CONF_STRING, .parse = conf_parse_pin_path,
+	.restart = true, .argument = "FOLDER", .value = "/sys/fs/bpf/shunt",
 	.help = "Show the maps of the fast path in FOLDER, which must be below a mounted bpffs.\n"
 		"\n"
 		"\tbpftool map dump pinned /sys/fs/bpf/shunt/flows",
@@ -240,23 +313,30 @@ const struct conf_option conf_options[] = {
 
 /* ---- the log ---------------------------------------------------------------------------------------------------- */
 {
-	.name = "log_dest", IN_CONF(log_dests), .type = CONF_OTHER, .parse = conf_parse_log_dest,
-	.argument = "stderr|stdout|none|file PATH", .value = "stderr",
+	.name = "log_dest", IN_CONF(log_dests), .type = CONF_OTHER, .parse = conf_parse_log_dest, .to_the_end = true,
+	.argument = "stderr|stdout|syslog|topic|none|file PATH", .value = "stderr",
 	.help = "Where the log goes. May be given many times to have it in several places, but in one file only; `none` takes "
 		"back the lines before. The file is closed and opened again when the daemon gets SIGHUP. It must not be a "
-		"symbolic link.",
+		"symbolic link.\n"
+		"With `topic`, lines are published below $SYS/broker/log/, not retained: D for debug is left out, then there "
+		"are E, W, N, I, M/subscribe and M/unsubscribe.",
+}, {
+	.name = "log_facility", IN_CONF(log_facility), .type = CONF_UINT, .max = 7,
+	.argument = "0|...|7", .fallback = "the facility daemon",
+	.help = "What `log_dest syslog` logs as: local0 to local7.",
 }, {
 	.name = "log_type", IN_CONF(log_types), .type = CONF_OTHER, .parse = conf_parse_log_type,
 	.argument = "TYPE...", .value = "error warning notice information",
 	.help = "What is logged: `error`, `warning`, `notice`, `information`, `subscribe`, `unsubscribe`, `debug`, `all` or "
 		"`none`. May be given many times; each adds to those before, `none` takes them back. `debug` logs every "
-		"packet, so the kernel carries no messages then.",
+		"packet, so the kernel carries no messages then. mosquitto's `websockets` and `internal` are accepted and "
+		"stand for nothing.",
 }, {
 	.name = "log_timestamp", IN_CONF(log_timestamp), .type = CONF_BOOL,
 	.argument = true_false, .value = "true",
 	.help = "Begin each line of the log with the time.",
 }, {
-	.name = "log_timestamp_format", IN_CONF(log_timestamp_format), .type = CONF_OTHER,
+	.name = "log_timestamp_format", IN_CONF(log_timestamp_format), .type = CONF_STRING,
 	.parse = conf_parse_log_timestamp_format,
 	.argument = "FORMAT", .fallback = "seconds since 1970",
 	.help = "How the time is written in the log, as of `strftime`(3).\n"

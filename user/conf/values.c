@@ -3,18 +3,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 #include <time.h>
 
 #include "base/log.h"
 #include "base/number.h"
+#include "base/version.h"
 #include "conf/option.h"
-#include "mqtt/packet.h"
+#include "net/unix.h"
 
 const char conf_default_where[] = "the defaults";
 
-/* Replace a string of the configuration. */
-static int set_string(char **field, const char *value, const char *where)
+int conf_set_string(char **field, const char *value, const char *where)
 {
 	char *copy = strdup(value);
 
@@ -35,8 +34,7 @@ static int boolean(const char *value)
 	return -1;
 }
 
-/* The same, with the error logged. */
-static int need_boolean(const struct conf_option *o, const char *value, const char *where)
+int conf_boolean(const struct conf_option *o, const char *value, const char *where)
 {
 	int on = boolean(value);
 
@@ -45,7 +43,7 @@ static int need_boolean(const struct conf_option *o, const char *value, const ch
 
 static int set_bool(const struct conf_option *o, bool *field, const char *value, const char *where)
 {
-	int on = need_boolean(o, value, where);
+	int on = conf_boolean(o, value, where);
 
 	if (on < 0)
 		return -1;
@@ -70,10 +68,21 @@ static void store_uint(const struct conf_option *o, void *field, uint64_t n)
 	}
 }
 
-static int set_uint(const struct conf_option *o, void *field, const char *value, const char *where)
+static bool is_negative(const char *value)
 {
 	uint64_t n;
 
+	return *value == '-' && !number_parse(value + 1, UINT64_MAX, &n);
+}
+
+static int set_uint(const struct conf_option *o, void *field, const char *value, const char *where)
+{
+	uint64_t n = 0;
+
+	if (o->or_negative && is_negative(value)) {
+		store_uint(o, field, 0);
+		return 0;
+	}
 	if (number_parse(value, o->max, &n) || (n < o->min && !(o->or_zero && n == 0)))
 		return conf_error(where, "%s: \"%.64s\" is not %sa whole number from %llu to %llu", o->name, value,
 				  o->or_zero ? "0 or " : "", (unsigned long long)o->min, (unsigned long long)o->max);
@@ -81,35 +90,41 @@ static int set_uint(const struct conf_option *o, void *field, const char *value,
 	return 0;
 }
 
-/* An option of a listener without a listener: as of mosquitto, there is one of port 1883 then. */
-static int default_listener(struct conf *c, const struct conf_option *o, const char *where)
+/* Where the option's field is: in the configuration or in a listener. NULL after conf_error(). */
+static void *find_field(struct conf *c, const struct conf_option *o, const char *where)
 {
-	log_notice(
-		"In %s: %s is an option of a listener and there is no \"listener\" line above it: adding \"listener 1883\".",
-		where, o->name);
-	return conf_line(c, "listener 1883", where);
+	struct conf_listener *l;
+
+	if (o->scope == CONF_LISTENER) {
+		l = conf_present_listener(c, o, where);
+		return l ? (char *)l + o->offset : NULL;
+	}
+	if (!o->listener_offset || !c->per_listener_settings)
+		return (char *)c + o->offset;
+	if (c->present_listener == CONF_NO_LISTENER) {
+		conf_error(where, "%s: with per_listener_settings true it belongs below a \"listener\" line", o->name);
+		return NULL;
+	}
+	return (char *)&c->listeners[c->present_listener] + o->listener_offset;
 }
 
 int conf_set(struct conf *c, const struct conf_option *o, const char *value, const char *where)
 {
-	char *base = (char *)c;
+	void *field = o->type == CONF_ACTION ? NULL : find_field(c, o, where);
 
-	if (o->scope == CONF_LISTENER) {
-		if (!c->nlisteners && default_listener(c, o, where))
-			return -1;
-		base = (char *)&c->listeners[c->nlisteners - 1];
-	}
+	if (!field && o->type != CONF_ACTION)
+		return -1;
+	c->security_given |= o->listener_offset && where != conf_default_where;
+	if (o->parse)
+		return o->parse(c, o, field, value, where);
 	switch (o->type) {
 	case CONF_BOOL:
-		return set_bool(o, (bool *)(base + o->offset), value, where);
+		return set_bool(o, field, value, where);
 	case CONF_UINT:
-		return set_uint(o, base + o->offset, value, where);
-	case CONF_STRING:
-		return set_string((char **)(base + o->offset), value, where);
-	case CONF_OTHER:
-		break;
+		return set_uint(o, field, value, where);
+	default:
+		return conf_set_string(field, value, where);
 	}
-	return o->parse(c, o, base + o->offset, value, where);
 }
 
 int conf_set_defaults(struct conf *c, enum conf_scope scope)
@@ -125,47 +140,9 @@ int conf_set_defaults(struct conf *c, enum conf_scope scope)
 	return err;
 }
 
-int conf_parse_listener(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
+int conf_parse_maybe(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
 {
-	struct conf_listener l = {0}, *all;
-	size_t len = strcspn(value, " \t");
-	const char *address = value + len + strspn(value + len, " \t");
-	char port[8] = "";
-	uint64_t n;
-
-	(void)field;
-	if (*address == '/')
-		return conf_error(where, "%s: \"%.64s\": this version does not listen on Unix sockets", o->name,
-				  address);
-	if (len < sizeof(port))
-		memcpy(port, value, len);
-	if (number_parse(port, UINT16_MAX, &n) || !n)
-		return conf_error(where, "%s: \"%.*s\" is not a port number from 1 to 65535", o->name, (int)len, value);
-	if (strpbrk(address, " \t"))
-		return conf_error(where, "%s: \"%.64s\" is not an address: write \"listener PORT ADDRESS\"", o->name,
-				  address);
-
-	all = realloc(c->listeners, (c->nlisteners + 1) * sizeof(*all));
-	if (!all)
-		return conf_error(where, "out of memory");
-	c->listeners = all;
-	l.port = (uint16_t)n;
-	l.where = strdup(where);
-	if (*address)
-		l.address = strdup(address);
-	if (!l.where || (*address && !l.address)) {
-		free(l.where);
-		free(l.address);
-		return conf_error(where, "out of memory");
-	}
-	all[c->nlisteners++] = l;
-	return conf_set_defaults(c, CONF_LISTENER);
-}
-
-int conf_parse_allow_anonymous(struct conf *c, const struct conf_option *o, void *field, const char *value,
-			       const char *where)
-{
-	int on = need_boolean(o, value, where);
+	int on = conf_boolean(o, value, where);
 
 	(void)c;
 	if (on < 0)
@@ -174,41 +151,38 @@ int conf_parse_allow_anonymous(struct conf *c, const struct conf_option *o, void
 	return 0;
 }
 
-int conf_parse_max_connections(struct conf *c, const struct conf_option *o, void *field, const char *value,
-			       const char *where)
+int conf_parse_prefix(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
 {
-	uint64_t n = 0;
+	enum { LENGTH_MAX = 50 };
 
 	(void)c;
-	if (strcmp(value, "-1") != 0 && number_parse(value, UINT32_MAX, &n))
-		return conf_error(where, "%s: \"%.64s\" is not a whole number from 0 to %u, nor -1", o->name, value,
-				  UINT32_MAX);
-	*(uint32_t *)field = (uint32_t)n;
-	return 0;
+	if (strlen(value) > LENGTH_MAX)
+		return conf_error(where, "%s: the text may have at most %d characters", o->name, LENGTH_MAX);
+	return conf_set_string(field, value, where);
 }
 
-int conf_parse_protocol_versions(struct conf *c, const struct conf_option *o, void *field, const char *value,
-				 const char *where)
+/* What mosquitto's default is can be asked for, too. */
+int conf_parse_persistence(struct conf *c, const struct conf_option *o, void *field, const char *value,
+			   const char *where)
 {
-	static const char separators[] = ", \t";
-	unsigned mask = 0;
+	int on = conf_boolean(o, value, where);
 
-	(void)c;
-	for (const char *v = value + strspn(value, separators); *v; v += strspn(v, separators)) {
-		uint64_t n = 0;
-		size_t len = strcspn(v, separators);
+	(void)c, (void)field;
+	if (on > 0)
+		return conf_error(where, "%s: Shunt %s keeps sessions and messages in memory only: write \"%s false\"",
+				  o->name, SHUNT_VERSION, o->name);
+	return on;
+}
 
-		if (len == 1)
-			n = (uint64_t)(*v - '0');
-		if (n != MQTT_3_1 && n != MQTT_3_1_1 && n != MQTT_5_0)
-			return conf_error(where, "%s: \"%.64s\" is not a list of 3, 4 and 5, as in 3,4,5", o->name,
-					  value);
-		mask |= 1U << n;
-		v += len;
-	}
-	if (!mask)
-		return conf_error(where, "%s: \"%.64s\" is not a list of 3, 4 and 5, as in 3,4,5", o->name, value);
-	*(unsigned *)field = mask;
+int conf_parse_retain_expiry(struct conf *c, const struct conf_option *o, void *field, const char *value,
+			     const char *where)
+{
+	uint64_t minutes;
+
+	(void)c, (void)field;
+	if (number_parse(value, UINT32_MAX, &minutes) || !minutes)
+		return conf_error(where, "%s: \"%.64s\" is not a whole number from 1 to %u", o->name, value,
+				  UINT32_MAX);
 	return 0;
 }
 
@@ -237,6 +211,7 @@ int conf_parse_duration(struct conf *c, const struct conf_option *o, void *field
 
 int conf_parse_log_type(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
 {
+	enum { LOG_TYPE_FOREIGN = LOG_TYPE_ALL + 1 };
 	static const struct {
 		const char *name;
 		unsigned mask;
@@ -250,6 +225,9 @@ int conf_parse_log_type(struct conf *c, const struct conf_option *o, void *field
 		{"unsubscribe", LOG_TYPE_UNSUBSCRIBE},
 		{"all", LOG_TYPE_ALL},
 		{"none", 0},
+		/* Of mosquitto. There are no such lines here. */
+		{"websockets", LOG_TYPE_FOREIGN},
+		{"internal", LOG_TYPE_FOREIGN},
 	};
 	unsigned mask = c->log_types_given ? *(unsigned *)field : 0;
 
@@ -265,7 +243,7 @@ int conf_parse_log_type(struct conf *c, const struct conf_option *o, void *field
 					  "%s: \"%.*s\" is none of error, warning, notice, information, subscribe, "
 					  "unsubscribe, debug, all, none",
 					  o->name, len < 64 ? (int)len : 64, value);
-		mask = types[i].mask ? mask | types[i].mask : 0;
+		mask = types[i].mask ? mask | (types[i].mask & LOG_TYPE_ALL) : 0;
 		value += len;
 		value += strspn(value, " \t");
 	}
@@ -276,30 +254,36 @@ int conf_parse_log_type(struct conf *c, const struct conf_option *o, void *field
 
 int conf_parse_log_dest(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
 {
+	static const struct {
+		const char *name;
+		enum log_dest dest;
+	} dests[] = {
+		{"stderr", LOG_DEST_STDERR}, {"stdout", LOG_DEST_STDOUT}, {"syslog", LOG_DEST_SYSLOG},
+		{"topic", LOG_DEST_TOPIC},   {"file", LOG_DEST_FILE},
+	};
 	size_t len = strcspn(value, " \t");
 	const char *path = value + len + strspn(value + len, " \t");
-	unsigned dests = c->log_dests_given ? *(unsigned *)field : 0;
+	unsigned mask = c->log_dests_given ? *(unsigned *)field : 0;
+	enum log_dest dest = 0;
 
-	if (!strcmp(value, "stderr")) {
-		dests |= LOG_DEST_STDERR;
-	} else if (!strcmp(value, "stdout")) {
-		dests |= LOG_DEST_STDOUT;
-	} else if (!strcmp(value, "none")) {
-		dests = 0;
-	} else if (len == 4 && !memcmp(value, "file", 4)) {
+	for (size_t i = 0; i < sizeof(dests) / sizeof(dests[0]); i++) {
+		if (strlen(dests[i].name) == len && !memcmp(dests[i].name, value, len))
+			dest = dests[i].dest;
+	}
+	if (dest == LOG_DEST_FILE) {
 		if (!*path)
 			return conf_error(where, "%s: which file? Write \"log_dest file PATH\"", o->name);
-		if (set_string(&c->log_file, path, where))
+		if (conf_set_string(&c->log_file, path, where))
 			return -1;
-		dests |= LOG_DEST_FILE;
-	} else if (!strcmp(value, "syslog") || !strcmp(value, "topic") || !strcmp(value, "dlt")) {
-		return conf_error(
-			where, "%s: mosquitto logs to \"%s\", Shunt does not: write stderr, stdout, none or file PATH",
-			o->name, value);
-	} else {
-		return conf_error(where, "%s: \"%.64s\" is none of stderr, stdout, none, file PATH", o->name, value);
+	} else if (!strcmp(value, "none")) {
+		mask = 0;
+	} else if (!strcmp(value, "dlt")) {
+		return conf_error(where, "%s: mosquitto logs to \"dlt\", Shunt %s does not", o->name, SHUNT_VERSION);
+	} else if (!dest || (*path && *path != '#' && !(dest == LOG_DEST_STDOUT && !strcmp(path, "unbuffered")))) {
+		return conf_error(where, "%s: \"%.64s\" is none of stderr, stdout, syslog, topic, none, file PATH",
+				  o->name, value);
 	}
-	*(unsigned *)field = dests;
+	*(unsigned *)field = mask | dest;
 	c->log_dests_given = true;
 	return 0;
 }
@@ -314,7 +298,7 @@ int conf_parse_log_timestamp_format(struct conf *c, const struct conf_option *o,
 	if (strlen(value) >= LOG_TIMESTAMP_MAX || !strftime(sample, sizeof(sample), value, &tm))
 		return conf_error(where, "%s: the format and its result may have at most %d characters", o->name,
 				  LOG_TIMESTAMP_MAX - 1);
-	return set_string((char **)field, value, where);
+	return conf_set_string((char **)field, value, where);
 }
 
 int conf_parse_fastpath(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
@@ -337,15 +321,15 @@ int conf_parse_pin_path(struct conf *c, const struct conf_option *o, void *field
 	if (*value != '/' || strlen(value) > LENGTH_MAX)
 		return conf_error(where, "%s: \"%.64s\" is not a path that begins with / and has at most %d characters",
 				  o->name, value, LENGTH_MAX);
-	return set_string((char **)field, value, where);
+	return conf_set_string((char **)field, value, where);
 }
 
 int conf_parse_control_socket(struct conf *c, const struct conf_option *o, void *field, const char *value,
 			      const char *where)
 {
 	(void)c;
-	if (strlen(value) >= sizeof(((struct sockaddr_un *)NULL)->sun_path))
-		return conf_error(where, "%s: the path has %zu characters, a Unix socket may have at most %zu", o->name,
-				  strlen(value), sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1);
-	return set_string((char **)field, value, where);
+	if (strlen(value) >= NET_UNIX_PATH_MAX)
+		return conf_error(where, "%s: the path has %zu characters, a Unix socket may have at most %d", o->name,
+				  strlen(value), NET_UNIX_PATH_MAX - 1);
+	return conf_set_string((char **)field, value, where);
 }

@@ -70,8 +70,8 @@ struct fp_link {
 	uint32_t known_version;
 };
 
-/* Give the connection a road, after its CONNECT was accepted and before its CONNACK is queued. `fd` is a plain TCP
- * socket, ns the namespace (listener index), form 0 for MQTT 3.1/3.1.1 and 1 for 5.0, received the bytes read from fd so
+/* Give the connection a road, after its CONNECT was accepted and before its CONNACK is queued. `fd` is a connected
+ * socket (one that is not plain TCP gets no road), ns the namespace (listener index), form 0 for MQTT 3.1/3.1.1 and 1 for 5.0, received the bytes read from fd so
  * far, of which buffered have not been consumed yet. From here on every write to fd goes through fp_send(). Failure is
  * not an error: the road is then FP_ROAD_NONE. */
 void fp_attach(struct fp_link *link, int fd, uint16_t ns, uint8_t form, const char *client_id, uint64_t received);
@@ -143,6 +143,8 @@ int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const 
 
 /* Remove the flows whose topic matches the filter (of namespace ns). Before SUBACK and UNSUBACK, under the lock. */
 void fp_flow_invalidate(uint16_t ns, const char *filter, size_t filter_len);
+/* Remove all flows: what allowed them may have changed. Nobody may be about to install one. */
+void fp_flows_clear(void);
 /* Remove the flows to a receiver that is gone or no target any more; slot 0 is nobody. */
 void fp_flow_remove_receiver(uint32_t slot);
 

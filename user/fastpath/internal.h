@@ -88,7 +88,6 @@ ssize_t fp_inject(uint32_t slot, const struct iovec *iov, int iovcnt);
 void fp_inject_stop(void);
 
 /* flows.c */
-void fp_flows_clear(void);
 uint64_t fp_flows_count(void);
 
 /* Any thread; the switch itself is one thread's at a time, see fp_enable(). */

@@ -2,6 +2,7 @@
 /* A connection's place in the fast path: its road, its slot, the fence, and whether it may receive by flows. */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -79,13 +80,22 @@ static int attach_remote(struct fp_link *link, int fd)
 	return 0;
 }
 
+/* The maps take Unix sockets, too, but the programs know TCP. */
+static bool is_tcp(int fd)
+{
+	int protocol = 0;
+	socklen_t len = sizeof(protocol);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) && protocol == IPPROTO_TCP;
+}
+
 void fp_attach(struct fp_link *link, int fd, uint16_t ns, uint8_t form, const char *client_id, uint64_t received)
 {
 	struct shunt_sock state = {0};
 	int error;
 
 	memset(link, 0, sizeof(*link));
-	if (!fp.bpf || !fp_switched_on())
+	if (!fp.bpf || !fp_switched_on() || !is_tcp(fd))
 		return;
 	if (find_local_client(fd, &state))
 		link->road = FP_ROAD_LOCAL;

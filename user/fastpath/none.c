@@ -111,6 +111,10 @@ void fp_flow_invalidate(uint16_t ns, const char *filter, size_t filter_len)
 	(void)ns, (void)filter, (void)filter_len;
 }
 
+void fp_flows_clear(void)
+{
+}
+
 void fp_flow_remove_receiver(uint32_t slot)
 {
 	(void)slot;

@@ -7,9 +7,8 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
-
-enum { BACKLOG = 4096 }; /* the kernel takes net.core.somaxconn if that is less */
 
 static int open_one(const struct addrinfo *ai)
 {
@@ -24,7 +23,7 @@ static int open_one(const struct addrinfo *ai)
 	/* The wildcard addresses of both families are sockets of their own. */
 	if (ai->ai_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
 		goto fail;
-	if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, NET_BACKLOG) < 0)
 		goto fail;
 	return fd;
 fail:
@@ -33,9 +32,10 @@ fail:
 	return err;
 }
 
-int net_listen(const char *address, uint16_t port, int *fds, int max, const char **error)
+int net_listen(const char *address, uint16_t port, int family, int *fds, int max, const char **error)
 {
-	struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+	struct addrinfo hints = {
+		.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_family = family, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *list;
 	char service[8];
 	int n = 0;
@@ -71,12 +71,22 @@ bool net_is_ipv6(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_INET6;
 }
 
+static void name_unix_peer(int fd, char peer[NET_ADDRESS_MAX])
+{
+	struct ucred cred = {0};
+	socklen_t len = sizeof(cred);
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
+	snprintf(peer, NET_ADDRESS_MAX, "unix:%d", cred.pid);
+}
+
 int net_accept(int listen_fd, char peer[NET_ADDRESS_MAX])
 {
 	union {
 		struct sockaddr sa;
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
+		struct sockaddr_un un;
 	} addr = {.sa = {.sa_family = AF_UNSPEC}};
 	socklen_t len = sizeof(addr);
 	char name[INET6_ADDRSTRLEN] = "?";
@@ -88,6 +98,10 @@ int net_accept(int listen_fd, char peer[NET_ADDRESS_MAX])
 	while (fd < 0 && errno == EINTR);
 	if (fd < 0)
 		return -errno;
+	if (addr.sa.sa_family == AF_UNIX) {
+		name_unix_peer(fd, peer);
+		return fd;
+	}
 	if (addr.sa.sa_family == AF_INET) {
 		inet_ntop(AF_INET, &addr.in.sin_addr, name, sizeof(name));
 		port = ntohs(addr.in.sin_port);

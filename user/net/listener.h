@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Listening TCP sockets and the names of peers. No state of its own: any thread. */
+/* Listening sockets and the names of peers. No state of its own: any thread. */
 #ifndef SHUNT_LISTENER_H
 #define SHUNT_LISTENER_H
 
@@ -9,19 +9,24 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-enum { NET_ADDRESS_MAX = INET6_ADDRSTRLEN + 8 }; /* "ADDRESS:PORT" and a NUL */
+enum {
+	NET_ADDRESS_MAX = INET6_ADDRSTRLEN + 8, /* "ADDRESS:PORT" or "unix:PID" and a NUL */
+	NET_BACKLOG = 4096,			/* the kernel takes net.core.somaxconn if that is less */
+};
 
-/* Bind and listen on `port` of every address that `address` (name or number; NULL: all of both families) stands for.
+/* Bind and listen on TCP `port` of every address that `address` (name or number; NULL: all) stands for; of `family`
+ * only, if it is not AF_UNSPEC.
  * Stores up to `max` non-blocking descriptors and returns their number, at least 1; or -errno when not a single one
  * could be opened, with *error a static text for it. The caller closes them. */
-int net_listen(const char *address, uint16_t port, int *fds, int max, const char **error);
+int net_listen(const char *address, uint16_t port, int family, int *fds, int max, const char **error);
 
 bool net_is_ipv6(int fd);
 
-/* Accept one connection, non-blocking, close-on-exec. Stores "ADDRESS:PORT" of the peer. The descriptor or -errno. */
+/* Accept one connection, non-blocking, close-on-exec. Stores "ADDRESS:PORT" of the peer, or "unix:PID" with the process
+ * that connected, 0 if it is not of our PID namespace. The descriptor or -errno. */
 int net_accept(int listen_fd, char peer[NET_ADDRESS_MAX]);
 
-/* Set TCP_NODELAY, if wanted: what is written goes out at once; and SO_KEEPALIVE, by which a peer that vanished is
+/* Of a TCP socket: set TCP_NODELAY, if wanted: what is written goes out at once; and SO_KEEPALIVE, by which a peer that vanished is
  * found out even if it asked for no MQTT keepalive. */
 void net_set_options(int fd, bool nodelay);
 

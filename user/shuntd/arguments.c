@@ -9,25 +9,30 @@
 #include "base/document.h"
 #include "base/number.h"
 #include "base/version.h"
-#include "conf/conf.h"
 
-enum argument { CONFIG, PORT, LINE, VERBOSE, TEST_CONFIG, HELP, VERSION, MAN, MAN_CONF };
+enum argument { CONFIG, PORT, LINE, DAEMON, QUIET, VERBOSE, TEST_CONFIG, TLS_KEYLOG, HELP, VERSION, MAN, MAN_CONF };
 
 static const struct cli_option options[] = {
-	[CONFIG] = {'c', NULL, "FILE", "Read the configuration from FILE, see `shunt.conf`(5)."},
-	[PORT] = {'p', NULL, "PORT",
+	[CONFIG] = {'c', "config-file", "FILE", "Read the configuration from FILE, see `shunt.conf`(5)."},
+	[PORT] = {'p', "port", "PORT",
 		  "Listen on PORT of the loopback addresses.\n"
-		  "Counts only if there is no `listener` in the configuration."},
+		  "May be given up to 10 times. Counts only if there is no `listener` in the configuration."},
 	[LINE] = {'o', NULL, "'NAME VALUE'",
 		  "Set an option of the configuration, as a last line of its file would. May be given many times."},
+	[DAEMON] =
+		{'d', "daemon", NULL,
+		 "Go on in the background as soon as clients are served; the status is 1 if it does not come to that. Let "
+		 "`log_dest` name a file or syslog then, because stdout and stderr are closed."},
+	[QUIET] = {'q', "quiet", NULL, "Log nothing, whatever the configuration and -v say."},
 	[VERBOSE] =
-		{'v', NULL, NULL,
+		{'v', "verbose", NULL,
 		 "Log everything, whatever the configuration says. Each message is logged, so the kernel carries none "
 		 "past the daemon."},
 	[TEST_CONFIG] =
 		{0, "test-config", NULL,
 		 "Check the configuration and exit. All errors are reported; the status is 0 if there are none, else "
 		 "1."},
+	[TLS_KEYLOG] = {0, "tls-keylog", "FILE", "An option of mosquitto; an error, because this version has no TLS."},
 	[HELP] = {'h', "help", NULL, "Print the options, and those of the configuration, and exit."},
 	[VERSION] = {0, "version", NULL, "Print the version and exit."},
 	[MAN] = {0, "man", NULL, "Print the source of this manual page and exit."},
@@ -35,7 +40,7 @@ static const struct cli_option options[] = {
 };
 
 static const char *const synopsis[] = {
-	"[-c FILE] [-p PORT] [-o 'NAME VALUE']... [-v]",
+	"[-c FILE] [-p PORT]... [-o 'NAME VALUE']... [-d] [-q | -v]",
 	"[-c FILE] [-o 'NAME VALUE']... --test-config",
 	"--help | --version | --man | --man-conf",
 	NULL,
@@ -67,8 +72,14 @@ static void print_man(FILE *f)
 	man_item(f, "SIGTERM", NULL, "Stop: clients are disconnected and the status is 0. `SIGINT` does the same.");
 	man_item(
 		f, "SIGHUP", NULL,
-		"Close the log file and open it again, for logrotate. The configuration is not read again in this version.");
-	man_item(f, "SIGUSR1", NULL, "Nothing; neither does `SIGUSR2`. Scripts for mosquitto may send them.");
+		"Read the configuration again, and close the log file and open it again. What has changed is logged and counts "
+		"at once, as far as it can without a restart; no client is disconnected. If there are errors, they are logged "
+		"and nothing changes.");
+	man_item(f, "SIGRTMIN", NULL, "Close the log file and open it again, for logrotate.");
+	man_item(
+		f, "SIGUSR1", NULL,
+		"Nothing but a line in the log, in this version, which has nothing to save. Scripts for mosquitto may send it.");
+	man_item(f, "SIGUSR2", NULL, "Log the tree of subscriptions.");
 	man_section(f, "Exit status");
 	man_item(f, "0", NULL, "Stopped by a signal, or what was asked for is printed.");
 	man_item(f, "1", NULL, "The configuration is wrong or something it asks for cannot be had; the log says what.");
@@ -110,11 +121,21 @@ int arguments_read(struct arguments *a, int argc, char **argv)
 		case PORT:
 			if (number_parse(value, UINT16_MAX, &port) || !port)
 				return cli_usage_error(&cli, "-p: \"%s\" is not a port number from 1 to 65535", value);
-			a->port = (uint16_t)port;
+			if (a->nports == CONF_PORTS_MAX)
+				return cli_usage_error(&cli, "-p: there may be at most %d ports", CONF_PORTS_MAX);
+			a->ports[a->nports++] = (uint16_t)port;
 			break;
 		case LINE:
 			a->lines[a->nlines++] = value;
 			break;
+		case DAEMON:
+			a->daemon = true;
+			break;
+		case QUIET:
+			a->quiet = true;
+			break;
+		case TLS_KEYLOG:
+			return cli_usage_error(&cli, "--tls-keylog: this version has no TLS");
 		case VERBOSE:
 			a->verbose = true;
 			break;

@@ -7,9 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "conf/conf.h"
+
 struct arguments {
-	const char *file;   /* -c; NULL: none */
-	uint16_t port;	    /* -p; 0: none */
+	const char *file;		/* -c; NULL: none */
+	uint16_t ports[CONF_PORTS_MAX]; /* -p */
+	size_t nports;
+	bool daemon;	    /* -d */
+	bool quiet;	    /* -q */
 	bool verbose;	    /* -v */
 	bool test_config;   /* --test-config */
 	const char **lines; /* -o, in order; allocated */

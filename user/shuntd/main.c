@@ -19,47 +19,9 @@
 #include "broker/broker.h"
 #include "conf/conf.h"
 #include "shuntd/arguments.h"
+#include "shuntd/background.h"
 #include "shuntd/privileges.h"
-
-/* ---- configuration ---------------------------------------------------------------------------------------------- */
-
-/* The file, then what the command line sets. All errors are logged. 0 or -1. */
-static int configure(struct conf *conf, const struct arguments *a)
-{
-	char where[96];
-	int err = 0;
-
-	if (conf_init(conf)) {
-		log_error("Error: Out of memory.");
-		return -1;
-	}
-	if (a->file)
-		err |= conf_file(conf, a->file);
-	for (size_t i = 0; i < a->nlines; i++) {
-		snprintf(where, sizeof(where), "-o '%.64s'", a->lines[i]);
-		err |= conf_line(conf, a->lines[i], where);
-	}
-	/* Without what a faulty line was to say, the whole would be judged wrongly. */
-	if (!err)
-		err = conf_finish(conf, a->port);
-	if (a->verbose)
-		conf->log_types = LOG_TYPE_ALL;
-	return err ? -1 : 0;
-}
-
-static int open_log(const struct conf *conf)
-{
-	int err = log_set_dest(conf->log_dests, conf->log_file);
-
-	if (err) {
-		log_error("Error: Unable to open the log file %s: %s.", conf->log_file,
-			  err == -ELOOP ? "it is a symbolic link" : strerror(-err));
-		return -1;
-	}
-	log_set_types(conf->log_types);
-	log_set_timestamp(conf->log_timestamp, conf->log_timestamp_format);
-	return 0;
-}
+#include "shuntd/settings.h"
 
 /* ---- signals ---------------------------------------------------------------------------------------------------- */
 
@@ -79,16 +41,7 @@ static void block_signals(sigset_t *set)
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 }
 
-static void reopen_log(void)
-{
-	int err = log_reopen();
-
-	if (err)
-		log_warning("Warning: Unable to open the log file again: %s. Going on with the old one.",
-			    strerror(-err));
-}
-
-static void wait_for_end(const sigset_t *set)
+static void wait_for_end(const sigset_t *set, struct conf *conf, const struct arguments *a)
 {
 	int sig;
 
@@ -97,10 +50,15 @@ static void wait_for_end(const sigset_t *set)
 			continue;
 		if (sig == SIGTERM || sig == SIGINT)
 			return;
-		if (sig == SIGHUP || sig == SIGRTMIN)
-			reopen_log();
 		if (sig == SIGHUP)
-			log_notice("SIGHUP: this version does not read its configuration again, restart it for that.");
+			settings_reload(conf, a);
+		else if (sig == SIGRTMIN)
+			settings_rotate_log();
+		else if (sig == SIGUSR1)
+			log_notice(
+				"SIGUSR1: nothing to save, this version keeps sessions and messages in memory only.");
+		else if (sig == SIGUSR2)
+			broker_log_tree();
 	}
 }
 
@@ -130,7 +88,6 @@ static int open_fastpath(const struct conf *conf, const struct account *account)
 		.pin_path = conf->bpf_pin_path,
 		.max_packet_size = conf->max_packet_size,
 		.ports = ports,
-		.nports = conf->nlisteners,
 		.uid = account->uid,
 		.gid = account->gid,
 	};
@@ -140,8 +97,10 @@ static int open_fastpath(const struct conf *conf, const struct account *account)
 		log_error("Error: Out of memory.");
 		return -1;
 	}
-	for (size_t i = 0; i < conf->nlisteners; i++)
-		ports[i] = conf->listeners[i].port;
+	for (size_t i = 0; i < conf->nlisteners; i++) {
+		if (!conf->listeners[i].path)
+			ports[config.nports++] = conf->listeners[i].port;
+	}
 	if (WITH_BPF)
 		mount_bpffs(conf->bpf_pin_path);
 	err = fp_open(&config);
@@ -186,7 +145,7 @@ static void log_start(const struct conf *conf, const struct arguments *a)
 			"Starting in local only mode. Connections will only be possible from clients running on this machine.");
 		log_info("Create a configuration file which defines a listener to allow remote access.");
 	}
-	conf_hint(conf, a->port);
+	conf_hint(conf, a->ports, a->nports);
 }
 
 /* What is to be undone at the end. */
@@ -209,7 +168,7 @@ static int prepare(struct daemon *d, const struct conf *conf)
 		log_warning("Warning: Unable to give the log file to user %s; it cannot be opened again on SIGHUP.",
 			    account.name);
 	/* The fast path first: a client that connects before it is attached would never be seen by it. */
-	if (open_fastpath(conf, &account) || broker_listen(conf) ||
+	if (open_fastpath(conf, &account) || broker_listen(conf, account.uid, account.gid) ||
 	    control_open(&d->control, conf->control_socket, account.uid, account.gid))
 		return -1;
 	if (conf->pid_file && write_pid_file(conf->pid_file))
@@ -221,7 +180,7 @@ static int prepare(struct daemon *d, const struct conf *conf)
 	return 0;
 }
 
-static int run(const struct conf *conf, const sigset_t *signals)
+static int run(struct conf *conf, const struct arguments *a, const sigset_t *signals)
 {
 	struct daemon d = {0};
 	int err, status = 1;
@@ -238,7 +197,8 @@ static int run(const struct conf *conf, const sigset_t *signals)
 	if (err)
 		log_warning("Warning: Unable to tell the service manager of readiness: %s.", strerror(-err));
 
-	wait_for_end(signals);
+	background_ready();
+	wait_for_end(signals, conf, a);
 	log_info("shuntd version %s terminating", SHUNT_VERSION);
 	notify_manager("STOPPING=1");
 	status = 0;
@@ -265,19 +225,19 @@ int main(int argc, char **argv)
 	status = 1;
 	if (arguments.test_config)
 		log_set_timestamp(false, NULL); /* for somebody at a terminal */
-	if (configure(&conf, &arguments))
+	if (settings_read(&conf, &arguments))
 		goto out;
 	if (arguments.test_config) {
-		conf_hint(&conf, arguments.port);
+		conf_hint(&conf, arguments.ports, arguments.nports);
 		printf("Configuration file is OK.\n");
 		status = 0;
 		goto out;
 	}
-	block_signals(&signals);
-	if (open_log(&conf))
+	if (settings_open_log(&conf) || (arguments.daemon && background_begin()))
 		goto out;
+	block_signals(&signals);
 	log_start(&conf, &arguments);
-	status = run(&conf, &signals);
+	status = run(&conf, &arguments, &signals);
 out:
 	conf_free(&conf);
 	arguments_free(&arguments);
