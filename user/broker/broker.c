@@ -198,6 +198,12 @@ void broker_while_stopped(void (*fn)(void *), void *arg)
 	sem_destroy(&barrier.passed);
 }
 
+void broker_set_users(struct auth_store *users)
+{
+	auth_store_unref(the_broker.auth_store);
+	the_broker.auth_store = users;
+}
+
 /* ---- stopping: each step is done by all workers before the next begins ------------------------------------------- */
 
 static void stop_accepting(struct worker *w, void *arg)

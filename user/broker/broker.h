@@ -21,6 +21,8 @@
 #include "broker/counters.h"
 #include "conf/conf.h"
 
+struct auth_store; /* auth/store.h */
+
 /* Open the listening sockets; the files of Unix sockets are given to uid and gid, unless uid is -1. `conf` must live
  * until broker_free(). Returns 0, or -errno after logging what is wrong. */
 int broker_listen(const struct conf *conf, uid_t uid, gid_t gid);
@@ -35,6 +37,10 @@ int broker_start(void);
  * pointers into the configuration that outlive a packet, but for the configuration itself and its listeners. fn must
  * be short and must not wait for workers or for RCU. Main thread, between broker_start() and broker_stop(). */
 void broker_while_stopped(void (*fn)(void *), void *arg);
+
+/* Let clients authenticate themselves as these users from now on; takes the reference, NULL: nobody. During
+ * broker_while_stopped(). */
+void broker_set_users(struct auth_store *users);
 
 /* Publish the wills, write what can be written at once, close all connections, end the threads. Does nothing when it
  * was not started. Nobody may be in one of the functions below, or call them from then on. Main thread. */

@@ -249,6 +249,17 @@ void conn_write(struct conn *c)
 	}
 }
 
+/* Make the counters say that so much waits for the socket. */
+static void count_waiting(struct conn *c, uint32_t packets, uint64_t bytes)
+{
+	if (packets != c->counted_packets || bytes != c->counted_bytes) {
+		COUNTER_ADD(out_packets, (int64_t)packets - c->counted_packets);
+		COUNTER_ADD(out_bytes, bytes - c->counted_bytes);
+		c->counted_packets = packets;
+		c->counted_bytes = bytes;
+	}
+}
+
 static void resume_reading(struct conn *c)
 {
 	c->paused = false;
@@ -273,6 +284,7 @@ void conn_flush(struct conn *c)
 		conn_close(c, c->why);
 		return;
 	}
+	count_waiting(c, o->messages, o->bytes);
 	list_del(&c->dirty);
 	if (!c->blocked && (!output_empty(o) || (c->session && session_waits(c->session))))
 		conn_dirty(c);
@@ -365,6 +377,7 @@ void conn_close(struct conn *c, enum close_reason why)
 	log_close(c, why);
 	COUNTER_ADD(closed[why], 1);
 	COUNTER_ADD(sockets, -1);
+	count_waiting(c, 0, 0);
 	__atomic_sub_fetch(&w->broker->listener_connections[c->listener], 1, __ATOMIC_RELAXED);
 	unlink_conn(c);
 	c->state = CONN_CLOSED;

@@ -56,13 +56,21 @@ struct conn {
 	uint8_t peer_reason;   /* of its DISCONNECT */
 	struct session *session;
 	struct session_sink sink;
-	struct alias_in aliases;   /* of the client */
+	struct alias_in aliases; /* of the client */
+	struct {
+		uint32_t inflight; /* of QoS 2; 0 no limit */
+		uint16_t topic_alias;
+		uint8_t qos;
+		bool retain;
+	} told; /* limits of ours when it connected: a change of the configuration does not break them */
 	struct connect_auth *auth; /* enhanced authentication, authenticate.c; NULL: none */
 
 	uint8_t *in; /* begins with a packet that is not complete, or not handled because of `paused` */
 	size_t in_len, in_cap;
 	uint64_t received; /* bytes read from the socket */
 	uint64_t bytes_in, bytes_out;
+	uint64_t counted_bytes;	  /* of the output, in the counters */
+	uint32_t counted_packets; /* PUBLISH */
 	uint64_t last_rx_ns;
 	uint64_t connected_ns;
 

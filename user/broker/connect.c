@@ -41,10 +41,10 @@ static char *auto_id(const char *prefix)
 /* 0, or the reason to refuse the client identifier. */
 static int take_client_id(struct conn *c, const struct mqtt_connect *con)
 {
-	const struct conf *conf = c->worker->broker->conf;
+	const struct conf_listener *l = &c->worker->broker->conf->listeners[c->listener];
 	struct mqtt_str id = con->client_id;
 
-	if (conf->listeners[c->listener].use_username_as_clientid) {
+	if (l->use_username_as_clientid) {
 		if (!con->has_username || !con->username.len)
 			return MQTT_RC_NOT_AUTHORIZED;
 		id = con->username;
@@ -55,9 +55,9 @@ static int take_client_id(struct conn *c, const struct mqtt_connect *con)
 		/* 3.1 wants 1 to 23 bytes; the upper limit is not kept by anybody. 3.1.1: [MQTT-3.1.3-7],
 		 * [MQTT-3.1.3-8]. 5.0: [MQTT-3.1.3-6]. */
 		if (con->version == MQTT_3_1 || (con->version < MQTT_5_0 && !con->clean_start) ||
-		    !conf->allow_zero_length_clientid)
+		    !l->allow_zero_length_clientid)
 			return MQTT_RC_CLIENT_IDENTIFIER_NOT_VALID;
-		c->client_id = auto_id(conf->auto_id_prefix);
+		c->client_id = auto_id(l->auto_id_prefix);
 		c->assigned_id = true;
 	}
 	return c->client_id ? 0 : MQTT_RC_SERVER_UNAVAILABLE;
@@ -151,8 +151,25 @@ static bool came_too_late(const struct conn *c)
 	return s && s->conn && s->conn->order > c->order;
 }
 
-/* The session of the client: the stored one unless a clean one is wanted [MQTT-3.1.2-4], [MQTT-3.1.2-6]. NULL without
- * memory. */
+/* A new session, which counts for global_max_clients. NULL when there are too many, or no memory. */
+static struct session *new_session(struct conn *c, size_t len)
+{
+	struct worker *w = c->worker;
+	uint32_t max = w->broker->conf->global_max_clients;
+	uint32_t now = __atomic_add_fetch(&w->broker->clients, 1, __ATOMIC_RELAXED);
+	struct session *s = NULL;
+
+	if (!max || now <= max)
+		s = worker_session_new(w, c->client_id, len);
+	else if (w->broker->conf->connection_messages)
+		log_notice("Client connection from %s denied: global_max_clients exceeded.", c->peer);
+	if (!s)
+		__atomic_sub_fetch(&w->broker->clients, 1, __ATOMIC_RELAXED);
+	return s;
+}
+
+/* The session of the client: the stored one unless a clean one is wanted [MQTT-3.1.2-4], [MQTT-3.1.2-6]. NULL when
+ * there is no room for one. */
 static struct session *take_session(struct conn *c, bool clean, bool *present)
 {
 	struct worker *w = c->worker;
@@ -174,7 +191,7 @@ static struct session *take_session(struct conn *c, bool clean, bool *present)
 		timer_stop(&w->loop.timers, &s->expiry);
 		will_cancel(w, s);
 	} else {
-		s = worker_session_new(w, c->client_id, len);
+		s = new_session(c, len);
 	}
 	return s;
 }
@@ -191,16 +208,21 @@ static uint32_t expiry_interval(const struct conf *conf, const struct mqtt_packe
 	return limit && limit < wanted ? (uint32_t)limit : wanted;
 }
 
-/* What the client can take. */
+/* What the client can take, and what it is told of us, which holds as long as it is connected. */
 static void take_limits(struct conn *c, const struct mqtt_packet *p)
 {
 	const struct conf *conf = c->worker->broker->conf;
+	const struct conf_listener *l = &conf->listeners[c->listener];
 	uint32_t aliases = mqtt_props_number(&p->props, MQTT_PROP_TOPIC_ALIAS_MAXIMUM, 0);
-	uint16_t our_aliases = conf->listeners[c->listener].max_topic_alias_broker;
+	uint16_t our_aliases = l->max_topic_alias_broker;
 
 	c->sink.receive_max = (uint16_t)mqtt_props_number(&p->props, MQTT_PROP_RECEIVE_MAXIMUM, UINT16_MAX);
 	c->sink.max_packet = mqtt_props_number(&p->props, MQTT_PROP_MAXIMUM_PACKET_SIZE, 0);
 	c->sink.aliases.max = aliases < our_aliases ? (uint16_t)aliases : our_aliases;
+	c->told.inflight = conf->max_inflight_messages;
+	c->told.topic_alias = l->max_topic_alias;
+	c->told.qos = l->max_qos;
+	c->told.retain = conf->retain_available;
 	c->problem_info = mqtt_props_number(&p->props, MQTT_PROP_REQUEST_PROBLEM_INFORMATION, 1);
 	c->keep_alive = p->connect.keep_alive;
 	if (!keep_alive_allowed(conf, c->keep_alive))
@@ -247,7 +269,7 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	s = take_session(c, con->clean_start, &present);
 	if (!s) {
 		message_drop(&c->will);
-		return refuse(c, con->version, MQTT_RC_SERVER_UNAVAILABLE, CLOSE_NO_MEMORY);
+		return refuse(c, con->version, MQTT_RC_SERVER_BUSY, CLOSE_REFUSED);
 	}
 	c->connected_ns = w->loop.now_ns;
 	c->session = s;

@@ -146,7 +146,7 @@ static int publish_overheld(struct conn *c)
 /* QoS 2, which goes on with its PUBREL. */
 static int publish_later(struct conn *c, const struct mqtt_packet *p, struct outcome *out)
 {
-	uint32_t most = c->worker->broker->conf->max_inflight_messages;
+	uint32_t most = c->told.inflight;
 	int rc = session_receive(c->session, p->pid, p->publish.dup);
 	struct message *m;
 
@@ -173,7 +173,7 @@ static int resolve_alias(struct conn *c, struct mqtt_packet *p)
 	if (!mqtt_props_has(&p->props, MQTT_PROP_TOPIC_ALIAS))
 		return 0;
 	alias = mqtt_props_number(&p->props, MQTT_PROP_TOPIC_ALIAS, 0);
-	if (alias > c->worker->broker->conf->listeners[c->listener].max_topic_alias) /* [MQTT-3.3.2-9] */
+	if (alias > c->told.topic_alias) /* [MQTT-3.3.2-9] */
 		return conn_fail(CLOSE_TOPIC_ALIAS);
 	if (topic->len)
 		return alias_in_set(&c->aliases, (uint16_t)alias, *topic) ? conn_fail(CLOSE_NO_MEMORY) : 0;
@@ -183,13 +183,11 @@ static int resolve_alias(struct conn *c, struct mqtt_packet *p)
 /* What the server does not allow. 0 or conn_fail(). */
 static int check_publish(const struct conn *c, const struct mqtt_publish *pub)
 {
-	const struct conf *conf = c->worker->broker->conf;
-
 	if (topic_depth(pub->topic) > TREE_LEVELS_MAX)
 		return conn_fail(CLOSE_TOPIC_INVALID);
-	if (pub->qos > conf->listeners[c->listener].max_qos) /* 5.0 [MQTT-3.2.2-11] */
+	if (pub->qos > c->told.qos) /* 5.0 [MQTT-3.2.2-11] */
 		return conn_fail(CLOSE_QOS);
-	if (pub->retain && !conf->retain_available) /* 5.0 [MQTT-3.2.2-14] */
+	if (pub->retain && !c->told.retain) /* 5.0 [MQTT-3.2.2-14] */
 		return conn_fail(CLOSE_RETAIN);
 	return 0;
 }

@@ -92,6 +92,7 @@ void worker_session_end(struct worker *w, struct session *s)
 	pass_on_shared(w, s);
 	table_remove(&w->sessions, &s->by_id);
 	COUNTER_ADD(sessions, -1);
+	__atomic_sub_fetch(&w->broker->clients, 1, __ATOMIC_RELAXED);
 	session_clear(s);
 	rcu_call_later(&s->later, session_free_later);
 }

@@ -22,14 +22,21 @@
 struct fastpath fp = {.pin_lock = -1, .reason = "not started"};
 uint32_t fp_without;
 
-/* libbpf tells what failed in many lines; they belong into the debug log, the first into the reason. */
+/* The program that the kernel did not take; libbpf tells it nowhere else than in its lines. */
+static char refused_program[64];
+
+/* libbpf tells what failed in many lines; they belong into the debug log. */
 static int libbpf_line(enum libbpf_print_level level, const char *fmt, va_list args)
 {
 	char line[512];
+	const char *prog;
 
-	if (level == LIBBPF_DEBUG || !log_wants(LOG_TYPE_DEBUG))
+	if (level == LIBBPF_DEBUG)
 		return 0;
 	vsnprintf(line, sizeof(line), fmt, args);
+	prog = strstr(line, "prog '");
+	if (prog && !refused_program[0] && strstr(line, "load failed"))
+		sscanf(prog, "prog '%63[^']'", refused_program);
 	line[strcspn(line, "\n")] = '\0';
 	log_debug("%s", line);
 	return 0;
@@ -159,6 +166,16 @@ static int refuse(int error, const char *what)
 	return error;
 }
 
+/* Who may load programs gets EACCES from the verifier, who may not gets EPERM. */
+static int refuse_programs(int error)
+{
+	if (error == -EPERM)
+		return refuse(error, "cannot load the BPF programs");
+	snprintf(fp.reason, sizeof(fp.reason), "this kernel refuses the BPF program%s%s: %s; log_type debug tells more",
+		 refused_program[0] ? " " : "s", refused_program, strerror(-error));
+	return error;
+}
+
 static int load(const struct fp_config *cfg)
 {
 	struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
@@ -171,7 +188,7 @@ static int load(const struct fp_config *cfg)
 	fp.bpf->rodata->without = fp_without;
 	error = fastpath_bpf__load(fp.bpf);
 	if (error)
-		return refuse(error, "cannot load the BPF programs");
+		return refuse_programs(error);
 	error = map_memory();
 	if (error)
 		return refuse(error, "cannot map the BPF maps");

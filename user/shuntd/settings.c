@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/store.h"
 #include "base/log.h"
 #include "broker/broker.h"
 
@@ -73,6 +74,7 @@ void settings_rotate_log(void)
 
 struct update {
 	struct conf *live, *next;
+	struct auth_store *users; /* in place of those there are */
 };
 
 /* While all workers wait. */
@@ -81,6 +83,7 @@ static void take_over(void *arg)
 	const struct update *u = arg;
 
 	conf_update(u->live, u->next);
+	broker_set_users(u->users);
 	set_log(u->live);
 	/* What the kernel carries was found to be allowed under the old rules. */
 	fp_flows_clear();
@@ -101,7 +104,8 @@ void settings_reload(struct conf *live, const struct arguments *a)
 	bool same;
 
 	log_info("Reloading config.");
-	if (settings_read(&next, a)) {
+	/* The users also when their file is the same: what is in it may not be. */
+	if (settings_read(&next, a) || (next.scram_file && !(u.users = auth_store_load(next.scram_file)))) {
 		log_error("Error: The configuration is not taken over because of the errors above; the old one stays.");
 		settings_rotate_log();
 		goto out;
