@@ -20,7 +20,7 @@ class Connect(SystemTest):
 
     def refused(self, *data, connack=None):
         """The broker closes, after this CONNACK return code or after nothing; answers nothing of what follows."""
-        client = self.raw()
+        client = self.raw(level=5 if connack and connack >= 0x80 else None)
         client.send(*data)
         came = client.closed()
         if connack is None:
@@ -65,11 +65,12 @@ class Connect(SystemTest):
                 self.refused(p.connect(self.id("a"), name=name))
 
     def test_protocol_level(self):
-        """An unsupported protocol level gets CONNACK 0x01, then the connection is closed. [MQTT-3.1.2-2]
-        [MQTT-3.2.2-4] [MQTT-3.2.2-5]"""
+        """An unsupported protocol level gets a CONNACK, then the connection is closed: 0x01 when it is one of 3.1.1's time,
+        otherwise 0x84, which is what 5.0 says. [MQTT-3.1.2-2] [MQTT-3.2.2-4] [MQTT-3.2.2-5] 5.0 [MQTT-3.1.2-2]"""
+        self.refused(p.connect(self.id("a"), name="MQTT", level=3), connack=1)
         for level in (0, 1, 2, 6, 9, 127, 255):
             with self.subTest(level):
-                self.refused(p.connect(self.id("a"), name="MQTT", level=level), connack=1)
+                self.refused(p.connect(self.id("a"), name="MQTT", level=level), connack=0x84)
 
     def test_reserved_connect_flag(self):
         """The reserved connect flag closes, without CONNACK. [MQTT-3.1.2-3] [MQTT-3.1.4-1]"""
@@ -165,7 +166,7 @@ class Connect(SystemTest):
         watch.subscribe(self.topic("#"))
         rest = p.publish(self.topic("q0"), b"no") + p.publish(self.topic("q1"), b"no", 1, mid=1)
         self.refused(p.connect("", clean=False), rest, connack=2)
-        self.refused(p.connect(self.id("a"), name="MQTT", level=99), rest, connack=1)
+        self.refused(p.connect(self.id("a"), name="MQTT", level=99), rest, connack=0x84)
         self.refused(connect(0x03, self.id("a")), rest)
         publisher = self.client("publisher")
         self.assertEqual(self.drain(publisher, watch), [])

@@ -65,7 +65,7 @@ static struct mqtt_str random_pieces(struct source *s, const char *const *pieces
 static struct mqtt_str random_utf8(struct source *s)
 {
 	static const char *const pieces[] = {
-		"a", "b", "/", "+", "#", "$", "\x01", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x90\x9d"};
+		"a", "b", "/", "+", "#", "$", "~", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x90\x9d"};
 
 	return random_pieces(s, pieces, 10, random_len(s));
 }

@@ -33,7 +33,9 @@ static void append(struct json *j, const char *bytes, size_t len)
  * that is valid is one character. */
 static size_t utf8_sequence(const char *s)
 {
-	for (size_t len = 1; len <= 4 && s[len - 1]; len++) {
+	if ((uint8_t)s[0] < 0x80) /* control characters are escaped */
+		return 1;
+	for (size_t len = 2; len <= 4 && s[len - 1]; len++) {
 		if (utf8_valid((const uint8_t *)s, len))
 			return len;
 	}

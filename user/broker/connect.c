@@ -102,20 +102,27 @@ static enum close_reason refusal(int reason)
 	}
 }
 
+static bool is_old(uint8_t level)
+{
+	return level == MQTT_3_1 || level == MQTT_3_1_1;
+}
+
 /* Decode a CONNECT. 0, or conn_fail() after the answer: of 5.0 the reason [MQTT-3.1.4-1], before that nothing. */
 static int decode(struct conn *c, uint8_t first, const uint8_t *body, size_t len, struct mqtt_packet *p)
 {
 	unsigned versions = c->worker->broker->conf->listeners[c->listener].accept_versions;
 	int rc = mqtt_decode(0, first, body, len, p);
 
-	/* In the form of the latest version, as by mosquitto: what was asked for is none of them [MQTT-3.1.2-2]. */
+	/* In the form of the latest version, unless the level is that of an older one with another name, as by mosquitto
+	 * [MQTT-3.1.2-2]. */
 	if (rc == MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION)
-		return refuse(c, MQTT_5_0, MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION, CLOSE_REFUSED);
+		return refuse(c, is_old(p->connect.version) ? MQTT_3_1_1 : MQTT_5_0,
+			      MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION, CLOSE_REFUSED);
 	if (!rc && !(versions >> p->version & 1))
 		return refuse(c, p->version, MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION, CLOSE_REFUSED);
 	if (!rc)
 		return 0;
-	if (p->version >= MQTT_5_0)
+	if (p->connect.answer)
 		return refuse(c, p->version, (enum mqtt_reason)rc, conn_close_reason(rc));
 	return conn_fail(conn_close_reason(rc));
 }

@@ -41,6 +41,10 @@ static bool measure(const struct conn *c, const uint8_t *p, size_t avail, size_t
 		*why = CLOSE_PROTOCOL;
 		return false;
 	}
+	if (avail && p[0] >> 4 == 0) { /* reserved: its length does not matter */
+		*why = CLOSE_MALFORMED;
+		return false;
+	}
 	n = wire_header(p, avail < WIRE_HEADER_MAX ? (__u32)avail : WIRE_HEADER_MAX, header_len);
 	*len = n > 0 ? (size_t)n : 0;
 	*why = n == WIRE_BAD ? CLOSE_MALFORMED : CLOSE_OVERSIZE;

@@ -68,11 +68,31 @@ static void log_publish(const struct conn *c, const struct mqtt_packet *p)
 		  pub->qos, pub->retain, p->pid, (int)pub->topic.len, (const char *)pub->topic.data, pub->payload.len);
 }
 
-/* Only the broker writes there; what a client publishes is acknowledged and ignored, as by mosquitto. */
+static bool begins(struct mqtt_str s, const char *with)
+{
+	size_t len = strlen(with);
+
+	return s.len >= len && memcmp(s.data, with, len) == 0;
+}
+
+/* The one thing below $SYS that others write, too: bridges, their state. */
+static bool is_bridge_state(struct mqtt_str topic)
+{
+	static const char end[] = "/state";
+	const size_t len = sizeof(end) - 1;
+
+	return begins(topic, "$SYS/broker/connection/") && topic_depth(topic) == 5 &&
+	       memcmp(topic.data + topic.len - len, end, len) == 0;
+}
+
+/* Only the broker writes there, and nobody can below $share: what a client publishes is acknowledged and ignored, as by
+ * mosquitto. */
 static bool reserved_topic(struct mqtt_str topic)
 {
-	return topic.len >= 4 && topic.data[0] == '$' && memcmp(topic.data, "$SYS", 4) == 0 &&
-	       (topic.len == 4 || topic.data[4] == '/');
+	if (!topic.len || topic.data[0] != '$')
+		return false;
+	return (begins(topic, "$SYS") && (topic.len == 4 || topic.data[4] == '/') && !is_bridge_state(topic)) ||
+	       begins(topic, "$share/");
 }
 
 /* A PUBLISH that was taken, but what became of it. */
@@ -90,7 +110,7 @@ static struct message *take_message(struct conn *c, const struct mqtt_packet *p,
 
 	*rc = 0;
 	if (reserved_topic(pub->topic)) {
-		*out = (struct outcome){MQTT_RC_NOT_AUTHORIZED, "only the server publishes below $SYS"};
+		*out = (struct outcome){MQTT_RC_NOT_AUTHORIZED, "nobody but the server publishes there"};
 		return NULL;
 	}
 	if (conf->message_size_limit && pub->payload.len > conf->message_size_limit) {
@@ -244,22 +264,23 @@ static int handle_pubrec(struct conn *c, struct mqtt_packet *p)
 	rc = session_pubrec(c->session, p->pid, p->reason);
 	/* Also for an identifier that is not known: the client would wait for ever. */
 	if (rc != MQTT_RC_PROTOCOL_ERROR && p->reason < MQTT_RC_UNSPECIFIED_ERROR)
-		send_ack(c, MQTT_PUBREL, p->pid, (uint8_t)rc, NULL);
+		send_ack(c, MQTT_PUBREL, p->pid, MQTT_RC_SUCCESS, NULL);
 	return acknowledged(c, p, rc);
 }
 
 static int handle_pubrel(struct conn *c, struct mqtt_packet *p)
 {
 	struct held_message h;
-	int reason = session_pubrel(c->session, p->pid, &h);
 	int rc = 0;
 
 	log_ack(c, p);
+	/* Completed in any case, also when it was before [MQTT-4.3.3-2]. */
+	session_pubrel(c->session, p->pid, &h);
 	if (h.message)
 		rc = route(c, h.message, h.retain, NULL);
 	message_drop(&h.message);
 	if (!rc)
-		send_ack(c, MQTT_PUBCOMP, p->pid, (uint8_t)reason, NULL);
+		send_ack(c, MQTT_PUBCOMP, p->pid, MQTT_RC_SUCCESS, NULL);
 	return rc;
 }
 

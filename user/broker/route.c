@@ -137,7 +137,7 @@ int route_publish(struct worker *w, const struct route *r, bool *matched)
 	if (rc)
 		return rc;
 	if (matched)
-		*matched = hits->n || hits->nshares;
+		*matched = hits->any;
 	for (size_t i = 0; i < hits->n; i++)
 		deliver_hit(w, r, &hits->v[i], fenced);
 	for (size_t i = 0; i < hits->nshares; i++)

@@ -97,6 +97,7 @@ struct tree_hits {
 	const void *publisher; /* No Local subscriptions of this subscriber do not match */
 	bool duplicates;       /* a hit for each of overlapping subscriptions */
 	/* the result */
+	bool any; /* there is a subscription, be it one that No Local leaves out */
 	struct tree_hit *v;
 	size_t n, cap;
 	struct tree_share **shares; /* one member of each gets the message; see tree_share_next() */

@@ -208,6 +208,7 @@ static int collect_shares(struct tree_hits *hits, const struct tree_node *n)
 		if (reserve(&hits->shares, sizeof(struct tree_share *), hits->nshares, &hits->shares_cap, 1))
 			return -ENOMEM;
 		hits->shares[hits->nshares++] = s;
+		hits->any = true;
 	}
 	return 0;
 }
@@ -229,6 +230,7 @@ static int collect_subs(struct tree_hits *hits, const struct sub_array *a)
 
 		if (!sub)
 			continue;
+		hits->any = true;
 		options = __atomic_load_n(&sub->options, __ATOMIC_RELAXED);
 		if (options & SUB_NO_LOCAL && sub->subscriber == hits->publisher) /* 5.0 [MQTT-3.8.3-3] */
 			continue;
@@ -250,6 +252,7 @@ static int collect(struct tree_hits *hits, const struct tree_node *n)
 
 static void hits_clear(struct tree_hits *hits)
 {
+	hits->any = false;
 	hits->n = hits->nshares = hits->nids = 0;
 }
 

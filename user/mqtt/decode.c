@@ -75,12 +75,18 @@ static int decode_connect_flags(struct decoder *d)
 
 static int decode_keep_alive(struct decoder *d)
 {
-	return malformed_unless(read_u16(&d->r, &d->p->connect.keep_alive));
+	struct mqtt_connect *c = &d->p->connect;
+
+	/* A client of 5.0 whose variable header is there understands a CONNACK. */
+	c->answer = read_u16(&d->r, &c->keep_alive) && c->version >= MQTT_5_0;
+	return malformed_unless(c->answer || c->version < MQTT_5_0);
 }
 
 static int decode_client_id(struct decoder *d)
 {
-	return malformed_unless(read_utf8(&d->r, &d->p->connect.client_id));
+	if (read_utf8(&d->r, &d->p->connect.client_id))
+		return 0;
+	return d->p->version >= MQTT_5_0 ? MQTT_RC_CLIENT_IDENTIFIER_NOT_VALID : MQTT_RC_MALFORMED_PACKET;
 }
 
 static int decode_will(struct decoder *d)
@@ -113,7 +119,10 @@ static int decode_username(struct decoder *d)
 {
 	struct mqtt_connect *c = &d->p->connect;
 
-	return malformed_unless(!credential_expected(d, &c->has_username) || read_utf8(&d->r, &c->username));
+	if (!credential_expected(d, &c->has_username) || read_utf8(&d->r, &c->username))
+		return 0;
+	c->answer = false; /* as by mosquitto */
+	return MQTT_RC_MALFORMED_PACKET;
 }
 
 static int decode_password(struct decoder *d)

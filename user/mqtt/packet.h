@@ -41,6 +41,7 @@ enum mqtt_version {
 /* CONNECT, section 3.1. */
 struct mqtt_connect {
 	uint8_t version;  /* enum mqtt_version: from here on the connection's */
+	bool answer;	  /* when it cannot be decoded: the client may be told why */
 	bool clean_start; /* Clean Session before 5.0 */
 	bool will;	  /* the will_ members are set */
 	bool has_username;
@@ -95,8 +96,8 @@ struct mqtt_packet {
  * the fixed header, `body` the `len` bytes behind the fixed header (framing is wire_header()'s, include/wire.h).
  *
  * Returns 0, or the enum mqtt_reason for which the connection must be closed [MQTT-4.8.0-1]; 5.0 and CONNECT may be
- * told it first. out->type is then set, but nothing else may be used, with two exceptions: of a CONNECT out->version is
- * 0 or 3.1 until its version is known; and on MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION out->connect.version is the level that
+ * told it first. out->type is then set, but nothing else may be used, with two exceptions: of a CONNECT out->version and
+ * out->connect.answer; and on MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION out->connect.version is the level that
  * was asked for, any byte.
  *
  *   MQTT_RC_MALFORMED_PACKET	flags, lengths, strings or fields that cannot be parsed; trailing bytes

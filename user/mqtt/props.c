@@ -147,8 +147,9 @@ static const struct prop_rule *read_property(struct reader *r, struct mqtt_prope
 static int check_property(const struct prop_rule *rule, const struct mqtt_property *p, uint8_t where,
 			  enum sender sender, uint64_t present)
 {
-	if (!(rule->in[sender] >> where & 1)) /* from the other side it may be all right */
-		return rule->in[!sender] >> where & 1 ? MQTT_RC_PROTOCOL_ERROR : MQTT_RC_MALFORMED_PACKET;
+	/* Section 2.2.2.2 calls it malformed where no side may send it; others all call it an error of the protocol. */
+	if (!(rule->in[sender] >> where & 1))
+		return MQTT_RC_PROTOCOL_ERROR;
 	if (present >> p->id & 1 && !(rule->repeatable >> where & 1))
 		return MQTT_RC_PROTOCOL_ERROR;
 	if (p->number < rule->min || (rule->max && p->number > rule->max))
