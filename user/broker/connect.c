@@ -276,7 +276,9 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	s = take_session(c, con->clean_start, &present);
 	if (!s) {
 		message_drop(&c->will);
-		return refuse(c, con->version, MQTT_RC_SERVER_BUSY, CLOSE_REFUSED);
+		return refuse(c, con->version,
+			      w->broker->conf->server_reference ? MQTT_RC_USE_ANOTHER_SERVER : MQTT_RC_SERVER_BUSY,
+			      CLOSE_REFUSED);
 	}
 	c->connected_ns = w->loop.now_ns;
 	c->session = s;

@@ -46,6 +46,8 @@ static bool measure(const struct conn *c, const uint8_t *p, size_t avail, size_t
 		return false;
 	}
 	n = wire_header(p, avail < WIRE_HEADER_MAX ? (__u32)avail : WIRE_HEADER_MAX, header_len);
+	if (n > 0 && c->version >= MQTT_5_0 && !wire_shortest(n, *header_len)) /* [MQTT-1.5.5-1] */
+		n = WIRE_BAD;
 	*len = n > 0 ? (size_t)n : 0;
 	*why = n == WIRE_BAD ? CLOSE_MALFORMED : CLOSE_OVERSIZE;
 	return n != WIRE_BAD && (!limit || *len <= limit);
