@@ -24,11 +24,8 @@ static void begin_line(struct dump *d, const struct tree_node *n, unsigned depth
 	fprintf(d->f, "%*s%.*s", (int)depth * 2, "", (int)n->level_len, (const char *)n->level);
 }
 
-static void dump_node(struct dump *d, const struct tree_node *n, unsigned depth)
+static void dump_subs(struct dump *d, const struct tree_node *n, unsigned depth, const struct sub_array *a)
 {
-	const struct sub_array *a = n->subs;
-
-	begin_line(d, n, depth);
 	for (uint32_t i = 0; a && i < a->n; i++) {
 		const struct session *s = a->v[i] ? a->v[i]->subscriber : NULL;
 
@@ -40,13 +37,23 @@ static void dump_node(struct dump *d, const struct tree_node *n, unsigned depth)
 		}
 		fprintf(d->f, " (%s, %d)", s->id, a->v[i]->options & SUB_QOS_MASK);
 	}
+}
+
+static void dump_node(struct dump *d, const struct tree_node *n, unsigned depth)
+{
+	begin_line(d, n, depth);
+	dump_subs(d, n, depth, n->subs);
+	for (const struct tree_share *s = n->shares; s; s = s->next) {
+		fprintf(d->f, " $share/%.*s", (int)s->name_len, (const char *)s->name);
+		dump_subs(d, n, depth, s->subs);
+	}
 	fputc('\n', d->f);
 }
 
 /* Does anything subscribe here or below? Retained messages have nodes, too. */
 static bool has_subscriptions(const struct tree_node *n)
 {
-	if (n->subs && n->subs->n > n->subs->dead)
+	if ((n->subs && n->subs->n > n->subs->dead) || n->shares)
 		return true;
 	if ((n->plus && has_subscriptions(n->plus)) || (n->hash && has_subscriptions(n->hash)))
 		return true;

@@ -4,12 +4,14 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -166,11 +168,27 @@ static int refuse(int error, const char *what)
 	return error;
 }
 
-/* Who may load programs gets EACCES from the verifier, who may not gets EPERM. */
+static bool has_capabilities(void)
+{
+	static const unsigned needed[] = {CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON};
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	if (syscall(SYS_capget, &header, caps))
+		return true;
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		if (!(caps[needed[i] / 32].effective >> needed[i] % 32 & 1) &&
+		    !(caps[CAP_SYS_ADMIN / 32].effective >> CAP_SYS_ADMIN % 32 & 1))
+			return false;
+	}
+	return true;
+}
+
+/* EPERM is for who may not load programs at all; other errors may come from the verifier. */
 static int refuse_programs(int error)
 {
-	if (error == -EPERM)
-		return refuse(error, "cannot load the BPF programs");
+	if (error == -EPERM || !has_capabilities())
+		return refuse(-EPERM, "cannot load the BPF programs");
 	snprintf(fp.reason, sizeof(fp.reason), "this kernel refuses the BPF program%s%s: %s; log_type debug tells more",
 		 refused_program[0] ? " " : "s", refused_program, strerror(-error));
 	return error;
