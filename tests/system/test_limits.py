@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """The limits that options set."""
 
+import contextlib
 import time
 
 from harness import packets as p
-from harness.client import TIMEOUT, Closed
+from harness.client import TIMEOUT, Client, Closed
 from harness.suite import SystemTest, differs, own
 
 
@@ -163,6 +164,62 @@ class Connections(SystemTest):
                 break
             except (Closed, OSError):
                 self.assertLess(time.monotonic(), deadline)
+
+
+class GlobalConnections(SystemTest):
+    """global_max_connections, over all listeners."""
+
+    own_daemon = True
+
+    @own
+    def test_over_all_listeners(self):
+        """Connections of all listeners count together."""
+        other = self.network.free_port()
+        daemon = self.start([f"listener {other} {self.network.address}", "global_max_connections 3"])
+        while daemon.stats()["connections"]["open"]:
+            time.sleep(0.01)
+        clients = [self.client(str(n), daemon) for n in range(2)]
+        third = Client(self.network.socket(other), "third")
+        self.addCleanup(third.close)
+        third.connect("third")
+        for port in (daemon.port, other):
+            fourth = Client(self.network.socket(port), "fourth")
+            self.addCleanup(fourth.close)
+            with contextlib.suppress(OSError):
+                fourth.send(p.connect("fourth"))
+                fourth.closed()
+        daemon.wait_log(r"(?s)(Client connection from \S+ denied: max_connections exceeded\..*){2}")
+        clients[0].alive()
+        third.alive()
+
+
+class GlobalClients(SystemTest):
+    """global_max_clients."""
+
+    options = ("global_max_clients 2",)
+
+    @own
+    def test_third_is_refused(self):
+        """A third client is refused: 0x89 in 5.0 (section 3.2.2.2), 3 before that. Sessions count, and who has one can
+        always come back."""
+        away = self.client("away", clean=False)
+        away.disconnect()
+        here = self.client("here")
+        for level, code in ((4, 3), (5, 0x89)):
+            client = self.raw(level=level)
+            client.send(client.hello(self.id("third")))
+            self.assertEqual([x.code for x in client.closed()], [code])
+        self.daemon.wait_log("denied: global_max_clients exceeded")
+        away = self.client("away", clean=False, present=True)
+        again = self.client("here")
+        here.closed()
+        again.alive()
+        away.disconnect()
+        self.client("away", clean=True).disconnect()
+        deadline = time.monotonic() + TIMEOUT
+        while self.daemon.stats()["clients"]["total"] > 1:
+            self.assertLess(time.monotonic(), deadline)
+        self.client("third").alive()
 
 
 class Connects(SystemTest):
