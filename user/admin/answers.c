@@ -134,7 +134,12 @@ static void traffic_stats(struct json *j, const struct counters *c)
 	json_uint(j, "bytes_received", c->publish_bytes_received);
 	json_uint(j, "bytes_sent", c->publish_bytes_sent);
 	json_close_object(j);
+	json_open_object(j, "waiting"); /* for sockets */
+	json_uint(j, "publish", at_least_zero(c->out_packets));
+	json_uint(j, "bytes", at_least_zero(c->out_bytes));
+	json_close_object(j);
 	json_uint(j, "subscriptions", at_least_zero(c->subscriptions));
+	json_uint(j, "shared_subscriptions", at_least_zero(c->shared_subscriptions));
 	json_uint(j, "retained", at_least_zero(c->retained));
 }
 

@@ -178,6 +178,7 @@ int show_stats(const cJSON *answer)
 	show_line(answer, "connections", "connections");
 	show_reasons(answer, "closed", "closed");
 	printf("%-15s%" PRIu64 "\n", "subscriptions", number(answer, "subscriptions"));
+	printf("%-15s%" PRIu64 "\n", "shared", number(answer, "shared_subscriptions"));
 	printf("%-15s%" PRIu64 "\n", "retained", number(answer, "retained"));
 	printf("%-15s%" PRIu64 " messages, %" PRIu64 " bytes\n", "stored", number(answer, "messages.stored"),
 	       number(answer, "messages.stored_bytes"));
