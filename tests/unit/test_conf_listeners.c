@@ -176,7 +176,7 @@ static void test_default_listener(void **state)
 /* But that alone asks for no listener: the loopback addresses have the option then, and -p counts. */
 static void test_default_listener_is_local(void **state)
 {
-	static const uint16_t ports[] = {18830, 18831};
+	const uint16_t ports[] = {18830, 18831};
 	size_t hosts = has_ipv6() ? 2 : 1;
 
 	(void)state;
@@ -187,7 +187,7 @@ static void test_default_listener_is_local(void **state)
 	assert_true(conf.local_only);
 	assert_int_equal(conf.nlisteners, 2 * hosts);
 	for (size_t i = 0; i < conf.nlisteners; i++) {
-		assert_int_equal(conf.listeners[i].port, ports[i / hosts]);
+		assert_int_equal(conf.listeners[i].port, ports[i >= hosts]);
 		assert_string_equal(conf.listeners[i].address, i % hosts ? "::1" : "127.0.0.1");
 		assert_int_equal(conf.listeners[i].max_qos, 1);
 		assert_string_equal(conf.listeners[i].auto_id_prefix, "a-");

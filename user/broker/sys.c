@@ -276,7 +276,7 @@ static void tick(struct timer *t)
 {
 	struct worker *w = container_of(t, struct worker, sys);
 	struct broker *b = w->broker;
-	struct sample s;
+	struct sample s = {0};
 	uint64_t connected;
 
 	loop_after(&w->loop, t, ms_to_next_second(), tick);

@@ -144,7 +144,7 @@ int conf_parse_listener(struct conf *c, const struct conf_option *o, void *field
 	size_t len = strcspn(value, blanks);
 	const char *address = value + len + strspn(value + len, blanks);
 	struct conf_listener *l;
-	uint16_t port;
+	uint16_t port = 0;
 
 	(void)field;
 	if (parse_port(o, value, len, 0, &port, where))

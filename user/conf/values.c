@@ -122,8 +122,10 @@ int conf_set(struct conf *c, const struct conf_option *o, const char *value, con
 		return set_bool(o, field, value, where);
 	case CONF_UINT:
 		return set_uint(o, field, value, where);
-	default:
+	case CONF_STRING:
 		return conf_set_string(field, value, where);
+	default: /* they have functions */
+		return -1;
 	}
 }
 
