@@ -104,9 +104,10 @@ const struct conf_option conf_options[] = {
 	.parse = conf_parse_maybe,
 	.argument = true_false, .fallback = "true without any listener line, else false",
 	.help = "Accept clients that give no user name.\n"
-		"This version cannot check a password, so that nobody can connect where this is false.",
+		"This version checks no passwords but those of `scram_file`; without it nobody can connect where this is "
+		"false.",
 }, {
-	.name = "per_listener_settings", IN_CONF(per_listener_settings), .type = CONF_OTHER, .restart = true,
+	.name = "per_listener_settings", IN_CONF(per_listener_settings), .type = CONF_OTHER,
 	.parse = conf_parse_per_listener_settings,
 	.argument = true_false, .value = "false",
 	.help = "When true, `allow_anonymous`, `allow_zero_length_clientid` and `auto_id_prefix` are options of the listener "
@@ -142,12 +143,14 @@ const struct conf_option conf_options[] = {
 }, {
 	.name = "max_keepalive", IN_CONF(max_keepalive), .type = CONF_UINT, .max = 65535,
 	.argument = "SECONDS", .value = "0",
-	.help = "Refuse clients whose keep alive is off or more than SECONDS. 0 accepts all.",
+	.help = "Refuse clients whose keep alive is off or more than SECONDS; those of MQTT 5.0 are accepted and told to keep to "
+		"SECONDS. 0 accepts all.",
 }, {
 	.name = "max_inflight_messages", IN_CONF(max_inflight_messages), .type = CONF_UINT, .or_negative = true, .max = 65535,
 	.argument = "COUNT", .value = "20",
 	.help = "Send a client at most COUNT messages of QoS 1 and 2 that it has not acknowledged. The others wait in its "
-		"queue. 0 is no limit; 1 keeps the order of messages even when some are sent again.",
+		"queue. 0 is no limit; 1 keeps the order of messages even when some are sent again.\n"
+		"A client of MQTT 5.0 may itself have at most COUNT messages of QoS 1 and 2 unacknowledged, up to 65535.",
 }, {
 	.name = "max_inflight_bytes", IN_CONF(max_inflight_bytes), .type = CONF_UINT, .or_negative = true, .max = INT64_MAX,
 	.argument = "BYTES", .value = "0",
@@ -177,14 +180,15 @@ const struct conf_option conf_options[] = {
 	.parse = conf_parse_duration,
 	.argument = "DURATION", .fallback = "never",
 	.help = "Forget a persistent session whose client was away for DURATION. It is a number and one of the letters "
-		"s h d w m y: seconds, hours, days, weeks, months of 30 days, years of 365 days.\n"
+		"s h d w m y: seconds, hours, days, weeks, months of 30 days, years of 365 days. Of a client of MQTT 5.0 the "
+		"shorter time counts, this one or what it asked for.\n"
 		"\n"
 		"\tpersistent_client_expiration 14d",
 }, {
 	.name = "retain_available", IN_CONF(retain_available), .type = CONF_BOOL,
 	.argument = true_false, .value = "true",
 	.help = "Keep retained messages. When false, a client that publishes one is disconnected, and one whose will is to be "
-		"retained is refused.",
+		"retained is refused; clients of MQTT 5.0 are told so when they connect.",
 }, {
 	.name = "wildcard_subscriptions", IN_CONF(wildcard_subscriptions), .type = CONF_BOOL,
 	.argument = true_false, .value = "true",

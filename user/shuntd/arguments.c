@@ -52,7 +52,7 @@ static const struct cli cli = {
 	.summary = "MQTT broker with a fast path in the kernel",
 	.synopsis = synopsis,
 	.description =
-		"`shuntd` is an MQTT broker for Linux. It speaks MQTT 3.1 and 3.1.1. Messages of QoS 0 for which it knows the "
+		"`shuntd` is an MQTT broker for Linux. It speaks MQTT 3.1, 3.1.1 and 5.0. Messages of QoS 0 for which it knows the "
 		"way are carried by eBPF programs inside the kernel and do not wait for the daemon; everything else, and "
 		"everything where the kernel cannot do that, goes through the daemon. Clients see no difference but the time.\n"
 		"\n"
@@ -74,7 +74,7 @@ static void print_man(FILE *f)
 		f, "SIGHUP", NULL,
 		"Read the configuration again, and close the log file and open it again. What has changed is logged and counts "
 		"at once, as far as it can without a restart; no client is disconnected. If there are errors, they are logged "
-		"and nothing changes.");
+		"and nothing changes. As the daemon is not root any more, its user must be able to read the file.");
 	man_item(f, "SIGRTMIN", NULL, "Close the log file and open it again, for logrotate.");
 	man_item(
 		f, "SIGUSR1", NULL,
