@@ -487,11 +487,13 @@ struct publish {
 };
 
 /* The packet at address `at`, of whose bytes `avail` are there: its length if it is a PUBLISH that may be forwarded and all of
- * it is there, with the topic in the key (whose topic must be zero before); else 0. A global function, so that the verifier
- * looks at it once and not once for each way that leads to it. */
+ * it is there, with the topic in the key (whose form must be set, and whose topic must be zero before); else 0. In 5.0 one
+ * with properties may not: a Topic Alias is the sender's own, and others are to be checked. So the length of properties is
+ * read as if it were the topic's last byte: zero, it changes nothing in the key, and otherwise no flow has that key. A
+ * global function, so that the verifier looks at it once and not once for each way that leads to it. */
 __noinline int read_publish(__u64 at, __u32 avail, struct publish *p)
 {
-	__u64 header = avail < WIRE_HEADER_MAX ? avail : WIRE_HEADER_MAX, topic_len, last;
+	__u64 header = avail < WIRE_HEADER_MAX ? avail : WIRE_HEADER_MAX, last;
 	__u8 h[WIRE_HEADER_MAX] = {}, t[2] = {};
 	__u32 header_len = 0, remaining;
 	__s32 total;
@@ -508,16 +510,14 @@ __noinline int read_publish(__u64 at, __u32 avail, struct publish *p)
 	at += header_len;
 	if (remaining < 2 || bpf_probe_read_kernel(t, 2, (void *)at))
 		return 0;
-	last = wire_topic_len(t, remaining) - 1ULL;
+	p->key.topic_len = wire_topic_len(t, remaining);
+	last = p->key.topic_len - 1ULL + !!p->key.form;
 	barrier_var(last);
 	if (last >= SHUNT_TOPIC_MAX)
 		return 0;
-	topic_len = last + 1; /* 6.1 learns the bounds of a sum, but not from `!= 0` that a number is at least 1 */
-	if (bpf_probe_read_kernel(p->key.topic, topic_len, (void *)(at + 2)))
-		return 0;
-	p->key.topic_len = topic_len;
-	p->payload_len = remaining - 2 - topic_len;
-	return total;
+	/* 6.1 learns the bounds of a sum, but not from `!= 0` that a number is at least 1 */
+	p->payload_len = remaining - 3 - last;
+	return bpf_probe_read_kernel(p->key.topic, last + 1, (void *)(at + 2)) ? 0 : total;
 }
 
 static __always_inline bool same_topic(const struct publish *x, const struct publish *y)
@@ -543,8 +543,10 @@ static long next_in_msg(__u32 i, void *arg)
 {
 	struct run *run = arg;
 	struct publish next = {};
-	__s32 total = read_publish(run->at + run->off, run->len - run->off, &next);
+	__s32 total;
 
+	next.key.form = run->first->key.form;
+	total = read_publish(run->at + run->off, run->len - run->off, &next);
 	if (total <= 0 || !same_topic(&next, run->first))
 		return 1;
 	run->off += total;
@@ -754,8 +756,8 @@ __noinline int load_publish(struct __sk_buff *skb, __u32 off, struct publish *p)
 {
 	__u32 avail = skb->len - off, header_len = 0, remaining;
 	__u8 h[WIRE_HEADER_MAX] = {}, t[2] = {};
-	__u64 topic_len, last;
 	__s32 total;
+	__u64 last;
 
 	if (!p || off >= skb->len || load_header(skb, off, avail, h))
 		return 0;
@@ -765,26 +767,26 @@ __noinline int load_publish(struct __sk_buff *skb, __u32 off, struct publish *p)
 	if (!wire_shortest(total, header_len))
 		return 0;
 	remaining = total - header_len;
-	if (remaining < 2 || bpf_skb_load_bytes(skb, off + header_len, t, 2))
+	off += header_len;
+	if (remaining < 2 || bpf_skb_load_bytes(skb, off, t, 2))
 		return 0;
-	last = wire_topic_len(t, remaining) - 1ULL;
+	p->key.topic_len = wire_topic_len(t, remaining);
+	last = p->key.topic_len - 1ULL + !!p->key.form;
 	barrier_var(last);
 	if (last >= SHUNT_TOPIC_MAX)
 		return 0;
-	topic_len = last + 1; /* 6.1 learns the bounds of a sum, but not from `!= 0` that a number is at least 1 */
-	if (bpf_skb_load_bytes(skb, off + header_len + 2, p->key.topic, topic_len))
-		return 0;
-	p->key.topic_len = topic_len;
-	p->payload_len = remaining - 2 - topic_len;
-	return total;
+	p->payload_len = remaining - 3 - last;
+	return bpf_skb_load_bytes(skb, off + 2, p->key.topic, last + 1) ? 0 : total;
 }
 
 static long next_in_skb(__u32 i, void *arg)
 {
 	struct run *run = arg;
 	struct publish next = {};
-	__s32 total = load_publish(run->skb, run->off, &next);
+	__s32 total;
 
+	next.key.form = run->first->key.form;
+	total = load_publish(run->skb, run->off, &next);
 	if (total <= 0 || !same_topic(&next, run->first))
 		return 1;
 	run->off += total;

@@ -229,6 +229,7 @@ static void close_all(struct worker *w, void *arg)
 	(void)arg;
 	while (!list_empty(&w->conns))
 		conn_close(container_of(w->conns.next, struct conn, all), CLOSE_SHUTDOWN);
+	conn_finish_lingering(w);
 }
 
 static void leave(struct worker *w, void *arg)

@@ -19,6 +19,7 @@
 enum {
 	IOVECS = 64,
 	WRITE_PER_TURN = 1 << 20, /* bytes; what is left goes on in the next turn */
+	LINGERS_MAX = 50,	  /* milliseconds that a closed connection waits for its last bytes */
 };
 
 static const uint32_t conn_events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
@@ -363,6 +364,73 @@ static void reset_if_unread(const struct conn *c)
 		setsockopt(c->watch.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 }
 
+static void close_socket(struct conn *c)
+{
+	if (c->link.road == FP_ROAD_REMOTE)
+		reset_if_unread(c);
+	close(c->watch.fd);
+	c->watch.fd = -1;
+	fp_detach(&c->link);
+	list_del(&c->all);
+	list_push(&c->worker->dead, &c->all);
+}
+
+static bool drained(struct conn *c)
+{
+	return c->retries++ >= LINGERS_MAX || fp_drained(&c->link, c->watch.fd, c->bytes_out);
+}
+
+static void linger(struct timer *t)
+{
+	struct conn *c = container_of(t, struct conn, retry);
+
+	if (drained(c))
+		close_socket(c);
+	else
+		loop_after(&c->worker->loop, t, 1, linger);
+}
+
+void conn_finish_lingering(struct worker *w)
+{
+	while (!list_empty(&w->lingering)) {
+		struct conn *c = container_of(w->lingering.next, struct conn, all);
+
+		timer_stop(&w->loop.timers, &c->retry);
+		while (!drained(c))
+			usleep(1000);
+		close_socket(c);
+	}
+}
+
+/* What we said last may still be in the fast path's hands. A client that is gone need not hear it. */
+static bool wants_to_linger(const struct conn *c, enum close_reason why)
+{
+	return c->link.road == FP_ROAD_REMOTE && c->link.target && close_texts[why].reason && !c->broken;
+}
+
+static void end_connection(struct conn *c, enum close_reason why)
+{
+	c->retries = 0;
+	if (wants_to_linger(c, why)) {
+		loop_unwatch(&c->worker->loop, &c->watch);
+		list_push(&c->worker->lingering, &c->all);
+		linger(&c->retry);
+	} else {
+		close_socket(c);
+	}
+}
+
+static void free_buffers(struct conn *c)
+{
+	output_clear(&c->sink.out);
+	alias_out_clear(&c->sink.aliases);
+	alias_in_clear(&c->aliases);
+	authenticate_end(c);
+	free(c->in);
+	c->in = NULL;
+	c->in_len = c->in_cap = 0;
+}
+
 void conn_close(struct conn *c, enum close_reason why)
 {
 	struct worker *w = c->worker;
@@ -383,25 +451,14 @@ void conn_close(struct conn *c, enum close_reason why)
 	c->state = CONN_CLOSED;
 	if (c->session)
 		flow_retire(c);
-	if (c->link.road == FP_ROAD_REMOTE)
-		reset_if_unread(c);
-	close(c->watch.fd);
-	c->watch.fd = -1;
-	fp_detach(&c->link);
+	end_connection(c, why);
 	if (why == CLOSE_DISCONNECT && c->peer_reason == MQTT_RC_SUCCESS) /* [MQTT-3.14.4-3] */
 		message_drop(&c->will);
 	if (c->session) {
 		COUNTER_ADD(clients_connected, -1);
 		leave_session(c);
 	}
-	output_clear(&c->sink.out);
-	alias_out_clear(&c->sink.aliases);
-	alias_in_clear(&c->aliases);
-	authenticate_end(c);
-	free(c->in);
-	c->in = NULL;
-	c->in_len = c->in_cap = 0;
-	list_push(&w->dead, &c->all);
+	free_buffers(c);
 }
 
 void conn_free(struct conn *c)

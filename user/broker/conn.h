@@ -119,6 +119,9 @@ void conn_break(struct conn *c, enum close_reason why);
 /* Close now: log, publish the will, let the session go. The struct stays until the end of the turn at least. */
 void conn_close(struct conn *c, enum close_reason why);
 
+/* Wait until the sockets of all closed connections of the worker are closed, too: the broker stops. */
+void conn_finish_lingering(struct worker *w);
+
 /* Free a closed one nothing refers to. */
 void conn_free(struct conn *c);
 

@@ -236,12 +236,13 @@ static void take_limits(struct conn *c, const struct mqtt_packet *p)
 		c->keep_alive = conf->max_keepalive;
 }
 
-/* The kernel looks at no Maximum Packet Size: one below what it may carry leaves the client without flows. */
+/* The kernel looks at no Maximum Packet Size, and uses no Topic Alias where the daemon would: such clients have no
+ * flows. */
 static enum fp_road road_of(const struct conn *c)
 {
 	uint32_t ours = c->worker->broker->conf->max_packet_size;
 
-	if (c->sink.max_packet && c->sink.max_packet < (ours ? ours : WIRE_REMAINING_MAX))
+	if ((c->sink.max_packet && c->sink.max_packet < (ours ? ours : WIRE_REMAINING_MAX)) || c->sink.aliases.max)
 		return FP_ROAD_NONE;
 	return c->link.road;
 }

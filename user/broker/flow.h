@@ -8,7 +8,7 @@
 
 #include "broker/conn.h"
 
-/* A connection of this version has this wire form in the fast path. */
+/* A connection of this version has this wire form in the fast path: 1 is 5.0, without properties. */
 static inline uint8_t flow_form(uint8_t version)
 {
 	return version >= MQTT_5_0;

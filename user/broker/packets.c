@@ -163,17 +163,22 @@ static int publish_overheld(struct conn *c)
 	return rc;
 }
 
+/* Is one more of QoS 1 or 2 above our Receive Maximum? Those of QoS 1 are acknowledged at once; of QoS 2 some may be
+ * open [MQTT-3.3.4-7]. */
+static bool one_too_many(const struct conn *c)
+{
+	return c->version >= MQTT_5_0 && c->told.inflight && c->session->received.count >= c->told.inflight;
+}
+
 /* QoS 2, which goes on with its PUBREL. */
 static int publish_later(struct conn *c, const struct mqtt_packet *p, struct outcome *out)
 {
-	uint32_t most = c->told.inflight;
 	int rc = session_receive(c->session, p->pid, p->publish.dup);
 	struct message *m;
 
 	if (rc <= 0)
 		return rc ? conn_fail(CLOSE_PROTOCOL) : 0;
-	/* Those of QoS 1 are acknowledged at once [MQTT-3.3.4-7]. */
-	if (c->version >= MQTT_5_0 && most && c->session->received.count >= most)
+	if (one_too_many(c))
 		return conn_fail(CLOSE_RECEIVE_MAXIMUM);
 	m = take_message(c, p, out, &rc);
 	/* Before 5.0 an acknowledgement cannot say no: the handshake goes on, without a message. */
@@ -227,6 +232,8 @@ static int handle_publish(struct conn *c, struct mqtt_packet *p)
 		log_publish(c, p);
 	if (!rc)
 		rc = check_publish(c, pub);
+	if (!rc && pub->qos == 1 && one_too_many(c))
+		rc = conn_fail(CLOSE_RECEIVE_MAXIMUM);
 	if (!rc)
 		rc = pub->qos == 2 ? publish_later(c, p, &out) : publish_now(c, p, &out);
 	if (!rc && pub->qos)

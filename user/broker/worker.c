@@ -348,6 +348,7 @@ int worker_init(struct worker *w, struct broker *b, unsigned index)
 	list_init(&w->ready);
 	list_init(&w->dirty);
 	list_init(&w->fence);
+	list_init(&w->lingering);
 	list_init(&w->dead);
 	w->back_end = &w->back;
 	rc = loop_open(&w->loop);

@@ -75,6 +75,7 @@ struct worker {
 	struct list ready;		/* more to read; by `ready` */
 	struct list dirty;		/* something to write; by `dirty` */
 	struct list fence;		/* fp_handled() may be due; by `fence` */
+	struct list lingering;		/* closed, but for the socket; by `all` */
 	struct list dead;		/* closed; by `all` */
 	struct tree_hits hits;		/* of the last match */
 	struct batch **out;		/* being filled, for each worker; NULL: none */

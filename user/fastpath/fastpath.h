@@ -103,6 +103,10 @@ void fp_make_target(struct fp_link *link, int fd, const char *client_id);
 /* No flow may reach the connection any more. Call before a new CONNACK on takeover, before shutdown() or close(). */
 void fp_retire(struct fp_link *link);
 
+/* After fp_retire(): has everything for the client reached its TCP connection, the `sent` bytes that fp_send() took and what
+ * the kernel forwarded? Closing before would lose the rest. Never false for long, but for a client that does not read. */
+bool fp_drained(struct fp_link *link, int fd, uint64_t sent);
+
 /* Forget the connection; call after close(fd). Its slot may be used again. */
 void fp_detach(struct fp_link *link);
 

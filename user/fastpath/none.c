@@ -66,6 +66,12 @@ void fp_retire(struct fp_link *link)
 	(void)link;
 }
 
+bool fp_drained(struct fp_link *link, int fd, uint64_t sent)
+{
+	(void)link, (void)fd, (void)sent;
+	return true;
+}
+
 void fp_detach(struct fp_link *link)
 {
 	(void)link;

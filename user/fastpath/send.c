@@ -11,13 +11,18 @@
  */
 #include <errno.h>
 #include <linux/sock_diag.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
 #include "fastpath/internal.h"
 
-enum { PIECE_IOV = 64 };
+enum {
+	PIECE_IOV = 64,
+	TCP_ESTABLISHED_STATE = 1, /* TCP_ESTABLISHED of the kernel; its header does not go with linux/tcp.h */
+};
 
 static size_t total_len(const struct iovec *iov, int iovcnt)
 {
@@ -155,4 +160,25 @@ ssize_t fp_send(struct fp_link *link, int fd, const struct iovec *iov, int iovcn
 		link->large_left = total;
 	}
 	return send_piece(link, fd, iov, iovcnt);
+}
+
+bool fp_drained(struct fp_link *link, int fd, uint64_t sent)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	/* On the other roads send() has put it there. */
+	if (link->road != FP_ROAD_REMOTE || !link->target)
+		return true;
+	if (!link->draining) {
+		link->draining = true;
+		link->ticket = fp_grace_request();
+	}
+	if (link->ticket && !fp_grace_passed(link->ticket))
+		return false;
+	link->ticket = 0;
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) || info.tcpi_state != TCP_ESTABLISHED_STATE)
+		return true;
+	return info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes >=
+	       sent + load64(&fp_slot(link->slot)->received_bytes);
 }
