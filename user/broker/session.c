@@ -106,7 +106,8 @@ static int publish(struct session *s, struct message *m, const struct deliver_as
 	struct output_publish p = {
 		.version = s->sink->version,
 		.qos = as->qos,
-		.retain = as->retain,
+		/* before 5.0 only for what a new subscription brings [MQTT-3.3.1-9]; it may have been queued in 5.0 */
+		.retain = as->retain && (as->subscribed || s->sink->version >= MQTT_5_0),
 		.dup = dup,
 		.pid = pid,
 		.ids = as->ids,
