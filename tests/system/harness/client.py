@@ -25,8 +25,8 @@ class Timeout(Exception):
 
 class Client:
     """
-    One connection of a protocol version: 3, 4 or 5, by default. `log` gets every PUBLISH received, for the comparison of
-    roads; None: do not record. What the CONNECT said the client can take is required of every packet received.
+    One connection of a protocol version: 3, 4 or 5, by default. `log` gets every PUBLISH received, for the comparison
+    of roads; None: do not record. What the CONNECT said the client can take is required of every packet received.
     """
 
     def __init__(self, sock, name="", log=None, version=4):
@@ -82,6 +82,14 @@ class Client:
             if {properties.REASON_STRING, properties.USER} & {identifier for identifier, _ in packet.props}:
                 raise p.Malformed(f"from the broker: problem information that was not asked for: {packet}")
 
+    def available_within(self, seconds):
+        """Does a packet come within that time? It stays readable."""
+        try:
+            self.pending.appendleft(self.read(seconds))
+        except Timeout:
+            return False
+        return True
+
     def available(self):
         """The packets of one recv(), for a socket that select() found readable."""
         self._receive()
@@ -116,8 +124,8 @@ class Client:
                 raise AssertionError(f"{self.name}: not closed in {timeout} s, got {came}") from None
 
     def disconnected(self, *codes):
-        """Wait for the broker to close; 5.0: after a DISCONNECT with one of these reason codes. Returns it and what came
-        before, or all that came in an older version."""
+        """Wait for the broker to close; 5.0: after a DISCONNECT with one of these reason codes. Returns it and what
+        came before, or all that came in an older version."""
         came = self.closed()
         if self.version < 5:
             return came
@@ -136,8 +144,8 @@ class Client:
     # ---- the protocol
 
     def connect(self, client_id="", code=0, present=False, expiry=None, **fields):
-        """CONNECT, and CONNACK with this return code and Session Present. `expiry` is short for a Session Expiry Interval,
-        5.0."""
+        """CONNECT, and CONNACK with this return code and Session Present. `expiry` is short for a Session Expiry
+        Interval, 5.0."""
         self.send(self.hello(client_id, expiry, **fields))
         self.connack = self.expect(p.CONNACK)
         assert self.connack.code == code, f"{self.name}: CONNACK {self.connack}, expected {code:#x}"
@@ -173,7 +181,8 @@ class Client:
         return suback.codes
 
     def unsubscribe(self, *filters, codes=None, props=()):
-        """UNSUBSCRIBE and its UNSUBACK; in 5.0 each filter is one that was subscribed, unless `codes` says otherwise."""
+        """UNSUBSCRIBE and its UNSUBACK; in 5.0 each filter is one that was subscribed, unless `codes` says
+        otherwise."""
         mid = self.mid()
         self.send(p.unsubscribe(mid, *filters, props=self._props(props)))
         unsuback = self.answer = self.until(p.UNSUBACK)

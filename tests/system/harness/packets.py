@@ -2,8 +2,8 @@
 """
 MQTT 3.1, 3.1.1 and 5.0 control packets as bytes: written by hand, so that a test can also write them wrong.
 
-Where a packet of 5.0 has properties, `props` is a list of (identifier, value) pairs, see properties.py; None, the default,
-writes the packet of the older versions, which has no such field.
+Where a packet of 5.0 has properties, `props` is a list of (identifier, value) pairs, see properties.py; None, the
+default, writes the packet of the older versions, which has no such field.
 """
 
 import struct
@@ -24,7 +24,7 @@ NAMES = {
 # Subscription options of 5.0, section 3.8.3.1; bits 0 and 1 are the QoS.
 NO_LOCAL, RETAIN_AS_PUBLISHED, SEND_IF_NEW, DO_NOT_SEND = 0x04, 0x08, 0x10, 0x20
 
-# Reason codes that a server may send in 5.0, by packet type: tables 3-1, 3-4 to 3-9 and 3-11, sections 3.14.2 and 3.15.2.
+# Reason codes that a server may send in 5.0, by packet type: the tables of sections 3.2.2.2 to 3.15.2.1.
 _PUBLISH_REASONS = {0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99}
 SERVER_REASONS = {
     CONNACK: {0x00, *range(0x80, 0x8B), 0x8C, 0x90, 0x95, 0x97, 0x99, 0x9A, 0x9B, 0x9C, 0x9D, 0x9F},
@@ -68,7 +68,8 @@ def connect(client_id="", clean=True, keepalive=60, will=None, username=None, pa
 
 def publish(topic, payload=b"", qos=0, retain=False, dup=False, mid=None, props=None):
     """PUBLISH; `mid` is the packet identifier, needed for QoS 1 and 2."""
-    body = string(topic) + (struct.pack("!H", mid) if mid is not None else b"") + properties.encode(props) + raw(payload)
+    identifier = struct.pack("!H", mid) if mid is not None else b""
+    body = string(topic) + identifier + properties.encode(props) + raw(payload)
     return packet(PUBLISH << 4 | (8 if dup else 0) | qos << 1 | (1 if retain else 0), body)
 
 
@@ -115,8 +116,8 @@ class Malformed(Exception):
 
 class Packet:
     """
-    A packet received: type, flags, body and, by type, its fields. `code` is the return or reason code, `codes` those of a
-    SUBACK or UNSUBACK; `props` the properties, empty before 5.0; `size` that of the whole packet.
+    A packet received: type, flags, body and, by type, its fields. `code` is the return or reason code, `codes` those of
+    a SUBACK or UNSUBACK; `props` the properties, empty before 5.0; `size` that of the whole packet.
     """
 
     def __init__(self, first, body, version=4):

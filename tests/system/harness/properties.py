@@ -109,6 +109,11 @@ class Properties(list):
         return "{" + ", ".join(f"{TABLE[i][0]}: {value!r}" for i, value in self) + "}"
 
 
+def plain(props):
+    """To compare: properties without an order of their own, sorted, and the user properties in theirs."""
+    return sorted(one for one in props if one[0] != USER), [one for one in props if one[0] == USER]
+
+
 class Reader:
     """Reads fields from the front of a packet's body; ValueError when there is not enough or they are not valid."""
 
