@@ -37,6 +37,8 @@ def arguments():
                         help="fail, do not skip, where the kernel refuses the fast path")
     parser.add_argument("--list", action="store_true", help="list the tests and what they prove")
     parser.add_argument("--statements", action="store_true", help="print the table statement -> tests")
+    parser.add_argument("--conformance", action="store_true",
+                        help="write that table to tests/conformance.md; status 1 when a statement has no test")
     parser.add_argument("--slowest", type=int, default=0, metavar="N", help="list the N slowest at the end")
     return parser.parse_args()
 
@@ -191,6 +193,8 @@ def main():
     if options.statements:
         print(statements.table(_tests(found)))
         return 0
+    if options.conformance:
+        return _conformance(discover(None))
     statements.proved(_tests(found))
     run.begin()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -198,6 +202,13 @@ def main():
         return _run(found, options)
     finally:
         run.end()
+
+
+def _conformance(found):
+    statements.write(_tests(found))
+    missing = statements.missing(_tests(found))
+    print("".join(f"no test: {text}\n" for text in missing), end="")
+    return 1 if missing else 0
 
 
 def _run(found, options):
@@ -213,12 +224,20 @@ def _run(found, options):
         results.append(result)
     results.append(_kernel_result(kernel))
     show(results[-1])
+    if not options.patterns:
+        results.append(_conformance_result(found))
+        show(results[-1])
     for result in sorted(results, key=lambda r: -r.seconds)[:options.slowest]:
         print(f"{result.seconds:7.2f} s {result.road:6} {result.test}")
     count = {status: sum(r.status == status for r in results) for status in ("PASS", "FAIL", "SKIP")}
     print(f"system tests: {time.monotonic() - begin:.0f} s")
     print(f"{count['PASS']} passed, {count['FAIL']} failed, {count['SKIP']} skipped")
     return 1 if count["FAIL"] else 0
+
+
+def _conformance_result(found):
+    wrong = statements.complaints(_tests(found))
+    return Result("conformance table", "all", "FAIL" if wrong else "PASS", message="\n".join(wrong))
 
 
 def _kernel_result(kernel):
