@@ -73,25 +73,25 @@ int scram_verifier_derive(struct scram_verifier *v, struct mqtt_str password)
 	return err;
 }
 
-static const char *parse_iterations(const char *text, size_t len, uint32_t *iterations)
+static bool parse_iterations(const char *text, size_t len, uint32_t *iterations)
 {
 	char digits[16];
 	uint64_t n;
 
 	if (len >= sizeof(digits))
-		return "the number of iterations is not one";
+		return false;
 	memcpy(digits, text, len);
 	digits[len] = '\0';
 	if (number_parse(digits, SCRAM_ITERATIONS_MAX, &n) || n == 0)
-		return "the number of iterations is not one from 1 to 2147483647";
+		return false;
 	*iterations = (uint32_t)n;
-	return NULL;
+	return true;
 }
 
 const char *scram_verifier_parse(const char *text, struct scram_verifier *v)
 {
-	struct scram_verifier new;
-	const char *iterations, *salt, *stored, *server, *fault;
+	struct scram_verifier new = {0};
+	const char *iterations, *salt, *stored, *server;
 	ssize_t salt_len;
 
 	/* PREFIX iterations ':' salt '$' stored ':' server; base64 has neither of the separators. */
@@ -104,9 +104,8 @@ const char *scram_verifier_parse(const char *text, struct scram_verifier *v)
 	if (!server)
 		return "it is not of the form USER:SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY";
 
-	fault = parse_iterations(iterations, (size_t)(salt - iterations), &new.iterations);
-	if (fault)
-		return fault;
+	if (!parse_iterations(iterations, (size_t)(salt - iterations), &new.iterations))
+		return "the number of iterations is not one from 1 to 2147483647";
 	salt++, stored++, server++;
 	salt_len = base64_decode(new.salt, sizeof(new.salt), salt, (size_t)(stored - salt) - 1);
 	if (salt_len <= 0)
