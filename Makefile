@@ -107,6 +107,7 @@ $(foreach t,$(TOOLS),$(eval $(BUILD)/$t: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildc
 $(TOOLS:%=$(BUILD)/%): $(BUILD)/libshunt.a $(BUILD)/sources
 	$(link)
 $(BUILD)/tests/unit/% $(BUILD)/tests/bpf/%: LINK_WITH = -lcmocka
+$(BUILD)/tests/unit/test_auth_memory: LINK_WITH = -lcmocka -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(BUILD)/tests/fuzz/%: LINK_WITH = -fsanitize=fuzzer
 .SECONDEXPANSION:
 helpers = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/$1/test_% tests/$1/fuzz_% %.bpf.c,$(wildcard tests/$1/*.c)))
