@@ -44,7 +44,7 @@ static void test_vectors(void **state)
 static void test_round_trip(void **state)
 {
 	uint64_t rng = 4648;
-	uint8_t bytes[256], back[256];
+	uint8_t bytes[256] = {0}, back[256];
 	char text[BASE64_LEN(sizeof(bytes)) + 1];
 
 	(void)state;

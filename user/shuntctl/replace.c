@@ -20,27 +20,39 @@ struct place {
 	int folder;		 /* open and locked; -1 none */
 };
 
-/* Find the file, which need not be there yet, and lock its folder: a lock on the file itself would go with the file. */
+/* The path without symbolic links, of a file that need not be there yet. */
+static int resolve(const char *path, char out[PATH_MAX])
+{
+	struct stat st;
+
+	if (realpath(path, out)) {
+		if (stat(out, &st))
+			return -errno;
+		if (S_ISDIR(st.st_mode))
+			return -EISDIR;
+		return S_ISREG(st.st_mode) ? 0 : -EINVAL;
+	}
+	if (errno != ENOENT)
+		return -errno;
+	/* A link to nothing, which the file would take the place of. */
+	if (!lstat(path, &st))
+		return -ENOENT;
+	return snprintf(out, PATH_MAX, "%s", path) < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+/* Find the file and lock its folder: a lock on the file itself would go with the file. */
 static int find_place(const char *path, struct place *p)
 {
 	char folder[PATH_MAX];
-	int n;
+	int err = resolve(path, p->path);
 
-	if (!realpath(path, p->path)) {
-		/* A link to nothing would be replaced by the file: say that it leads nowhere. */
-		if (errno != ENOENT || readlink(path, folder, sizeof(folder)) >= 0)
-			return -errno;
-		if (snprintf(p->path, sizeof(p->path), "%s", path) >= (int)sizeof(p->path))
-			return -ENAMETOOLONG;
-	}
-	n = snprintf(p->new_path, sizeof(p->new_path), "%s.XXXXXX", p->path);
-	if (n >= (int)sizeof(p->new_path))
+	if (err)
+		return err;
+	if (snprintf(p->new_path, sizeof(p->new_path), "%s.XXXXXX", p->path) >= (int)sizeof(p->new_path))
 		return -ENAMETOOLONG;
 	memcpy(folder, p->path, strlen(p->path) + 1);
 	p->folder = open(dirname(folder), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (p->folder < 0 || flock(p->folder, LOCK_EX))
-		return -errno;
-	return 0;
+	return p->folder < 0 || flock(p->folder, LOCK_EX) ? -errno : 0;
 }
 
 static int write_line(FILE *out, const char *line)
@@ -92,8 +104,6 @@ static int take_over(FILE *in, FILE *out)
 		return 0;
 	if (fstat(fileno(in), &st) || fstat(fileno(out), &own))
 		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
 	if ((st.st_uid != own.st_uid || st.st_gid != own.st_gid) && fchown(fileno(out), st.st_uid, st.st_gid))
 		return -errno;
 	return fchmod(fileno(out), st.st_mode & (S_IRWXU | S_IRWXG)) ? -errno : 0;
