@@ -101,7 +101,7 @@ static void test_another_method(void **state)
 
 	(void)state;
 	assert_non_null(e);
-	for (char n = '1'; n < '3'; n++) {
+	for (int n = '1'; n < '3'; n++) {
 		assert_int_equal(auth_step(e, none, &reply), AUTH_CONTINUE);
 		assert_int_equal(reply.data[0], n);
 		assert_int_equal(auth_username(e).len, 0);
