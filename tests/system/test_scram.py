@@ -228,7 +228,7 @@ class Scram(UsersFile):
     def test_refused_passwords(self):
         """From standard input: what no client could send, or nobody can have meant."""
         for data, why in ((b"", "is empty"), (b"\n", "is empty"), (b"a\nb\n", "is more than one line"),
-                          (b"a\0b", "has a NUL byte"), (b"a\tb", "has a control character"), (b"\xff", "is not UTF-8"),
+                          (b"a\0b", "has a NUL byte"), (b"a\tb", "has a control character"), (b"\xff", "is not UTF-8 as MQTT allows it"),
                           (b"x" * 1024, "is longer than 1023 bytes"), (b"x" * 99999, "is longer than 1023 bytes")):
             self.scram(self.path, "user", data=data, status=1, says=f"shuntctl: the password {why}\n")
         self.assertFalse(os.listdir(self.folder))
@@ -237,7 +237,7 @@ class Scram(UsersFile):
         """What the file could not tell from something else."""
         for user, why in (("", "is empty"), ("a:b", "has a colon"), ("#a", "begins with a #, as comments do"),
                           (" a", "begins or ends with a blank"), ("a ", "begins or ends with a blank"),
-                          ("a\nb", "has a control character"), ("\udcff", "is not UTF-8"),
+                          ("a\nb", "has a control character"), ("\udcff", "is not UTF-8 as MQTT allows it"),
                           ("x" * 256, "is longer than 255 bytes")):
             for option in ((), ("--delete",)):
                 self.scram(*option, self.path, user, status=1, says=f"shuntctl: the user name {why}\n")

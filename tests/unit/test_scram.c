@@ -481,8 +481,9 @@ static void test_refused_first_messages(void **state)
 		{"n,,n=\xff,r=abc", malformed},
 		{"n,,n=\xc0\xaf,r=abc", malformed},
 		{"n,,n=\xed\xa0\x80,r=abc", malformed},
-		{"n,,n=us\ter,r=abc", bad_name},
-		{"n,,n=user\x7f,r=abc", bad_name},
+		{"n,,n=us\ter,r=abc", malformed},
+		{"n,,n=user\x7f,r=abc", malformed},
+		{"n,,n=user\xc2\x85,r=abc", malformed},
 		{"n,,n=us:er,r=abc", bad_name},
 		{"n,,n= user,r=abc", bad_name},
 		/* the nonce */

@@ -77,14 +77,13 @@ struct auth_exchange *auth_begin(const struct auth_method *method, struct auth_s
  */
 enum auth_result auth_step(struct auth_exchange *e, struct mqtt_str data, struct mqtt_str *reply);
 
-/* Who the client has proved to be; empty unless the last step was AUTH_SUCCESS. Well-formed UTF-8 without control
- * characters. The exchange's, until auth_end(). */
+/* Who the client has proved to be; empty unless the last step was AUTH_SUCCESS. UTF-8 as utf8_valid() has it. The exchange's, until auth_end(). */
 struct mqtt_str auth_username(const struct auth_exchange *e);
 
 /* Who it says it is, as soon as it has said so; for the log only. Otherwise as above. */
 struct mqtt_str auth_claimed_username(const struct auth_exchange *e);
 
-/* Why it was denied, in words for the log: "the proof is wrong". Not for the client, who could learn from it which users
+/* Why it was denied, in words for the log: "the password is wrong". Not for the client, who could learn from it which users
  * there are. Never NULL; a constant. */
 const char *auth_why(const struct auth_exchange *e);
 

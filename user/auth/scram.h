@@ -10,7 +10,7 @@
  * The server never sees the password, and what it stores does not suffice to log in. What is particular here:
  *  - There is no channel binding: the flags "n" and "y" are accepted, "p" is refused. An authorization identity must be
  *    the user name itself. The reserved extension "m=" is refused, other extensions are ignored, as the RFC has it.
- *  - SASLprep: names and passwords are well-formed UTF-8 without ASCII control characters, compared as bytes. For ASCII
+ *  - SASLprep: names and passwords are UTF-8 as utf8_valid() has it (no control characters), compared as bytes. For ASCII
  *    this is SASLprep. Beyond ASCII no normalisation is done, so there the client must send the very bytes that stand in
  *    the file: what SASLprep would make of them.
  *  - An unknown user gets an answer that looks like that to a known one, the same each time, and fails at the end: names

@@ -31,10 +31,10 @@ const char *scram_name_fault(struct mqtt_str name)
 		return "is empty";
 	if (name.len > SCRAM_NAME_MAX)
 		return "is longer than 255 bytes";
-	if (!utf8_valid(name.data, name.len))
-		return "is not UTF-8";
 	if (has_control(name))
 		return "has a control character";
+	if (!utf8_valid(name.data, name.len))
+		return "is not UTF-8 as MQTT allows it";
 	if (memchr(name.data, ':', name.len))
 		return "has a colon";
 	if (name.data[0] == '#')
@@ -50,10 +50,10 @@ const char *scram_password_fault(struct mqtt_str password)
 		return "is empty";
 	if (password.len > SCRAM_PASSWORD_MAX)
 		return "is longer than 1023 bytes";
-	if (!utf8_valid(password.data, password.len))
-		return "is not UTF-8";
 	if (has_control(password))
 		return "has a control character";
+	if (!utf8_valid(password.data, password.len))
+		return "is not UTF-8 as MQTT allows it";
 	return NULL;
 }
 
