@@ -592,95 +592,6 @@ int session_pubcomp(struct session *s, uint16_t pid)
 	return MQTT_RC_SUCCESS;
 }
 
-/* ---- from the client --------------------------------------------------------------------------------------------- */
-
-struct held {
-	struct list link; /* session->held or released */
-	struct held_message held;
-	uint8_t again; /* how often it came once more without DUP */
-};
-
-static struct held *held_entry(struct list *l)
-{
-	return container_of(l, struct held, link);
-}
-
-int session_receive(struct session *s, uint16_t pid, bool dup)
-{
-	struct held *h = pid_map_get(&s->received, pid);
-
-	if (!h)
-		return 1;
-	/* Once may be a client that does not know better, as before 5.0 many did not. */
-	return !dup && ++h->again > 1 ? -EPROTO : 0;
-}
-
-int session_hold(struct session *s, uint16_t pid, struct message *m, bool retain)
-{
-	struct held *h = malloc(sizeof(*h));
-
-	if (!h)
-		return -ENOMEM;
-	*h = (struct held){.held = {m, retain}};
-	if (pid_map_put(&s->received, pid, h)) {
-		free(h);
-		return -ENOMEM;
-	}
-	list_push(m ? &s->held : &s->released, &h->link);
-	if (!m)
-		return 0;
-	message_ref(m);
-	s->held_bytes += m->wire_len + m->props_len;
-	return 0;
-}
-
-static struct held_message let_go(struct session *s, struct held *h)
-{
-	struct held_message out = h->held;
-
-	list_del(&h->link);
-	if (out.message)
-		s->held_bytes -= out.message->wire_len + out.message->props_len;
-	h->held.message = NULL;
-	return out;
-}
-
-struct held_message session_overheld(struct session *s)
-{
-	struct held_message out;
-	struct held *h;
-
-	if (s->held_bytes <= SESSION_HELD_MAX)
-		return (struct held_message){0};
-	h = held_entry(s->held.next);
-	out = let_go(s, h);
-	list_push(&s->released, &h->link);
-	return out;
-}
-
-int session_pubrel(struct session *s, uint16_t pid, struct held_message *out)
-{
-	struct held *h = pid_map_take(&s->received, pid);
-
-	*out = (struct held_message){0};
-	if (!h)
-		return MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND;
-	*out = let_go(s, h);
-	free(h);
-	return MQTT_RC_SUCCESS;
-}
-
-static void forget_received(struct session *s, struct list *l)
-{
-	while (!list_empty(l)) {
-		struct held *h = held_entry(l->next);
-		struct held_message m = let_go(s, h);
-
-		message_drop(&m.message);
-		free(h);
-	}
-}
-
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
 struct session *session_new(const char *id, size_t id_len, unsigned worker, const struct conf *conf)
@@ -720,13 +631,11 @@ void session_clear(struct session *s)
 	clear(&s->inflight);
 	clear(&s->queue);
 	clear(&s->backlog);
-	forget_received(s, &s->held);
-	forget_received(s, &s->released);
+	session_forget_received(s);
 	s->resend = &s->inflight;
 	s->queued = s->backlogged = s->unacked = 0;
 	s->queued_bytes = s->backlog_bytes = s->inflight_bytes = 0;
 	pid_map_clear(&s->sent);
-	pid_map_clear(&s->received);
 }
 
 void session_free(struct session *s)

@@ -183,6 +183,9 @@ struct held_message session_overheld(struct session *s);
 /* The PUBREL: deliver what *out gets, then send PUBCOMP with the reason returned, in any case [MQTT-4.3.3-2]. */
 int session_pubrel(struct session *s, uint16_t pid, struct held_message *out);
 
+/* Drop all of them: the session ends. */
+void session_forget_received(struct session *s);
+
 static inline bool session_is_online(const struct session *s)
 {
 	return s->sink != NULL;
