@@ -227,6 +227,11 @@ class Scram(SystemTest):
             client = self.connect("alice", props=[(pr.MAXIMUM_PACKET_SIZE, maximum)])
             client.send(p.auth(0x18, props(b"x")))
             client.disconnected(0x82)
+        for maximum in (5, 20, 80):  # too small for the exchange: it ends
+            client = self.raw("c")
+            first = scram.Exchange("alice", "secret").first()
+            client.send(client.hello(self.id("c"), props=[(pr.MAXIMUM_PACKET_SIZE, maximum), *props(first)]))
+            self.assertTrue(all(x.type == p.CONNACK for x in client.closed()))
 
     @own
     def test_without(self):

@@ -112,15 +112,23 @@ class OfTheClient(SystemTest):
             client.disconnected(0x81, 0x82, 0x90)
 
     def test_too_small_for_anything(self):
-        """A maximum that not even a CONNACK fits into: nothing larger is sent. 5.0 [MQTT-3.1.2-24] [MQTT-3.2.2-19]
-        [MQTT-3.2.2-20]"""
+        """A maximum that not even a CONNACK fits into, of an accepted and of a refused client: nothing larger is sent.
+        5.0 [MQTT-3.1.2-24] [MQTT-3.2.2-19] [MQTT-3.2.2-20]"""
         for maximum in (1, 2, 4, 5, 8, 12):
             client = self.raw("c")
             client.send(client.hello(self.id("c"), props=[(pr.MAXIMUM_PACKET_SIZE, maximum)]), p.BYE)
             self.assertLessEqual(len(client.closed()), 1)
             client = self.raw("c")
-            client.send(client.hello(self.id("c"), props=[(pr.MAXIMUM_PACKET_SIZE, maximum), (pr.RECEIVE_MAXIMUM, 0)]))
+            client.send(client.hello(self.id("c"), props=[(pr.MAXIMUM_PACKET_SIZE, maximum), (pr.AUTH_METHOD, "none")]))
             self.assertLessEqual(len(client.closed()), 1)
+
+    def test_refusal_without_reason_string(self):
+        """A CONNACK that says no comes without its Reason String where that does not fit. 5.0 [MQTT-3.2.2-19]
+        [MQTT-3.1.2-24] [MQTT-4.12.0-1]"""
+        for maximum in range(5, 60, 6):
+            client = self.raw("c")
+            client.send(client.hello(self.id("c"), props=[(pr.MAXIMUM_PACKET_SIZE, maximum), (pr.AUTH_METHOD, "none")]))
+            self.assertEqual([(x.type, x.code) for x in client.closed()], [(p.CONNACK, 0x8C)])
 
 
 class OfTheServer(SystemTest):
