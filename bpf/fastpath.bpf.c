@@ -513,7 +513,7 @@ __noinline int read_publish(__u64 at, __u32 avail, struct publish *p)
 	p->key.topic_len = wire_topic_len(t, remaining);
 	last = p->key.topic_len - 1ULL + !!p->key.form;
 	barrier_var(last);
-	if (last >= SHUNT_TOPIC_MAX)
+	if (last >= SHUNT_TOPIC_MAX || last + 3 > remaining)
 		return 0;
 	/* 6.1 learns the bounds of a sum, but not from `!= 0` that a number is at least 1 */
 	p->payload_len = remaining - 3 - last;
@@ -773,7 +773,7 @@ __noinline int load_publish(struct __sk_buff *skb, __u32 off, struct publish *p)
 	p->key.topic_len = wire_topic_len(t, remaining);
 	last = p->key.topic_len - 1ULL + !!p->key.form;
 	barrier_var(last);
-	if (last >= SHUNT_TOPIC_MAX)
+	if (last >= SHUNT_TOPIC_MAX || last + 3 > remaining)
 		return 0;
 	p->payload_len = remaining - 3 - last;
 	return bpf_skb_load_bytes(skb, off + 2, p->key.topic, last + 1) ? 0 : total;

@@ -122,6 +122,7 @@ static int decode(struct conn *c, uint8_t first, const uint8_t *body, size_t len
 		return refuse(c, p->version, MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION, CLOSE_REFUSED);
 	if (!rc)
 		return 0;
+	c->sink.max_packet = mqtt_props_number(&p->props, MQTT_PROP_MAXIMUM_PACKET_SIZE, 0);
 	if (p->connect.answer)
 		return refuse(c, p->version, (enum mqtt_reason)rc, conn_close_reason(rc));
 	return conn_fail(conn_close_reason(rc));
@@ -132,6 +133,7 @@ static int admit(struct conn *c, const struct mqtt_packet *p, const uint8_t *bod
 {
 	int rc = check(c, &p->connect);
 
+	c->sink.max_packet = mqtt_props_number(&p->props, MQTT_PROP_MAXIMUM_PACKET_SIZE, 0);
 	if (!rc)
 		rc = take_client_id(c, &p->connect);
 	if (!rc)

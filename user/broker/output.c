@@ -177,10 +177,9 @@ static int make_props(struct publish_props *pp, const struct message *m, const s
 static int publish_encoded(struct output *o, struct message *m, const struct output_publish *p,
 			   const struct mqtt_props *props)
 {
-	const struct mqtt_publish publish = {.topic = p->alias_only ? (struct mqtt_str){0} : message_topic(m),
-					     .qos = p->qos,
-					     .dup = p->dup,
-					     .retain = p->retain};
+	const struct mqtt_str none = {0};
+	const struct mqtt_publish publish = {
+		.topic = p->alias_only ? none : message_topic(m), .qos = p->qos, .dup = p->dup, .retain = p->retain};
 	const struct mqtt_str payload = message_payload(m);
 	size_t head_len = mqtt_encode_publish_header(NULL, 0, p->version, &publish, payload.len, p->pid, props);
 	size_t len = head_len + payload.len;

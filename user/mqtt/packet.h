@@ -96,9 +96,9 @@ struct mqtt_packet {
  * the fixed header, `body` the `len` bytes behind the fixed header (framing is wire_header()'s, include/wire.h).
  *
  * Returns 0, or the enum mqtt_reason for which the connection must be closed [MQTT-4.8.0-1]; 5.0 and CONNECT may be
- * told it first. out->type is then set, but nothing else may be used, with two exceptions: of a CONNECT out->version and
- * out->connect.answer; and on MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION out->connect.version is the level that
- * was asked for, any byte.
+ * told it first. out->type is then set, but nothing else may be used, with two exceptions: of a CONNECT out->version,
+ * out->connect.answer and the properties in front of a wrong one; and on MQTT_RC_UNSUPPORTED_PROTOCOL_VERSION
+ * out->connect.version is the level that was asked for, any byte.
  *
  *   MQTT_RC_MALFORMED_PACKET	flags, lengths, strings or fields that cannot be parsed; trailing bytes
  *   MQTT_RC_PROTOCOL_ERROR	parsed, but not allowed here: a packet for servers to send, a property given twice, ...

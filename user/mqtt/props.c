@@ -173,6 +173,8 @@ int props_read(struct reader *r, uint8_t where, enum sender sender, struct mqtt_
 		return MQTT_RC_MALFORMED_PACKET;
 	inner = (struct reader){.at = bytes.data, .left = bytes.len};
 	while (inner.left) {
+		/* those before one that is wrong are there, and it may be of interest what they say */
+		*out = (struct mqtt_props){.data = bytes.data, .len = bytes.len - inner.left, .present = present};
 		rule = read_property(&inner, &p);
 		if (!rule)
 			return MQTT_RC_MALFORMED_PACKET;
