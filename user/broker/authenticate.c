@@ -70,7 +70,9 @@ static void send_auth(struct conn *c, enum mqtt_reason reason)
 			&(struct mqtt_packet){
 				.type = MQTT_AUTH, .version = MQTT_5_0, .reason = (uint8_t)reason, .props = w.props},
 			packet, cap + 16);
-	if (len)
+	if (len && c->sink.max_packet && len > c->sink.max_packet) /* [MQTT-3.1.2-24] */
+		conn_break(c, CLOSE_OVERSIZE);
+	else if (len)
 		conn_send(c, packet, len);
 	else
 		conn_break(c, CLOSE_NO_MEMORY);

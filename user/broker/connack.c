@@ -117,6 +117,16 @@ static size_t props_cap(const struct conn *c, const struct connack *a)
 	       len_of(conf->server_reference) + len_of(reason_string(a->reason)) + authenticate_props_len(c);
 }
 
+static size_t encode_connack(uint8_t *buf, size_t cap, const struct connack *a, const struct mqtt_props *props)
+{
+	return mqtt_encode_connack(buf, cap, a->version, a->session_present, (uint8_t)a->reason, props);
+}
+
+static bool too_large(const struct conn *c, size_t len)
+{
+	return c->sink.max_packet && len > c->sink.max_packet;
+}
+
 void conn_send_connack(struct conn *c, const struct connack *a)
 {
 	size_t cap = a->version >= MQTT_5_0 ? props_cap(c, a) : 0;
@@ -130,14 +140,14 @@ void conn_send_connack(struct conn *c, const struct connack *a)
 	}
 	if (a->version >= MQTT_5_0)
 		put_props(&w, c, a);
-	n = w.failed ? 0
-		     : mqtt_encode_connack(b + cap, cap + 16, a->version, a->session_present, (uint8_t)a->reason,
-					   &w.props);
+	n = w.failed ? 0 : encode_connack(b + cap, cap + 16, a, &w.props);
+	if (!a->connect && too_large(c, n)) /* without Reason String 5.0 [MQTT-3.2.2-19] */
+		n = encode_connack(b + cap, cap + 16, a, NULL);
 	if (log_wants(LOG_TYPE_DEBUG) && n)
 		log_debug("Sending CONNACK to %s (%d, %d)", c->session ? c->session->id : c->peer, a->session_present,
 			  mqtt_connack_code(a->version, (uint8_t)a->reason));
 	/* No bytes: 3.1 and 3.1.1 have no code for some reasons. */
-	if (n && c->sink.max_packet && n > c->sink.max_packet) /* 5.0 [MQTT-3.1.2-24] */
+	if (too_large(c, n)) /* 5.0 [MQTT-3.1.2-24] */
 		conn_break(c, CLOSE_OVERSIZE);
 	else if (n)
 		conn_send(c, b + cap, n);
@@ -166,7 +176,7 @@ void conn_send_disconnect(struct conn *c, enum close_reason why)
 	n = mqtt_encode(&p, b + cap, cap + 16);
 	if (log_wants(LOG_TYPE_DEBUG))
 		log_debug("Sending DISCONNECT to %s (rc%u)", c->session->id, p.reason);
-	if (n && !(c->sink.max_packet && n > c->sink.max_packet))
+	if (n && !too_large(c, n))
 		conn_send(c, b + cap, n);
 	free(b);
 }
