@@ -251,13 +251,15 @@ static enum fp_road road_of(const struct conn *c)
 
 static void log_connect(const struct conn *c, const struct mqtt_connect *con)
 {
+	const struct mqtt_str proved = authenticate_username(c);
+	const struct mqtt_str name = proved.len ? proved : con->username;
 	const char *id = c->session->id;
 
 	if (!c->worker->broker->conf->connection_messages)
 		return;
-	if (con->has_username)
+	if (proved.len || con->has_username)
 		log_notice("New client connected from %s as %s (p%d, c%d, k%d, u'%.*s').", c->peer, id, con->version,
-			   con->clean_start, con->keep_alive, (int)con->username.len, (const char *)con->username.data);
+			   con->clean_start, con->keep_alive, (int)name.len, (const char *)name.data);
 	else
 		log_notice("New client connected from %s as %s (p%d, c%d, k%d).", c->peer, id, con->version,
 			   con->clean_start, con->keep_alive);
