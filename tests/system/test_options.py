@@ -10,6 +10,7 @@ import time
 
 from harness import build, run
 from harness import packets as p
+from harness import properties
 from harness.client import Client
 from harness.daemon import START_TIMEOUT
 from harness.network import LOOPBACK
@@ -116,6 +117,14 @@ class Options(SystemTest):
         self.assertEqual(status, 1)
         self.assertRegex(err, rf"{folder}/a\.conf:2\b")
         self.assertNotIn("ignored", err)
+
+    def test_files_that_are_named(self):
+        """--test-config reads the file of users, too."""
+        users = self.file("nonsense\n", "users")
+        path = self.file(f"scram_file {users}\n")
+        status, _, err = self.run_daemon("-c", path, "--test-config")
+        self.assertEqual(status, 1)
+        self.assertIn(f"{users}:1", err)
 
     def test_mosquitto_options(self):
         """Options of mosquitto that are missing are named, all of them at once."""
@@ -354,9 +363,10 @@ class Running(SystemTest):
 
     @own
     def test_log_topic(self):
-        """log_dest topic: lines below $SYS/broker/log, by type, not retained; none of debug."""
+        """log_dest topic: lines below $SYS/broker/log, by type, not retained and with 20 seconds to live, as mosquitto's;
+        none of debug."""
         daemon = self.start(["log_dest topic", "log_dest stderr", "log_type all"])
-        reader = self.client("reader", daemon)
+        reader = self.client("reader", daemon, level=5)
         reader.subscribe("$SYS/broker/log/#", qos=2)
         other = self.client("other", daemon)
         other.subscribe("some/topic")
@@ -368,6 +378,7 @@ class Running(SystemTest):
         while len(found) < len(wanted):
             packet = reader.receive()[0]
             self.assertEqual((packet.qos, packet.retain), (2, False))
+            self.assertIn(packet.props.get(properties.MESSAGE_EXPIRY), range(1, 21))
             kind = packet.topic.removeprefix("$SYS/broker/log/")
             self.assertIn(kind, ("E", "W", "N", "I", "M/subscribe", "M/unsubscribe"))
             if re.search(wanted.get(kind, b"$^"), packet.payload):

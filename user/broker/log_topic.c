@@ -9,7 +9,10 @@
 #include "broker/sys.h"
 #include "broker/worker.h"
 
-enum { WAITING_MAX = 1000 }; /* lines that wait for worker 0; further ones are left out */
+enum {
+	WAITING_MAX = 1000, /* lines that wait for worker 0; further ones are left out */
+	EXPIRY_S = 20,	    /* as mosquitto's: old lines do not pile up for clients that are away */
+};
 
 struct line {
 	struct inbox_item item;
@@ -47,7 +50,7 @@ static void receive_line(struct inbox_item *item, void *receiver)
 
 	__atomic_sub_fetch(&waiting, 1, __ATOMIC_RELAXED);
 	publishing = true;
-	sys_publish(receiver, l->topic, l->text, l->len, false);
+	sys_publish(receiver, l->topic, l->text, l->len, EXPIRY_S);
 	publishing = false;
 	free(l);
 }

@@ -165,7 +165,7 @@ struct sys_state {
 
 /* ---- publishing -------------------------------------------------------------------------------------------------- */
 
-void sys_publish(struct worker *w, const char *topic, const char *payload, size_t len, bool retain)
+void sys_publish(struct worker *w, const char *topic, const char *payload, size_t len, uint32_t seconds)
 {
 	char full[128];
 	const struct mqtt_publish p = {
@@ -173,12 +173,18 @@ void sys_publish(struct worker *w, const char *topic, const char *payload, size_
 			  .len = (uint32_t)snprintf(full, sizeof(full), "$SYS/broker/%s", topic)},
 		.payload = {.data = (const uint8_t *)payload, .len = (uint32_t)len},
 		.qos = SYS_QOS,
-		.retain = retain};
-	struct message *m = message_new(&p, NULL, 0);
+		.retain = !seconds};
+	uint8_t props[8];
+	struct mqtt_props_writer expiry = {.buf = props, .cap = sizeof(props)};
+	struct message *m;
 
+	if (seconds)
+		mqtt_props_put_number(&expiry, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, seconds);
+	m = message_new(&p, &expiry.props, 0);
 	if (!m)
 		return;
-	(void)route_publish(w, &(struct route){.message = m, .retain = retain}, NULL);
+	message_published(m, w->loop.now_ns);
+	(void)route_publish(w, &(struct route){.message = m, .retain = p.retain}, NULL);
 	message_unref(m);
 }
 
@@ -187,7 +193,7 @@ static void publish_if_changed(struct worker *w, const char *topic, char *last, 
 	if (strcmp(last, value) == 0)
 		return;
 	snprintf(last, VALUE_MAX, "%s", value);
-	sys_publish(w, topic, value, strlen(value), true);
+	sys_publish(w, topic, value, strlen(value), 0);
 }
 
 static void publish_values(struct worker *w, const struct sample *s)

@@ -4,8 +4,8 @@
 #ifndef SHUNT_SYS_H
 #define SHUNT_SYS_H
 
-#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct worker;
 
@@ -13,8 +13,9 @@ struct worker;
 void sys_start(struct worker *w);
 void sys_free(struct worker *w);
 
-/* Publish $SYS/broker/TOPIC. On a worker's thread. */
-void sys_publish(struct worker *w, const char *topic, const char *payload, size_t len, bool retain);
+/* Publish $SYS/broker/TOPIC: retained, or not retained and to be delivered within so many seconds, if they are not 0. On
+ * a worker's thread. */
+void sys_publish(struct worker *w, const char *topic, const char *payload, size_t len, uint32_t seconds);
 
 /* log_topic.c: publish what is logged from here on, or no more. When the workers run, main thread. */
 void log_topic_start(void);

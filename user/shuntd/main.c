@@ -228,6 +228,8 @@ int main(int argc, char **argv)
 	if (settings_read(&conf, &arguments))
 		goto out;
 	if (arguments.test_config) {
+		if (settings_check(&conf))
+			goto out;
 		conf_hint(&conf, arguments.ports, arguments.nports);
 		printf("Configuration file is OK.\n");
 		status = 0;

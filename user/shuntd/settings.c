@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "auth/store.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "broker/broker.h"
 
@@ -32,6 +33,18 @@ int settings_read(struct conf *conf, const struct arguments *a)
 	else if (a->verbose)
 		conf->log_types = LOG_TYPE_ALL;
 	return err ? -1 : 0;
+}
+
+int settings_check(const struct conf *conf)
+{
+	struct auth_store *users;
+
+	if (!conf->scram_file)
+		return 0;
+	hash_init();
+	users = auth_store_load(conf->scram_file);
+	auth_store_unref(users);
+	return users ? 0 : -1;
 }
 
 /* ---- the log ----------------------------------------------------------------------------------------------------- */

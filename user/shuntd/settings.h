@@ -10,6 +10,10 @@
  * cases. */
 int settings_read(struct conf *conf, const struct arguments *a);
 
+/* Check the files it names that have a syntax of their own. 0, or -1 after logging all errors. Not while the broker
+ * runs. */
+int settings_check(const struct conf *conf);
+
 /* Log as the configuration says. 0, or -1 after logging. */
 int settings_open_log(const struct conf *conf);
 
