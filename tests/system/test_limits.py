@@ -188,7 +188,7 @@ class GlobalConnections(SystemTest):
             with contextlib.suppress(OSError):
                 fourth.send(p.connect("fourth"))
                 fourth.closed()
-        daemon.wait_log(r"(?s)(Client connection from \S+ denied: max_connections exceeded\..*){2}")
+        daemon.wait_log(r"(?s)(Client connection from [\w.]+ denied: max_connections exceeded\..*){2}")
         clients[0].alive()
         third.alive()
 

@@ -64,6 +64,12 @@ static bool over_limit(struct broker *b, unsigned listener)
 	return now > global_max;
 }
 
+/* Without the port, which blockers that read the log do not expect here. */
+static void log_denied(const char *peer)
+{
+	log_notice("Client connection from %.*s denied: max_connections exceeded.", net_host_len(peer), peer);
+}
+
 static void log_new(const struct conf_listener *l, const char *peer)
 {
 	if (l->path)
@@ -95,7 +101,7 @@ static void accepted(struct acceptor *a, int fd, const char *peer, uint64_t orde
 		__atomic_sub_fetch(&b->listener_connections[a->listener], 1, __ATOMIC_RELAXED);
 		COUNTER_ADD(sockets_refused, 1);
 		if (b->conf->connection_messages)
-			log_notice("Client connection from %s denied: max_connections exceeded.", peer);
+			log_denied(peer);
 		close(fd);
 		return;
 	}

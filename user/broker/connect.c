@@ -171,7 +171,8 @@ static struct session *new_session(struct conn *c, size_t len)
 	if (!max || now <= max)
 		s = worker_session_new(w, c->client_id, len);
 	else if (w->broker->conf->connection_messages)
-		log_notice("Client connection from %s denied: global_max_clients exceeded.", c->peer);
+		log_notice("Client connection from %.*s denied: global_max_clients exceeded.", net_host_len(c->peer),
+			   c->peer);
 	if (!s)
 		__atomic_sub_fetch(&w->broker->clients, 1, __ATOMIC_RELAXED);
 	return s;

@@ -71,13 +71,15 @@ bool net_is_ipv6(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_INET6;
 }
 
+static const char unix_peer[] = "unix:";
+
 static void name_unix_peer(int fd, char peer[NET_ADDRESS_MAX])
 {
 	struct ucred cred = {0};
 	socklen_t len = sizeof(cred);
 
 	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len);
-	snprintf(peer, NET_ADDRESS_MAX, "unix:%d", cred.pid);
+	snprintf(peer, NET_ADDRESS_MAX, "%s%d", unix_peer, cred.pid);
 }
 
 int net_accept(int listen_fd, char peer[NET_ADDRESS_MAX])
@@ -111,6 +113,13 @@ int net_accept(int listen_fd, char peer[NET_ADDRESS_MAX])
 	}
 	snprintf(peer, NET_ADDRESS_MAX, "%s:%u", name, port);
 	return fd;
+}
+
+int net_host_len(const char *peer)
+{
+	const char *port = strrchr(peer, ':');
+
+	return port && strncmp(peer, unix_peer, sizeof(unix_peer) - 1) != 0 ? (int)(port - peer) : (int)strlen(peer);
 }
 
 void net_set_options(int fd, bool nodelay)

@@ -26,6 +26,9 @@ bool net_is_ipv6(int fd);
  * that connected, 0 if it is not of our PID namespace. The descriptor or -errno. */
 int net_accept(int listen_fd, char peer[NET_ADDRESS_MAX]);
 
+/* How much of a peer's name is without its port; of a Unix socket all of it. */
+int net_host_len(const char *peer);
+
 /* Of a TCP socket: set TCP_NODELAY, if wanted: what is written goes out at once; and SO_KEEPALIVE, by which a peer that vanished is
  * found out even if it asked for no MQTT keepalive. */
 void net_set_options(int fd, bool nodelay);
