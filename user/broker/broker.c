@@ -66,35 +66,54 @@ static unsigned count_workers(const struct conf *conf)
 	return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
 }
 
-int broker_listen(const struct conf *conf, uid_t uid, gid_t gid)
+static int prepare(struct broker *b, uid_t uid, gid_t gid)
+{
+	int rc = 0;
+
+	b->sockets = calloc(b->conf->nlisteners * SOCKETS_PER_LISTENER + 1, sizeof(b->sockets[0]));
+	b->listener_connections = calloc(b->conf->nlisteners + 1, sizeof(b->listener_connections[0]));
+	if (!b->sockets || !b->listener_connections) {
+		log_error("Error: Out of memory.");
+		return -ENOMEM;
+	}
+	if (b->conf->scram_file) {
+		b->auth_store = auth_store_load(b->conf->scram_file);
+		if (!b->auth_store)
+			return -EINVAL;
+	}
+	for (unsigned i = 0; i < b->conf->nlisteners && !rc; i++) {
+		if (b->conf->listeners[i].path)
+			rc = listen_unix(b, i, uid, gid);
+	}
+	return rc;
+}
+
+int broker_prepare(const struct conf *conf, uid_t uid, gid_t gid)
 {
 	struct broker *b = &the_broker;
+	int rc;
 
 	hash_init();
 	b->conf = conf;
 	b->nworkers = count_workers(conf);
-	b->sockets = calloc(conf->nlisteners * SOCKETS_PER_LISTENER + 1, sizeof(b->sockets[0]));
-	b->listener_connections = calloc(conf->nlisteners + 1, sizeof(b->listener_connections[0]));
-	if (!b->sockets || !b->listener_connections) {
+	rc = prepare(b, uid, gid);
+	if (rc)
 		broker_free();
-		return -ENOMEM;
-	}
-	if (conf->scram_file) {
-		b->auth_store = auth_store_load(conf->scram_file);
-		if (!b->auth_store) {
-			broker_free();
-			return -EINVAL;
-		}
-	}
-	for (unsigned i = 0; i < conf->nlisteners; i++) {
-		int rc = conf->listeners[i].path ? listen_unix(b, i, uid, gid) : listen_tcp(b, i);
+	return rc;
+}
 
-		if (rc) {
-			broker_free();
-			return rc;
-		}
+int broker_listen(void)
+{
+	struct broker *b = &the_broker;
+	int rc = 0;
+
+	for (unsigned i = 0; i < b->conf->nlisteners && !rc; i++) {
+		if (!b->conf->listeners[i].path)
+			rc = listen_tcp(b, i);
 	}
-	return 0;
+	if (rc)
+		broker_free();
+	return rc;
 }
 
 unsigned broker_workers(void)

@@ -2,8 +2,9 @@
 /*
  * The broker as the daemon's main() and the control socket see it. There is one in a process.
  *
- *	broker_listen(conf)	as root: open the sockets
+ *	broker_prepare(conf)	as root: read the users, open the Unix sockets
  *	fp_open(...)		as root
+ *	broker_listen()		as root: open the other sockets
  *	(drop privileges)
  *	broker_start()		start the workers
  *	...
@@ -23,11 +24,15 @@
 
 struct auth_store; /* auth/store.h */
 
-/* Open the listening sockets; the files of Unix sockets are given to uid and gid, unless uid is -1. `conf` must live
- * until broker_free(). Returns 0, or -errno after logging what is wrong. */
-int broker_listen(const struct conf *conf, uid_t uid, gid_t gid);
+/* Read the users, and open the Unix sockets, where clients can connect from now on; the files are given to uid and gid,
+ * unless uid is -1. `conf` must live until broker_free(). Returns 0, or -errno after logging what is wrong. */
+int broker_prepare(const struct conf *conf, uid_t uid, gid_t gid);
 
-/* The number of workers there will be. After broker_listen(). */
+/* Open the listening sockets of TCP. After the fast path, which would never see a client that connected before. 0, or
+ * -errno after logging. */
+int broker_listen(void);
+
+/* The number of workers there will be. After broker_prepare(). */
 unsigned broker_workers(void);
 
 /* Start the workers; from then on clients are served. 0, or -errno after logging. Main thread. */

@@ -167,8 +167,7 @@ static int prepare(struct daemon *d, const struct conf *conf)
 	if (account.change && log_chown(account.uid, account.gid))
 		log_warning("Warning: Unable to give the log file to user %s; it cannot be opened again on SIGHUP.",
 			    account.name);
-	/* The fast path first: a client that connects before it is attached would never be seen by it. */
-	if (open_fastpath(conf, &account) || broker_listen(conf, account.uid, account.gid) ||
+	if (broker_prepare(conf, account.uid, account.gid) || open_fastpath(conf, &account) || broker_listen() ||
 	    control_open(&d->control, conf->control_socket, account.uid, account.gid))
 		return -1;
 	if (conf->pid_file && write_pid_file(conf->pid_file))
