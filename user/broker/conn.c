@@ -392,11 +392,13 @@ static void linger(struct timer *t)
 
 void conn_finish_lingering(struct worker *w)
 {
+	uint64_t deadline = clock_ns() + (uint64_t)LINGERS_MAX * NS_PER_MS; /* for all of them together */
+
 	while (!list_empty(&w->lingering)) {
 		struct conn *c = container_of(w->lingering.next, struct conn, all);
 
 		timer_stop(&w->loop.timers, &c->retry);
-		while (!drained(c))
+		while (!drained(c) && clock_ns() < deadline)
 			usleep(1000);
 		close_socket(c);
 	}
