@@ -139,11 +139,11 @@ static int start_workers(struct broker *b)
 		rc = worker_init(&b->workers[i], b, i);
 	for (; b->started < b->nworkers && !rc; b->started += !rc)
 		rc = worker_start(&b->workers[b->started]);
+	if (!rc)
+		log_topic_start();
 	/* Only now: the first client may belong to any of them. */
 	for (unsigned i = 0; i < b->nworkers && !rc; i++)
 		worker_call(&b->workers[i], start_accepting, &rc);
-	if (!rc)
-		log_topic_start();
 	return rc;
 }
 
