@@ -101,12 +101,12 @@ class Will(SystemTest):
         """It comes when Will Delay Interval has passed, not before; the clock says that it was not early.
         5.0 [MQTT-3.1.2-8]"""
         watch = self.watch()
-        first = self.client("a", expiry=100, will=(self.topic("w"), b"2", 0, False), will_props=[(pr.WILL_DELAY, 2)])
+        first = self.client("a", expiry=100, will=(self.topic("w"), b"3", 0, False), will_props=[(pr.WILL_DELAY, 3)])
         second = self.client("b", expiry=100, will=(self.topic("w"), b"1", 0, False), will_props=[(pr.WILL_DELAY, 1)])
         third = self.client("c", expiry=100, will=(self.topic("w"), b"0", 0, False), will_props=[(pr.WILL_DELAY, 0)])
         for client in (first, second, third):
             client.close()
-        self.assertEqual(watch.payloads(3), [b"0", b"1", b"2"])
+        self.assertEqual(watch.payloads(3), [b"0", b"1", b"3"])
 
     @differs("mosquitto 2.0.11 waits for the delay")
     def test_session_ends_first(self):
@@ -129,14 +129,14 @@ class Will(SystemTest):
         """A new connection to the session within the delay cancels it, also one that takes over. 5.0 [MQTT-3.1.3-9]
         [MQTT-3.1.2-8]"""
         watch = self.watch()
-        client = self.client("c", expiry=100, will=self.will(), will_props=[(pr.WILL_DELAY, 1)])
+        client = self.client("c", expiry=100, will=self.will(), will_props=[(pr.WILL_DELAY, 3)])
         client.close()
         self.daemon.wait_log("c-cancelled.*(disconnected|closed)")
         client = self.client("c", clean=False, present=True, expiry=100, will=self.will(b"second"),
-                             will_props=[(pr.WILL_DELAY, 1)])
+                             will_props=[(pr.WILL_DELAY, 3)])
         again = self.client("c", clean=False, present=True, expiry=100)
         client.disconnected(0x8E)
-        clock = Clock(self, 3)
+        clock = Clock(self, 5)
         clock.wait()
         self.assertEqual([x.payload for x in watch.settle() if x.topic == self.topic("w")], [])
         again.disconnect(0, [(pr.SESSION_EXPIRY, 0)])
