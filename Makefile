@@ -3,6 +3,7 @@
 #   make             builds everything into build/          make lint      checks the sources
 #   make run         starts the broker on 127.0.0.1:1883    make format    formats the C sources
 #   make check       runs every test, or ONLY="unit lint"   make fuzz      fuzzes, FUZZ_SECONDS each target
+#   make model       runs random operations against a model of a broker, OPERATIONS of them, again with SHUNT_MODEL_SEED
 #   make bench       runs the benchmarks                    make install   DESTDIR, PREFIX, SYSCONFDIR
 #
 # V=1 shows the commands. SANITIZE=address,undefined or SANITIZE=thread builds with sanitizers, into a folder of its own.
@@ -12,6 +13,7 @@ PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 SANITIZE ?=
 FUZZ_SECONDS ?= 60
+OPERATIONS ?= 200000
 VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
 WITH_BPF ?= $(if $(wildcard $(VMLINUX_BTF)),1,0)
 comma := ,
@@ -154,6 +156,11 @@ check:
 	$(submake) all tests
 	@BUILD=$(BUILD) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/check $(ONLY)
 
+model:
+	@scripts/setup check
+	$(submake) all
+	@SHUNT_BUILD=$(BUILD) SHUNT_MODEL_OPERATIONS=$(OPERATIONS) tests/system/run -k test_model
+
 bench:
 	@BUILD=$(BUILD) scripts/setup bench
 	$(submake) all
@@ -165,7 +172,7 @@ fuzz-build:
 		WITH_BPF=0 LIB='base mqtt auth conf' fuzzers
 fuzz-%: fuzz-build
 	@scripts/fuzz $(BUILD)/fuzz/tests/fuzz/fuzz_$* $(FUZZ_SECONDS)
-.PHONY: run check bench fuzz fuzz-build
+.PHONY: run check model bench fuzz fuzz-build
 
 # ---- lint -----------------------------------------------------------------------------------------------------------
 c_files = $(wildcard bpf/*.[ch] include/*.h user/*/*.[ch] tests/*/*.[ch])

@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""
+Random operations of many clients, and a model of a broker that says what each is to receive.
+
+Operations come in rounds, after each of which all that is to come has come; within a round there are only operations
+whose outcome does not depend on their order. SHUNT_MODEL_SEED repeats a run, SHUNT_MODEL_OPERATIONS sets its length.
+"""
+
+import os
+import random
+import time
+
+from harness import actor, build
+from harness import model as m
+from harness import packets as p
+from harness import properties
+from harness.suite import SystemTest, differs
+
+OPERATIONS = int(os.environ.get("SHUNT_MODEL_OPERATIONS") or (2000 if build.sanitized() else 10000))
+CLIENTS = 24
+TOPICS = [f"{a}/{b}/{c}" for a in "tu" for b in "abc" for c in "012"] + ["t", "t/a", "/", "t//0"]
+FILTERS = TOPICS + ["t/+/0", "t/a/#", "+/b/+", "#", "+", "t/#", "+/+/1", "u/+/+", "u/c/#", "/+", "t//+", "w/+"]
+ROUNDS = {  # and how often there is one
+    "publishing": 12, "subscribing": 6, "ending": 2, "starting": 2, "taking_over": 1, "resuming": 1, "releasing": 2,
+}
+PROPERTIES = [
+    (properties.PAYLOAD_FORMAT, 1), (properties.CONTENT_TYPE, "text"), (properties.RESPONSE_TOPIC, "answer"),
+    (properties.CORRELATION_DATA, b"\0data"), (properties.USER, ("b", "1")), (properties.USER, ("a", "2")),
+    (properties.USER, ("b", "1")),
+]
+
+
+class Run:
+    """One random run against a daemon."""
+
+    def __init__(self, test, seed, operations):
+        self.rng, self.model, self.left = random.Random(seed), m.Model(), operations
+        self.actors = [actor.Actor(f"c{n}", lambda: test.raw(record=False)) for n in range(CLIENTS)]
+        self.number, self.rounds, self.timing = 0, 0, random.Random()
+
+    def run(self):
+        """All rounds, and at the end a message from everyone to everyone."""
+        self.starting(self.actors)
+        kinds, weights = list(ROUNDS), list(ROUNDS.values())
+        while self.left > 0:
+            self.rounds += 1
+            getattr(self, self.rng.choices(kinds, weights)[0])()
+            self.settle()
+        self.starting(self.offline())
+        for one in self.online():
+            one.release()
+            self.unsubscribe(one)
+        self.settle()
+        for one in self.online():
+            self.subscribe(one, [("end/#", 1)])
+        self.settle()
+        for one in self.online():
+            self.publish(one, "end/of", 1, False)
+        self.settle()
+
+    def settle(self):
+        """The end of a round."""
+        actor.settle(self.online(), self.timing)
+
+    def online(self):
+        """Those connected."""
+        return [one for one in self.actors if one.client]
+
+    def offline(self):
+        """The others."""
+        return [one for one in self.actors if not one.client]
+
+    def some(self, actors, share):
+        """A random part of them."""
+        return [one for one in actors if self.rng.random() < share]
+
+    # ---- messages
+
+    def message(self, publisher, topic, qos, retain):
+        """A message that there is only once."""
+        self.number += 1
+        payload = b"%s %d" % (publisher.name.encode(), self.number)
+        if retain and self.rng.random() < 0.3:
+            payload = b""
+        elif self.rng.random() < 0.05:
+            payload += b"." * self.rng.randrange(20000)
+        return m.Message(publisher.name, topic, payload, qos, retain, self.props(publisher))
+
+    def props(self, publisher):
+        """Properties that a broker passes on."""
+        rng = self.rng
+        some = rng.sample(PROPERTIES, rng.randrange(1, 6))
+        return some if publisher.version == 5 and rng.random() < 0.3 else []
+
+    def publish(self, publisher, topic, qos, retain):
+        """One message, and who is to get it."""
+        self.left -= 1
+        message = self.message(publisher, topic, qos, retain)
+        self.deliver(message)
+        publisher.publish(message)
+
+    def deliver(self, message):
+        """Tell those who are to get it."""
+        found = self.model.publish(message)
+        for one in self.online():
+            if one.name in found:
+                one.expect(found[one.name])
+
+    def publishing(self):
+        """Many publish at once; a topic gets at most one retained message, so that it is known which is the last."""
+        rng, retained = self.rng, set()
+        for one in self.some(self.online(), 0.1):
+            one.mode = rng.choice((actor.KEEP_PUBLISH, actor.KEEP_PUBREL)) if one.receive_maximum == 65535 else one.mode
+        for one in self.some(self.online(), 0.6):
+            for _ in range(rng.randrange(1, 8)):
+                topic = rng.choice(TOPICS)
+                retain = rng.random() < 0.2 and topic not in retained
+                retained |= {topic} if retain else set()
+                self.publish(one, topic, rng.choice((0, 0, 1, 2)), retain)
+
+    def releasing(self):
+        """Some acknowledge what they kept."""
+        for one in self.some(self.online(), 0.5):
+            self.left -= 1
+            one.release()
+
+    # ---- subscriptions
+
+    def subscribing(self):
+        """Some subscribe and unsubscribe."""
+        for one in self.some(self.online(), 0.4):
+            for _ in range(self.rng.randrange(1, 3)):
+                self.left -= 1
+                if self.rng.random() < 0.6:
+                    self.subscribe(one, self.pairs(one), self.identifier(one))
+                else:
+                    self.unsubscribe(one)
+
+    def pairs(self, one):
+        """Filters and options; nobody may subscribe to its own will, as it may be there to receive it or not."""
+        session = self.model.sessions[one.name]
+        filters = [f for f in [*FILTERS, f"w/{self.rng.choice(self.actors).name}"]
+                   if not (session.will and m.matches(f, session.will.topic))]
+        return [(f, self.options(one)) for f in self.rng.sample(filters, self.rng.randrange(1, 4))]
+
+    def options(self, one):
+        """Of a SUBSCRIBE."""
+        more = (0, 0, p.NO_LOCAL, p.RETAIN_AS_PUBLISHED, p.SEND_IF_NEW, p.DO_NOT_SEND, p.NO_LOCAL | p.SEND_IF_NEW)
+        return self.rng.randrange(3) | (self.rng.choice(more) if one.version == 5 else 0)
+
+    def identifier(self, one):
+        """A subscription identifier or none."""
+        return self.rng.choice((None, 1, 2, 300)) if one.version == 5 else None
+
+    def subscribe(self, one, pairs, identifier=None):
+        """One SUBSCRIBE."""
+        for delivery in self.model.subscribe(one.name, pairs, identifier):
+            one.expect(delivery)
+        one.subscribe(pairs, identifier)
+
+    def unsubscribe(self, one):
+        """One UNSUBSCRIBE of what there is, or what there is not."""
+        filters = [*self.model.sessions[one.name].subscriptions] or FILTERS
+        filters = self.rng.sample(filters, min(len(filters), self.rng.randrange(1, 3)))
+        one.unsubscribe(filters, self.model.unsubscribe(one.name, filters))
+
+    # ---- connections
+
+    def ending(self):
+        """Some go, in one way or another; those who stay get the wills."""
+        going, wills = self.some(self.online(), 0.2), []
+        for one in going:
+            self.left -= 1
+            wills += self.end(one)
+        for one in going:
+            one.until_closed()
+        for one in going:
+            one.client = None
+        self.wills(wills, going)
+
+    def end(self, one):
+        """One goes; returns its will, if it is to be published."""
+        session = self.model.sessions[one.name]
+        way, persistent = self.rng.choice(("disconnect", "vanish", "with will", "forget me")), session.persistent
+        if way == "vanish" or (one.version < 5 and way != "disconnect"):
+            way = "vanish"
+            one.client.half_close()
+        elif way == "disconnect":
+            one.client.send(p.BYE)
+        elif way == "with will":
+            one.client.send(p.disconnect(0x04))
+        else:
+            one.client.send(p.disconnect(0, [(properties.SESSION_EXPIRY, 0)]))
+            persistent = False
+        client = one.client
+        will = self.model.disconnect(one.name, persistent, one.forget())
+        one.client = client
+        return [will] if will and way in ("vanish", "with will") else []
+
+    def wills(self, wills, gone):
+        """Publish them; a connection that was about to end may have had them, or not."""
+        before = {one.name: self.queued(one) for one in gone}
+        for will in wills:
+            self.deliver(will)
+        for one in gone:
+            for delivery in self.queued(one)[len(before[one.name]):]:
+                delivery.dup = {False, True}
+
+    def queued(self, one):
+        """What waits for a client."""
+        session = self.model.sessions.get(one.name)
+        return list(session.queue) if session else []
+
+    def starting(self, actors=None):
+        """Some come."""
+        for one in self.some(self.offline(), 0.6) if actors is None else actors:
+            self.left -= 1
+            self.start(one)
+
+    def start(self, one, **how):
+        """One connects."""
+        rng = self.rng
+        session = self.model.sessions.get(one.name)
+        clean, persistent = rng.random() < 0.3, rng.random() < 0.7
+        version = how.pop("version", None) or rng.choice((3, 4, 5))
+        if version < 5:
+            clean = not persistent
+        props = []
+        taken = session and not clean and any(d.mid for d in session.queue)  # more than it, perhaps
+        if version == 5 and rng.random() < 0.3 and not taken:
+            props.append((properties.RECEIVE_MAXIMUM, rng.randrange(1, 6)))
+        if version == 5 and rng.random() < 0.3:
+            props.append((properties.TOPIC_ALIAS_MAXIMUM, rng.randrange(1, 6)))
+        how = {"clean": clean, "persistent": persistent, "props": props} | how
+        will = self.will(one, version, {} if how["clean"] or not session else session.subscriptions)
+        present = self.model.connect(one.name, version, how["clean"], how["persistent"], will)
+        one.connect(version, present=present, will=will, **how)
+        session = self.model.sessions[one.name]
+        queue, session.queue = session.queue, []
+        one.resume(queue)
+
+    def will(self, one, version, subscriptions):
+        """A will that the client itself does not get, or none."""
+        topic = f"w/{one.name}"
+        if self.rng.random() < 0.5 or any(m.matches(f, topic) for f in subscriptions):
+            return None
+        one.version = version
+        return self.message(one, topic, self.rng.randrange(3), self.rng.random() < 0.3)
+
+    def taking_over(self):
+        """Some connect a second time."""
+        taken, wills = self.some(self.online(), 0.2), []
+        olds = {}
+        for one in taken:
+            self.left -= 1
+            olds[one] = one.client
+            session = self.model.sessions[one.name]
+            will = self.model.disconnect(one.name, session.persistent, one.forget())
+            wills += [will] if will else []
+        self.wills(wills, taken)
+        for one in taken:
+            for delivery in self.maybe(one, wills):
+                one.expect(delivery)
+            self.start(one)
+        for one in taken:
+            client, one.client = one.client, olds[one]
+            one.until_closed()
+            one.client = client
+
+    def maybe(self, one, wills):
+        """Wills of QoS 0 that a client may get before or after its connection is replaced."""
+        session = self.model.sessions.get(one.name)
+        if session is None:
+            return []
+        some = [self.model.delivery(session, will) for will in wills]
+        some = [delivery for delivery in some if delivery and delivery.qos == 0]
+        for delivery in some:
+            delivery.required = False
+        return some
+
+    # ---- QoS 2 across connections
+
+    def resuming(self):
+        """A publisher loses its connection in the middle of QoS 2, and goes on with it in the next: the messages are
+        delivered once [MQTT-4.3.3-1]."""
+        able = [one for one in self.online() if self.model.sessions[one.name].persistent
+                and self.model.sessions[one.name].will is None and not one.unacknowledged]
+        if not able:
+            return
+        one = self.rng.choice(able)
+        session = self.model.sessions[one.name]
+        topics = [t for t in TOPICS if not any(m.matches(f, t) for f in session.subscriptions)]
+        messages = [self.message(one, topic, 2, False) for topic in self.rng.sample(topics, min(len(topics), 5))]
+        mids = {}
+        for message in messages:
+            self.left -= 1
+            mids[one.client.mid()] = message
+        for mid, message in mids.items():
+            one.client.send(p.publish(message.topic, message.payload, 2, mid=mid, props=one.props(message.props)))
+            one.client.until(p.PUBREC)
+            self.deliver(message)
+        one.client.half_close()
+        one.until_closed()
+        self.model.disconnect(one.name, True, one.forget())
+        self.start(one, version=one.version, clean=False, persistent=True)
+        for mid, message in mids.items():
+            if self.rng.random() < 0.5:
+                one.client.send(p.publish(message.topic, message.payload, 2, dup=True, mid=mid,
+                                          props=one.props(message.props)))
+                one.sent[mid] = message, p.PUBREC
+            else:
+                one.client.send(p.ack(p.PUBREL, mid))
+                one.sent[mid] = message, p.PUBCOMP
+
+
+class Model(SystemTest):
+    """Random operations, on four workers."""
+
+    options = ("workers 4", "max_inflight_messages 60000", "max_queued_messages 100000")
+    limit = 300 + OPERATIONS // 50
+
+    @differs("2.0 exceeds Receive Maximum, and its copy for overlapping subscriptions is that of one of them")
+    def test_model(self):
+        """Every client gets what the model says, in the order of each publisher, topic and QoS. [MQTT-4.6.0-6]"""
+        seed = os.environ.get("SHUNT_MODEL_SEED") or str(time.time_ns())
+        run = Run(self, seed, OPERATIONS)
+        try:
+            run.run()
+        except Exception as error:
+            where = f"SHUNT_MODEL_SEED={seed}, round {run.rounds}"
+            raise AssertionError(f"{where}: {type(error).__name__}: {error}") from error
