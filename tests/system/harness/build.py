@@ -9,6 +9,7 @@ import subprocess
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TOP = os.path.dirname(os.path.dirname(HERE))
+NODE_MODULES = os.path.join(TOP, "build/npm/node_modules")  # scripts/setup makes it
 BUILD = os.path.join(TOP, os.environ.get("SHUNT_BUILD", "build"))
 
 CFLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", f"-I{TOP}/include"]

@@ -9,11 +9,13 @@ behind can be told from what is in use. Nothing outside these namespaces is touc
 import contextlib
 import ctypes
 import os
+import random
 import re
 import socket
 import subprocess
 
 CLONE_NEWNET = 0x40000000
+PORTS = 10000, 30000  # of daemons: from, below; below the ephemeral ones
 SYSCTL = "/proc/sys/net/ipv4"  # of the namespace of who opens it
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -66,9 +68,9 @@ class Network:
         return sock
 
     def free_port(self):
-        """A port of the daemon's namespace below the ephemeral ones, where nobody listens."""
+        """A port of the daemon's namespace, of those in PORTS, where nobody listens."""
         for _ in range(1000):
-            port = 10000 + int.from_bytes(os.urandom(2), "big") % 20000
+            port = random.SystemRandom().randrange(*PORTS)
             with inside(self.daemon_ns):
                 probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             with probe, contextlib.suppress(OSError):

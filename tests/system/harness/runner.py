@@ -13,7 +13,7 @@ import sys
 import time
 import unittest
 
-from . import build, network, run, statements
+from . import build, network, run, statements, wire
 from .daemon import Daemon
 from .kernel import KernelLog
 from .network import LOOPBACK
@@ -227,6 +227,9 @@ def _run(found, options):
     if not options.patterns:
         results.append(_conformance_result(found))
         show(results[-1])
+    for result in _opinions():
+        show(result)
+        results.append(result)
     for result in sorted(results, key=lambda r: -r.seconds)[:options.slowest]:
         print(f"{result.seconds:7.2f} s {result.road:6} {result.test}")
     count = {status: sum(r.status == status for r in results) for status in ("PASS", "FAIL", "SKIP")}
@@ -238,6 +241,12 @@ def _run(found, options):
 def _conformance_result(found):
     wrong = statements.complaints(_tests(found))
     return Result("conformance table", "all", "FAIL" if wrong else "PASS", message="\n".join(wrong))
+
+
+def _opinions():
+    """What others think of what the broker sent."""
+    for whose, wrong, reason in wire.opinions():
+        yield Result(whose, "all", "SKIP" if reason else "FAIL" if wrong else "PASS", message=reason or wrong)
 
 
 def _kernel_result(kernel):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """Run the tests of one class on one road, against one daemon, in a process of the runner's."""
 
+import contextlib
 import dataclasses
 import importlib
 import os
@@ -9,7 +10,7 @@ import time
 import traceback
 import unittest
 
-from . import run
+from . import run, wire
 from .daemon import Daemon
 from .network import LOOPBACK, Namespaces
 from .suite import ROAD_OPTIONS
@@ -86,8 +87,10 @@ def execute(unit):
         if unit.road == "remote":
             klass.namespaces = Namespaces(f"{run.tag()}-{os.getpid()}")
             klass.network = klass.namespaces.clients()
-        for name in unit.tests:
-            results.append(_one(klass, name))
+        with contextlib.nullcontext() if klass.exclusive else wire.kept(unit, klass.namespaces):
+            for name in unit.tests:
+                results.append(_one(klass, name))
+            results += _end(klass)
     except Exception:  # the harness itself failed
         results.append(Result(f"{unit.module}.{unit.klass}", unit.road, "FAIL", message=traceback.format_exc()))
     finally:
