@@ -11,6 +11,10 @@ from harness.suite import SystemTest
 
 try:
     import paho.mqtt.client as mqtt
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.properties import Properties
+    from paho.mqtt.reasoncodes import ReasonCodes
+    from paho.mqtt.subscribeoptions import SubscribeOptions
 except ImportError:
     mqtt = None
 
@@ -19,9 +23,11 @@ except ImportError:
 class PahoPython(SystemTest):
     """paho.mqtt.client, with its network thread."""
 
-    def paho(self, name, **arguments):
+    def paho(self, name, will=None, **arguments):
         """A connected client and an event list."""
         client = mqtt.Client(self.id(name), **arguments)
+        if will:
+            client.will_set(*will)
         client.connected, client.subscribed = threading.Event(), threading.Event()
         client.on_connect = lambda *a: client.connected.set()
         client.on_subscribe = lambda *a: client.subscribed.set()
@@ -75,6 +81,50 @@ class PahoPython(SystemTest):
         self.assertEqual(got, [b"%d" % n for n in range(200)])
 
 
+    def test_v5(self):
+        """MQTT 5.0: properties of a message come through, those of CONNACK are understood."""
+        got, done = [], threading.Event()
+
+        def message(_client, _data, packet):
+            got.append(packet)
+            if len(got) == 3:
+                done.set()
+
+        subscriber = self.paho("s", protocol=mqtt.MQTTv5)
+        subscriber.on_message = message
+        subscriber.subscribe(self.topic("t"), options=SubscribeOptions(qos=2, retainAsPublished=True))
+        self.assertTrue(subscriber.subscribed.wait(TIMEOUT))
+        publisher = self.paho("p", protocol=mqtt.MQTTv5)
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.ContentType, properties.ResponseTopic, properties.CorrelationData = "text", "answer", b"\0\xff"
+        properties.UserProperty = [("b", "1"), ("a", "2"), ("b", "3")]
+        for qos in (0, 1, 2):
+            publisher.publish(self.topic("t"), b"%d" % qos, qos, properties=properties).wait_for_publish(TIMEOUT)
+        self.assertTrue(done.wait(TIMEOUT), f"{len(got)} of 3")
+        for qos, packet in enumerate(sorted(got, key=lambda packet: packet.qos)):
+            self.assertEqual((packet.qos, packet.payload), (qos, b"%d" % qos))
+            self.assertEqual(packet.properties.json(), properties.json())
+
+    def test_v5_will(self):
+        """MQTT 5.0: a will with properties; DISCONNECT with reason code 4 publishes it."""
+        got, done = [], threading.Event()
+
+        def message(_client, _data, packet):
+            got.append((packet.payload, packet.properties.UserProperty))
+            done.set()
+
+        watcher = self.paho("w", protocol=mqtt.MQTTv5)
+        watcher.on_message = message
+        watcher.subscribe(self.topic("will"), 1)
+        self.assertTrue(watcher.subscribed.wait(TIMEOUT))
+        properties = Properties(PacketTypes.WILLMESSAGE)
+        properties.UserProperty = ("why", "with will")
+        dying = self.paho("d", will=(self.topic("will"), b"gone", 1, False, properties), protocol=mqtt.MQTTv5)
+        dying.disconnect(reasoncode=ReasonCodes(PacketTypes.DISCONNECT, "Disconnect with will message"))
+        self.assertTrue(done.wait(TIMEOUT))
+        self.assertEqual(got, [(b"gone", [("why", "with will")])])
+
+
 class PahoC(SystemTest):
     """Programs with libpaho-mqtt3c and 3a."""
 
@@ -106,6 +156,13 @@ class PahoC(SystemTest):
         """Round trips of each QoS."""
         program = self.build("paho_client", "-lpaho-mqtt3c")
         process = self.spawn(program, self.uri(), self.id("c"), self.topic("t"), "5")
+        out, err = process.communicate(timeout=self.limit)
+        self.assertEqual((process.returncode, out, err), (0, "ok\n", ""))
+
+    def test_v5(self):
+        """MQTT 5.0: each QoS with properties, subscription identifier, a session that waits, reason codes."""
+        program = self.build("paho_v5", "-lpaho-mqtt3c")
+        process = self.spawn(program, self.uri(), self.id("c"), self.topic("t"))
         out, err = process.communicate(timeout=self.limit)
         self.assertEqual((process.returncode, out, err), (0, "ok\n", ""))
 

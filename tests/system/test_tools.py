@@ -3,6 +3,7 @@
 
 import subprocess
 
+from harness import properties
 from harness.suite import SystemTest
 from harness.tools import Tool, subscribed
 
@@ -39,6 +40,52 @@ class Tools(SystemTest):
             sub = self.sub(version, "-V", version, "-t", self.topic(version), "-C", "1")
             self.pub("-V", version, "-t", self.topic(version), "-m", version)
             self.assertEqual(sub.finish(), version.encode() + b"\n")
+
+    def test_v5(self):
+        """-V mqttv5: properties by -D come out by mosquitto_sub's formats."""
+        sub = self.sub("s", "-V", "mqttv5", "-t", self.topic("t"), "-q", "1", "-C", "1", "-D", "subscribe",
+                       "subscription-identifier", "300", "-F", "%p|%C|%D|%R|%F|%P|%S|%E")
+        self.pub("-V", "mqttv5", "-t", self.topic("t"), "-q", "1", "-m", "text",
+                 "-D", "publish", "content-type", "plain", "-D", "publish", "correlation-data", "7",
+                 "-D", "publish", "response-topic", "answer", "-D", "publish", "payload-format-indicator", "1",
+                 "-D", "publish", "message-expiry-interval", "1000",
+                 "-D", "publish", "user-property", "b", "1", "-D", "publish", "user-property", "a", "2")
+        *others, expiry = sub.finish().decode().rstrip("\n").split("|")
+        self.assertEqual(others, ["text", "plain", "7", "answer", "1", "b:1 a:2", "300"])
+        self.assertIn(int(expiry), range(900, 1001))
+
+    def test_v5_session(self):
+        """-V mqttv5 with a session expiry interval: messages wait."""
+        arguments = ("-V", "mqttv5", "-c", "-x", "1000", "-q", "1", "-t", self.topic("t"))
+        self.sub("s", *arguments, "-E").finish()
+        self.pub("-V", "mqttv5", "-t", self.topic("t"), "-m", "waited", "-q", "1")
+        sub = Tool(self, self.daemon, "mosquitto_sub", "-i", self.id("s"), *arguments, "-C", "1")
+        self.assertEqual(sub.finish(), b"waited\n")
+
+    def test_v5_options(self):
+        """--retain-as-published; will properties."""
+        self.pub("-V", "mqttv5", "-r", "-t", self.topic("t"), "-m", "kept", "-q", "1")
+        sub = self.sub("s", "-V", "mqttv5", "-t", self.topic("t"), "--retain-as-published", "-C", "2", "-F", "%r %p")
+        self.pub("-V", "mqttv5", "-r", "-n", "-t", self.topic("t"), "-q", "1")
+        self.assertEqual(sub.finish(), b"1 kept\n1 \n")
+        watch = self.sub("w", "-V", "mqttv5", "-t", self.topic("will"), "-C", "1", "-F", "%p %P")
+        dying = self.sub("d", "-V", "mqttv5", "-t", self.topic("other"), "--will-topic", self.topic("will"),
+                         "--will-payload", "died", "-D", "will", "user-property", "why", "killed")
+        dying.process.kill()
+        self.assertEqual(watch.finish(), b"died why:killed\n")
+
+    def test_v5_request_response(self):
+        """mosquitto_rr of 5.0: response topic and correlation data."""
+        server = self.client("server", level=5)
+        server.subscribe(self.topic("request"), qos=1)
+        rr = Tool(self, self.daemon, "mosquitto_rr", "-i", self.id("rr"), "-V", "mqttv5", "-t", self.topic("request"),
+                  "-e", self.topic("answer"), "-m", "question", "-q", "1", "-D", "publish", "correlation-data", "7")
+        question = server.receive()[0]
+        get = question.props.get
+        self.assertEqual((question.payload, get(properties.RESPONSE_TOPIC)), (b"question", self.topic("answer")))
+        answer = [(properties.CORRELATION_DATA, get(properties.CORRELATION_DATA))]
+        server.publish(get(properties.RESPONSE_TOPIC), b"answer", 1, props=answer)
+        self.assertEqual(rr.finish(), b"answer\n")
 
     def test_lines(self):
         """-l: a message a line, all from one process, in order, by each QoS."""
