@@ -219,8 +219,8 @@ const struct conf_option conf_options[] = {
 }, {
 	.name = "server_reference", IN_CONF(server_reference), .type = CONF_STRING,
 	.argument = "TEXT", .fallback = "none",
-	.help = "Another server, which clients of MQTT 5.0 are pointed to by reason 0x9C, use another server, when a limit "
-		"refuses them or the broker stops. TEXT is one or more names or addresses, with a colon and a port if it "
+	.help = "Another server, which clients of MQTT 5.0 are pointed to by reason 0x9C, use another server, when "
+		"`global_max_clients` refuses them or the broker stops. TEXT is one or more names or addresses, with a colon and a port if it "
 		"is not the usual one, separated by spaces. An option of Shunt's own.\n"
 		"\n"
 		"\tserver_reference backup.example.org:8883",
