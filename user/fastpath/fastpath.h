@@ -63,17 +63,17 @@ struct fp_link {
 	uint64_t isn_pair;
 	uint64_t cookie;    /* of the socket (remote road) */
 	uint64_t base;	    /* bytes read from the socket before the kernel began to count (remote road) */
-	uint64_t ticket;    /* grace period waited for while draining */
+	uint64_t ticket;    /* grace period waited for while draining, or after fp_retire() */
 	uint64_t drain_ns;  /* when draining began, later when the last large packet went out */
 	size_t large_left;  /* bytes of a large packet still to go */
 	uint32_t known[16]; /* topics a flow was installed for, by hash: what fp_flow_wanted() need not ask again */
 	uint32_t known_version;
 };
 
-/* Give the connection a road, after its CONNECT was accepted and before its CONNACK is queued. `fd` is a connected
- * socket (one that is not plain TCP gets no road), ns the namespace (listener index), form 0 for MQTT 3.1/3.1.1 and 1 for 5.0, received the bytes read from fd so
- * far, of which buffered have not been consumed yet. From here on every write to fd goes through fp_send(). Failure is
- * not an error: the road is then FP_ROAD_NONE. */
+/* Give the connection a road, after its CONNECT was accepted and before its CONNACK is queued. `fd` is its socket (one
+ * that is not plain TCP gets no road), ns the namespace of its topics, form 0 for MQTT 3.1 and 3.1.1 and 1 for 5.0,
+ * received the bytes read from fd so far. From here on every write to fd goes through fp_send(). Failure is not an error:
+ * the road is then FP_ROAD_NONE. */
 void fp_attach(struct fp_link *link, int fd, uint16_t ns, uint8_t form, const char *client_id, uint64_t received);
 
 /* The handover fence (invariant 2). `received` = bytes read from fd in all. Call when every one of them has been

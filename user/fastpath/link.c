@@ -156,6 +156,8 @@ void fp_retire(struct fp_link *link)
 	if (link->road != FP_ROAD_NONE)
 		store64(&fp_slot(link->slot)->generation, 0);
 	link->generation = 0;
+	if (link->road == FP_ROAD_REMOTE && link->target)
+		link->ticket = fp_grace_request(); /* for fp_drained() */
 }
 
 void fp_detach(struct fp_link *link)

@@ -170,13 +170,8 @@ bool fp_drained(struct fp_link *link, int fd, uint64_t sent)
 	/* On the other roads send() has put it there. */
 	if (link->road != FP_ROAD_REMOTE || !link->target)
 		return true;
-	if (!link->draining) {
-		link->draining = true;
-		link->ticket = fp_grace_request();
-	}
-	if (link->ticket && !fp_grace_passed(link->ticket))
+	if (!fp_grace_passed(link->ticket)) /* fp_retire()'s: a redirect may still be decided */
 		return false;
-	link->ticket = 0;
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) || info.tcpi_state != TCP_ESTABLISHED_STATE)
 		return true;
 	return info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes >=
