@@ -77,7 +77,8 @@ struct auth_exchange *auth_begin(const struct auth_method *method, struct auth_s
  */
 enum auth_result auth_step(struct auth_exchange *e, struct mqtt_str data, struct mqtt_str *reply);
 
-/* Who the client has proved to be; empty unless the last step was AUTH_SUCCESS. UTF-8 as utf8_valid() has it. The exchange's, until auth_end(). */
+/* Who the client has proved to be; empty unless the last step was AUTH_SUCCESS. UTF-8 as utf8_valid() has it. The
+ * exchange's, until auth_end(). */
 struct mqtt_str auth_username(const struct auth_exchange *e);
 
 /* Who it says it is, as soon as it has said so; for the log only. Otherwise as above. */

@@ -24,8 +24,8 @@ struct scram_verifier;
 struct auth_store;
 
 /* Read the file into a new store with one reference. NULL after logging all that is wrong, with file and line. What is
- * only unwise (others may read the file; few iterations) is logged as a warning. Blocks for file I/O. Any thread, after hash_init() of
- * base/hash.h: the table is hashed with its key. */
+ * only unwise (others may read the file; few iterations) is logged as a warning. Blocks for file I/O. Any
+ * thread, after hash_init() of base/hash.h: the table is hashed with its key. */
 struct auth_store *auth_store_load(const char *path);
 
 /* The same from an open stream; `path` is for messages, permissions are not looked at. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The log: one line an event, to stderr, stdout, syslog, a file or MQTT topics, in mosquitto's wording where it has one. Any thread may log;
- * the settings are the main thread's, and may be changed while others log.
+ * The log: one line an event, to stderr, stdout, syslog, a file or MQTT topics, in mosquitto's wording where it has one.
+ * Any thread may log; the settings are the main thread's, and may be changed while others log.
  */
 #ifndef SHUNT_LOG_H
 #define SHUNT_LOG_H
