@@ -180,6 +180,26 @@ class Shared(SystemTest):
                 b.ping()
                 b.disconnect()
 
+    @own
+    def test_qos_1_of_members_who_leave(self):
+        """Members on other workers leave while messages are on their way to them, and acknowledge none: the one who stays
+        gets every message, whether it was in flight, queued, or not yet with their sessions. 5.0 section 4.8.2"""
+        daemon = self.start(["workers 4"])
+        stays, publisher = self.client("stays", daemon), self.client("p", daemon)
+        stays.subscribe((self.shared(), 1))
+        for turn in range(60):
+            leaves = self.client(f"leaves{turn}", daemon)
+            leaves.subscribe((self.shared(), 1))
+            payloads = [b"%d %d" % (turn, n) for n in range(20)]
+            publisher.send(*(p.publish(self.topic("t"), payload, 1, mid=1 + n, props=())
+                             for n, payload in enumerate(payloads)))
+            leaves.send(p.BYE)
+            self.assertEqual(sorted(stays.payloads(20)), sorted(payloads))
+            for _ in payloads:
+                publisher.expect(p.PUBACK)
+            leaves.close()
+        stays.ping()
+
     def test_qos_2_stays(self):
         """A QoS 2 message whose delivery to a member has begun goes to no other one when its session ends: neither
         before nor after the PUBREC. 5.0 [MQTT-4.8.2-5]"""

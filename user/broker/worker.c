@@ -47,7 +47,7 @@ struct session *worker_session_new(struct worker *w, const char *id, size_t len)
 
 	if (!s)
 		return NULL;
-	if (table_insert(&w->sessions, &s->by_id, hash_bytes(id, len))) {
+	if (table_insert(&w->sessions, &s->by_id, s->id_hash)) {
 		session_free(s);
 		return NULL;
 	}
@@ -123,17 +123,24 @@ static void receive_back(struct inbox_item *item, void *receiver)
 	batch_free(b);
 }
 
+static void receive_entry(struct worker *w, struct batch_entry *e)
+{
+	/* The member of a share has ended since it was chosen: what session_take_shared() did not find goes on, too. */
+	if (e->session->ended && e->as.share) {
+		route_to_share(w, e->message, e->as.share);
+		return;
+	}
+	session_deliver(e->session, e->message, e->as);
+	e->as = (struct deliver_as){0};
+}
+
 static void receive_batch(struct inbox_item *item, void *receiver)
 {
 	struct batch *b = container_of(item, struct batch, item);
 	struct worker *w = receiver;
 
-	for (unsigned i = 0; i < b->n; i++) {
-		struct batch_entry *e = &b->entry[i];
-
-		session_deliver(e->session, e->message, e->as);
-		e->as = (struct deliver_as){0};
-	}
+	for (unsigned i = 0; i < b->n; i++)
+		receive_entry(w, &b->entry[i]);
 	if (b->wanted_back) {
 		b->next = NULL;
 		*w->back_end = b;
