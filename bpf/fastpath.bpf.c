@@ -25,10 +25,9 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
-enum {
-	CLOSE_MARGIN_NS = 20000,
-	CLOSE_MAX_NS = 10000000,
-};
+/* How long a closing receiver waits for redirects to it. They take a microsecond, but a virtual machine may be put off its
+ * CPU in the middle of one: some hundred milliseconds were seen. */
+enum { CLOSE_MAX_NS = 500000000 };
 
 #define AF_INET 2
 #define AF_INET6 10
@@ -87,6 +86,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct shunt_local_target);
 } local_targets SEC(".maps");
+
+/* By CPU: the last redirect that was decided there. As many entries as there may be CPUs. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct shunt_aim);
+} local_aims SEC(".maps");
 
 /* The daemon's sockets of local clients, by slot; program local_deliver. */
 struct {
@@ -377,31 +384,46 @@ static __always_inline void add_ordered(__u64 *counter, __s64 by)
 	barrier_var(before);
 }
 
+/* May the CPU's last decision be one to redirect to this client, whose redirect does not hold its reference yet? The
+ * publisher's socket is locked from before the decision until after the reference is taken. */
+static __always_inline bool still_aims(__u32 cpu, __u64 isn_pair)
+{
+	struct shunt_aim *aim = bpf_map_lookup_elem(&local_aims, &cpu);
+	__u64 sock;
+
+	if (!aim || *(volatile __u64 *)&aim->isn_pair != isn_pair)
+		return false;
+	sock = aim->sock;
+	return BPF_CORE_READ((struct sock *)sock, sk_lock.owned) && same_sock(sock, aim->cookie);
+}
+
 struct closing {
 	struct shunt_local_target *target;
-	__u64 not_before, not_after;
+	__u64 isn_pair, not_after;
+	__u32 cpu; /* none below has a decision that matters */
 };
 
 static long wait_for_redirects(__u32 i, void *arg)
 {
 	struct closing *c = arg;
-	__u64 now = bpf_ktime_get_ns();
 
-	if (now > c->not_after)
+	if (bpf_ktime_get_ns() > c->not_after)
 		return 1;
-	if (*(volatile __u64 *)&c->target->deciding) {
-		c->not_before = now + CLOSE_MARGIN_NS;
+	if (*(volatile __u64 *)&c->target->deciding)
+		return 0;
+	if (c->cpu < control.ncpus) {
+		c->cpu += !still_aims(c->cpu, c->isn_pair);
 		return 0;
 	}
-	return now >= c->not_before && !references_in_use(c->target->sock);
+	return !references_in_use(c->target->sock);
 }
 
 /*
  * A redirect that finds its receiver closed gives EPIPE and SIGPIPE to the publisher, who did nothing wrong; and one that is
  * on its way while the receiver closes can leave the kernel with a warning and the receiver's TCP undestroyed
- * (tests/bpf/kernel-notes.md). So a closing receiver waits: for the programs that are deciding, then a margin for the few
+ * (tests/bpf/kernel-notes.md). So a closing receiver waits: for the programs that are deciding, then for the few
  * instructions between the end of a program and the reference that the kernel takes for it, then for these references. All
- * that takes microseconds; the upper bound keeps close() short should a reference be something else.
+ * that takes microseconds; the upper bound is there should a reference be something else.
  */
 SEC("cgroup/sock_release")
 int local_release(struct bpf_sock *ctx)
@@ -416,9 +438,9 @@ int local_release(struct bpf_sock *ctx)
 	c.target = client_dead(isn_pair);
 	bpf_map_delete_elem(&local_clients, &isn_pair);
 	if (c.target && !(without & SHUNT_WITHOUT_CLOSE_WAIT)) {
-		c.not_before = bpf_ktime_get_ns() + CLOSE_MARGIN_NS;
-		c.not_after = c.not_before + CLOSE_MAX_NS;
-		bpf_loop(1 << 20, wait_for_redirects, &c, 0);
+		c.isn_pair = isn_pair;
+		c.not_after = bpf_ktime_get_ns() + CLOSE_MAX_NS;
+		bpf_loop(1 << 23, wait_for_redirects, &c, 0);
 	}
 	return 1;
 }
@@ -619,12 +641,13 @@ SEC("sk_msg")
 int local_publish(struct sk_msg_md *msg)
 {
 	struct publish publish = {.key.road = SHUNT_ROAD_LOCAL};
+	__u32 packets, slot, reason, len = msg->size, cpu = bpf_get_smp_processor_id();
 	struct shunt_local_target *target;
-	__u32 packets, slot, reason, len = msg->size;
 	struct bpf_sock *sk = msg->sk;
 	struct shunt_slot *mine, *to;
 	struct shunt_sock *own;
 	struct shunt_flow *flow;
+	struct shunt_aim *aim;
 	struct tcp_sock *tp;
 	__u64 payload = 0;
 
@@ -660,17 +683,27 @@ int local_publish(struct sk_msg_md *msg)
 	if (!to || !target)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_DEAD);
 
-	/* Segments that wait for this socket's lock are handled between the decision and the redirect, and the publisher may
-	 * be put off the CPU there, longer than a closing receiver can wait. */
-	if (BPF_CORE_READ((struct sock *)tp, sk_backlog.tail) && !(without & SHUNT_WITHOUT_CLOSE_WAIT))
+	/* Segments that wait for this socket's lock, the acknowledgement of what it sent before for one, are handled between
+	 * the decision and the redirect, and the publisher may be put off the CPU there, for the sake of a closing receiver that
+	 * waits for it. */
+	if ((tp->snd_una != tp->write_seq || BPF_CORE_READ((struct sock *)tp, sk_backlog.tail)) &&
+	    !(without & SHUNT_WITHOUT_CLOSE_WAIT))
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_BUSY);
 
+	aim = bpf_map_lookup_elem(&local_aims, &cpu);
+	if (!aim)
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_OFF);
+	aim->sock = (__u64)tp;
+	aim->cookie = BPF_CORE_READ((struct sock *)tp, __sk_common.skc_cookie.counter);
+	__sync_lock_test_and_set(&aim->isn_pair, flow->isn_pair);
 	add_ordered(&target->deciding, 1);
 	reason = redirect_local(msg, flow, to, target);
-	if (reason == SHUNT_PASS_REASONS)
+	if (reason == SHUNT_PASS_REASONS) {
 		count_forwarded(SHUNT_ROAD_LOCAL, mine, to, flow, packets, len, payload);
-	else
+	} else {
 		pass(SHUNT_ROAD_LOCAL, reason);
+		aim->isn_pair = 0;
+	}
 	add_ordered(&target->deciding, -1); /* last: see local_release */
 	return SK_PASS;
 }

@@ -126,6 +126,12 @@ struct shunt_local_target {
 	__u64 deciding; /* programs that may be about to redirect to it */
 };
 
+/* Map `local_aims`, by CPU: a redirect on the local road that was decided there last. Kernel. */
+struct shunt_aim {
+	__u64 isn_pair;	    /* of the receiver; 0: the message was passed in the end */
+	__u64 sock, cookie; /* of the publisher */
+};
+
 /* Storage of a socket of a connection to a listener, both ends. Kernel; the daemon looks it up by file descriptor. */
 struct shunt_sock {
 	__u64 isn_pair;
@@ -148,6 +154,7 @@ struct shunt_control {
 	__u32 busy_skbs;     /* so many of them mean load */
 	__u32 remote_window; /* packets on the remote road in SHUNT_LOAD_WINDOW_NS that mean load */
 	__u32 max_packet; /* longest packet a client may send (option max_packet_size); the daemon refuses longer ones */
+	__u32 ncpus;	  /* entries of local_aims */
 	__u32 nports;
 	__u16 ports[SHUNT_PORTS_MAX]; /* of listeners whose clients may take the local road */
 };

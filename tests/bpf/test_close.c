@@ -15,8 +15,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The publishers leave the CPUs some air: one that waits for the very CPU on which a closing receiver waits for it is beyond
- * help (kernel-notes.md, 5). */
 enum { PUBLISHERS = 2, CLOSES = 1600, KILLS = 300, PAUSE_US = 20 };
 
 enum way { BY_CLOSE, BY_RESET, BY_SHUTDOWN, BY_SHUTDOWN_WRITE, BY_BROKER_RESET, BY_KILL, WAYS };

@@ -132,6 +132,7 @@ static void set_control(const struct fp_config *cfg)
 	c->busy_skbs = FP_BUSY_SKBS;
 	c->remote_window = (uint32_t)(get_nprocs() * (FP_REMOTE_RATE_PER_CPU / (NS_PER_S / SHUNT_LOAD_WINDOW_NS)));
 	c->max_packet = cfg->max_packet_size ? cfg->max_packet_size : UINT32_MAX;
+	c->ncpus = bpf_map__max_entries(fp.bpf->maps.local_aims);
 	c->nports = 0;
 	for (size_t i = 0; i < cfg->nports && i < SHUNT_PORTS_MAX; i++)
 		c->ports[c->nports++] = cfg->ports[i];
@@ -197,13 +198,16 @@ static int refuse_programs(int error)
 static int load(const struct fp_config *cfg)
 {
 	struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
-	int error;
+	int error, cpus = libbpf_num_possible_cpus();
 
 	setrlimit(RLIMIT_MEMLOCK, &unlimited); /* kernels before 5.11 count maps there; no harm in failing */
 	fp.bpf = fastpath_bpf__open();
 	if (!fp.bpf)
 		return refuse(-errno, "cannot open the BPF programs");
 	fp.bpf->rodata->without = fp_without;
+	error = cpus < 0 ? cpus : bpf_map__set_max_entries(fp.bpf->maps.local_aims, (uint32_t)cpus);
+	if (error)
+		return refuse(error, "cannot count the CPUs");
 	error = fastpath_bpf__load(fp.bpf);
 	if (error)
 		return refuse_programs(error);

@@ -50,6 +50,7 @@ class Network:
 
     def __init__(self, address="127.0.0.1", daemon_ns=None, client_ns=None):
         self.address, self.daemon_ns, self.client_ns = address, daemon_ns, client_ns
+        self._reserved = []
 
     def socket(self, port, rcvbuf=None, sndbuf=None, namespace=None, address=None):
         """A client's TCP connection to the port."""
@@ -68,14 +69,20 @@ class Network:
         return sock
 
     def free_port(self):
-        """A port of the daemon's namespace, of those in PORTS, where nobody listens."""
+        """A port of the daemon's namespace, of those in PORTS, that nobody has and nobody else is given."""
         for _ in range(1000):
             port = random.SystemRandom().randrange(*PORTS)
             with inside(self.daemon_ns):
-                probe = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            with probe, contextlib.suppress(OSError):
-                probe.bind(("0.0.0.0", port))
-                return port
+                holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            try:
+                holder.bind(("0.0.0.0", port))
+            except OSError:
+                holder.close()
+                continue
+            # Bound without this option, so that no other holder gets the port; a daemon has it, and may listen.
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._reserved.append(holder)
+            return port
         raise OSError("no free port")
 
     def daemon_command(self, command):
