@@ -298,7 +298,7 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	COUNTER_ADD(clients_connected, 1);
 	log_connect(c, con);
 	fp_attach(&c->link, c->watch.fd, FLOW_NAMESPACE, flow_form(c->version), s->id, c->received);
-	subscriptions_online(w->broker, s, road_of(c));
+	subscriptions_online(w->broker, s, road_of(c), flow_form(c->version));
 	conn_send_connack(c, &(struct connack){.version = c->version,
 					       .session_present = present,
 					       .connect = p,

@@ -24,45 +24,109 @@ static void set_target(struct session *s, enum flow_target t)
 	__atomic_store_n(&s->target, (uint8_t)t, __ATOMIC_RELEASE);
 }
 
-/* The only session that gets the message, if the kernel can stand in for the daemon there; else NULL. Flows are for a
- * topic, whoever publishes: so a subscription with No Local has none; and the kernel adds no Subscription Identifier
- * and chooses no member of a share. */
-static struct session *only_receiver(enum fp_road road, const struct tree_hits *hits)
+/* What rules out a flow for the topic, whoever gets its messages. */
+static enum flow_reason topic_reason(uint8_t form, struct mqtt_str topic)
+{
+	if (!fp_is_on())
+		return FLOW_OFF;
+	/* With each PUBLISH logged, the daemon must see each [invariant 1]. */
+	if (log_wants(LOG_TYPE_DEBUG))
+		return FLOW_LOGGED;
+	if (topic.len && topic.data[0] == '$')
+		return FLOW_DOLLAR;
+	return fp_topic_fits(form, topic.len) ? FLOW_POSSIBLE : FLOW_TOPIC_TOO_LONG;
+}
+
+/* And what rules out this message. */
+static enum flow_reason message_reason(const struct message *m, bool retain)
+{
+	if (m->qos)
+		return FLOW_QOS;
+	if (retain)
+		return FLOW_RETAIN;
+	return m->props_len || m->expires ? FLOW_PROPERTIES : FLOW_POSSIBLE;
+}
+
+/* Can a subscription of a connected session be part of a flow? Flows are for a topic, whoever publishes: so one with No
+ * Local has none; and the kernel adds no Subscription Identifier. */
+static enum flow_reason hit_reason(const struct tree_hit *hit)
+{
+	const struct session *s = hit->subscriber;
+
+	if (hit->options & SUB_NO_LOCAL)
+		return FLOW_NO_LOCAL;
+	if (hit->ids)
+		return FLOW_IDENTIFIER;
+	return s->conf->upgrade_outgoing_qos && hit->options & SUB_QOS_MASK ? FLOW_UPGRADED : FLOW_POSSIBLE;
+}
+
+/* And its connection, for publishers on this road and of this form? */
+static enum flow_reason receiver_reason(const struct session *s, enum fp_road road, uint8_t form)
+{
+	enum fp_road own = (enum fp_road)__atomic_load_n(&s->road, __ATOMIC_RELAXED);
+
+	if (own == FP_ROAD_NONE)
+		return FLOW_RECEIVER_NO_ROAD;
+	if (own != road)
+		return FLOW_OTHER_ROAD;
+	return __atomic_load_n(&s->form, __ATOMIC_RELAXED) == form ? FLOW_POSSIBLE : FLOW_OTHER_FORM;
+}
+
+/* The only session that gets the message, if the kernel can stand in for the daemon there, which chooses no member of a
+ * share. *to is the session that the reason is about, or NULL. */
+static enum flow_reason only_receiver(enum fp_road road, uint8_t form, const struct tree_hits *hits,
+				      struct session **to)
 {
 	struct session *only = NULL;
+	enum flow_reason reason;
 
+	*to = NULL;
 	if (hits->nshares)
-		return NULL;
+		return FLOW_SHARED;
 	for (size_t i = 0; i < hits->n; i++) {
 		struct session *s = hits->v[i].subscriber;
 
+		*to = s;
 		if (!__atomic_load_n(&s->online, __ATOMIC_ACQUIRE)) {
 			if (s->conf->queue_qos0_messages)
-				return NULL;
+				return FLOW_KEPT_FOR_OFFLINE;
 			continue;
 		}
-		if (only || hits->v[i].options & SUB_NO_LOCAL || hits->v[i].ids)
-			return NULL;
+		reason = hit_reason(&hits->v[i]);
+		if (reason)
+			return reason;
+		if (only)
+			return only == s ? FLOW_MANY_COPIES : FLOW_MANY_RECEIVERS;
 		only = s;
 	}
-	if (only && __atomic_load_n(&only->road, __ATOMIC_RELAXED) != road)
-		return NULL;
-	return only;
+	*to = only;
+	return only ? receiver_reason(only, road, form) : FLOW_NO_RECEIVER;
 }
 
-/* Match again under the lock and install a flow to the only receiver. `publisher` may be NULL. */
+/* Match again, under the lock, now that no subscription can change. */
+static enum flow_reason match_again(struct worker *w, struct mqtt_str topic, uint8_t form, enum fp_road road,
+				    struct session **to)
+{
+	enum flow_reason reason;
+
+	*to = NULL;
+	w->hits.publisher = NULL;
+	w->hits.duplicates = w->broker->conf->allow_duplicate_messages;
+	if (tree_match(w->broker->tree, topic, &w->hits))
+		return FLOW_NO_MEMORY;
+	reason = only_receiver(road, form, &w->hits, to);
+	return reason || (*to)->receiver.generation ? reason : FLOW_RECEIVER_NOT_READY;
+}
+
+/* Install a flow to the only receiver. `publisher` may be NULL. */
 static int install(struct worker *w, struct conn *publisher, const struct message *m, uint8_t form, enum fp_road road)
 {
 	struct mqtt_str topic = message_topic(m);
-	struct session *to = NULL;
+	struct session *to;
 	int rc = -EAGAIN;
 
 	subscriptions_lock(w->broker);
-	w->hits.publisher = NULL;
-	w->hits.duplicates = false;
-	if (tree_match(w->broker->tree, topic, &w->hits) == 0)
-		to = only_receiver(road, &w->hits);
-	if (to && to->receiver.generation && to->receiver.form == form)
+	if (!match_again(w, topic, form, road, &to))
 		rc = fp_flow_install(publisher ? &publisher->link : NULL, FLOW_NAMESPACE, form,
 				     (const char *)topic.data, topic.len, &to->receiver, to->id);
 	subscriptions_unlock(w->broker);
@@ -97,21 +161,20 @@ static void ask(struct worker *w, struct session *to, struct message *m)
 	loop_send(&w->broker->workers[to->worker].loop, &to->target_item);
 }
 
-void flow_consider(struct conn *publisher, struct message *m, const struct tree_hits *hits)
+void flow_consider(struct conn *publisher, struct message *m, bool retain, const struct tree_hits *hits)
 {
 	struct worker *w = publisher->worker;
+	uint8_t form = flow_form(publisher->version);
 	struct session *to;
 
-	/* With each PUBLISH logged, the daemon must see each [invariant 1]. The kernel carries none with properties. */
-	if (!fp_flow_wanted(&publisher->link, (const char *)message_topic(m).data, m->topic_len) || m->dollar ||
-	    m->props_len || m->expires || log_wants(LOG_TYPE_DEBUG) || w->loop.now_ns < publisher->flow_retry_ns)
-		return;
-	to = only_receiver(publisher->link.road, hits);
-	if (!to)
+	if (message_reason(m, retain) ||
+	    !fp_flow_wanted(&publisher->link, (const char *)message_topic(m).data, m->topic_len) ||
+	    w->loop.now_ns < publisher->flow_retry_ns || topic_reason(form, message_topic(m)) ||
+	    only_receiver(publisher->link.road, form, hits, &to))
 		return;
 	switch (target_of(to)) {
 	case FLOW_TARGET_READY:
-		if (install(w, publisher, m, flow_form(publisher->version), publisher->link.road))
+		if (install(w, publisher, m, form, publisher->link.road))
 			publisher->flow_retry_ns = w->loop.now_ns + RETRY_NS;
 		break;
 	case FLOW_TARGET_NONE:

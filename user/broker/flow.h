@@ -7,6 +7,7 @@
 #define SHUNT_FLOW_H
 
 #include "broker/conn.h"
+#include "broker/flow_reason.h"
 
 /* A connection of this version has this wire form in the fast path: 1 is 5.0, without properties. */
 static inline uint8_t flow_form(uint8_t version)
@@ -20,9 +21,9 @@ enum {
 	FLOW_NAMESPACE = 0,
 };
 
-/* After a publish of QoS 0 without RETAIN and DUP was routed to these hits: see if the next ones can go by the kernel.
- * The publisher's worker. */
-void flow_consider(struct conn *publisher, struct message *m, const struct tree_hits *hits);
+/* After a publish of a connection with a road was routed to these hits: see if the next ones can go by the kernel. The
+ * publisher's worker. */
+void flow_consider(struct conn *publisher, struct message *m, bool retain, const struct tree_hits *hits);
 
 /* The output is empty and the connection was asked to be a target: become one. Its owner. */
 void flow_make_target(struct conn *c);

@@ -142,7 +142,7 @@ int route_publish(struct worker *w, const struct route *r, bool *matched)
 		deliver_hit(w, r, &hits->v[i], fenced);
 	for (size_t i = 0; i < hits->nshares; i++)
 		deliver_share(w, r, hits->shares[i], fenced);
-	if (fenced && !r->retain && m->qos == 0)
-		flow_consider(r->from, m, hits);
+	if (fenced)
+		flow_consider(r->from, m, r->retain, hits);
 	return 0;
 }

@@ -67,11 +67,12 @@ struct session {
 	unsigned worker;
 	const struct conf *conf;
 
-	/* any thread: written by the owner under the subscription lock, read under it; the two bytes also without, as
+	/* any thread: written by the owner under the subscription lock, read under it; the bytes also without, as
 	 * hints */
 	struct fp_receiver receiver;   /* generation 0: no target */
 	bool online;		       /* atomic */
 	uint8_t road;		       /* atomic; enum fp_road of the connection */
+	uint8_t form;		       /* atomic; flow_form() of the connection */
 	uint8_t target;		       /* atomic; enum flow_target; NONE to ASKED by any thread */
 	struct inbox_item target_item; /* its own while ASKED, else nobody's */
 	struct message *asked;	       /* while ASKED: the message whose topic is to get the first flow; a reference */

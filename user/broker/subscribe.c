@@ -304,10 +304,11 @@ void unsubscribe_all(struct broker *b, struct session *s)
 	}
 }
 
-void subscriptions_online(struct broker *b, struct session *s, enum fp_road road)
+void subscriptions_online(struct broker *b, struct session *s, enum fp_road road, uint8_t form)
 {
 	subscriptions_lock(b);
 	__atomic_store_n(&s->road, (uint8_t)road, __ATOMIC_RELAXED);
+	__atomic_store_n(&s->form, form, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->online, true, __ATOMIC_RELEASE);
 	for (size_t i = 0; s->subs.buckets && i <= s->subs.mask; i++)
 		for (const struct table_node *n = s->subs.buckets[i]; n; n = n->next) {

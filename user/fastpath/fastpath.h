@@ -135,6 +135,11 @@ struct fp_receiver {
 	uint64_t isn_pair;
 };
 
+/* Does the fast path forward at all? Any thread. */
+bool fp_is_on(void);
+/* Can a flow have a topic of this length, for publishers of this form? */
+bool fp_topic_fits(uint8_t form, size_t topic_len);
+
 /* Would a flow from this publisher for this topic be of use (road, topic length, switched on, not installed already)?
  * Lock-free; the first test on the publish path. The publisher's worker only. */
 bool fp_flow_wanted(struct fp_link *publisher, const char *topic, size_t topic_len);

@@ -62,11 +62,22 @@ static uint32_t *known_entry(struct fp_link *publisher, uint64_t hash)
 	return &publisher->known[hash % (sizeof(publisher->known) / sizeof(publisher->known[0]))];
 }
 
+bool fp_is_on(void)
+{
+	return fp.bpf && fp_switched_on();
+}
+
+/* The kernel reads the topic of a PUBLISH of 5.0 with the byte behind it: that there are no properties. */
+bool fp_topic_fits(uint8_t form, size_t topic_len)
+{
+	return topic_len && topic_len + !!form <= SHUNT_TOPIC_MAX;
+}
+
 bool fp_flow_wanted(struct fp_link *publisher, const char *topic, size_t topic_len)
 {
 	uint64_t hash;
 
-	if (publisher->road == FP_ROAD_NONE || !topic_len || topic_len > SHUNT_TOPIC_MAX || !fp_switched_on())
+	if (publisher->road == FP_ROAD_NONE || !fp_topic_fits(0, topic_len) || !fp_is_on())
 		return false;
 	if (publisher->known_version != __atomic_load_n(&table.version, __ATOMIC_ACQUIRE))
 		return true;

@@ -99,6 +99,17 @@ bool fp_wants_heartbeat(void)
 	return false;
 }
 
+bool fp_is_on(void)
+{
+	return false;
+}
+
+bool fp_topic_fits(uint8_t form, size_t topic_len)
+{
+	(void)form, (void)topic_len;
+	return false;
+}
+
 bool fp_flow_wanted(struct fp_link *publisher, const char *topic, size_t topic_len)
 {
 	(void)publisher, (void)topic, (void)topic_len;
