@@ -26,6 +26,15 @@ class Upgrade(SystemTest):
         self.assertEqual(subscriber.receive()[0].qos, 2)
         publisher.publish(self.topic("kept"), b"", 0, retain=True)
 
+    def test_every_time(self):
+        """Also of the messages of QoS 0 that the kernel could carry."""
+        subscriber, publisher = self.client("s"), self.client("p")
+        subscriber.subscribe(self.topic("t"), qos=1)
+        for _ in range(50):
+            publisher.publish(self.topic("t"), b"x")
+            self.assertEqual(subscriber.receive()[0].qos, 1)
+        self.no_flow(self.topic("t"))
+
     def test_without(self):
         """By default it is the lower of both."""
         daemon = self.start(["upgrade_outgoing_qos false"])
@@ -65,6 +74,15 @@ class SizeLimit(SystemTest):
     """message_size_limit 10."""
 
     options = ("message_size_limit 10",)
+
+    def test_every_time(self):
+        """Also of the messages of QoS 0 that the kernel could carry."""
+        subscriber, publisher = self.client("s"), self.client("p")
+        subscriber.subscribe(self.topic("t"))
+        for n in range(50):
+            publisher.publish(self.topic("t"), b"x" * 11)
+            publisher.publish(self.topic("t"), b"%d" % n)
+            self.assertEqual(subscriber.payloads(1), [b"%d" % n])
 
     def dropped(self):
         """Messages counted as too large."""

@@ -25,13 +25,15 @@ static void set_target(struct session *s, enum flow_target t)
 }
 
 /* What rules out a flow for the topic, whoever gets its messages. */
-static enum flow_reason topic_reason(uint8_t form, struct mqtt_str topic)
+static enum flow_reason topic_reason(const struct conf *conf, uint8_t form, struct mqtt_str topic)
 {
 	if (!fp_is_on())
 		return FLOW_OFF;
 	/* With each PUBLISH logged, the daemon must see each [invariant 1]. */
 	if (log_wants(LOG_TYPE_DEBUG))
 		return FLOW_LOGGED;
+	if (conf->message_size_limit)
+		return FLOW_SIZE_LIMITED;
 	if (topic.len && topic.data[0] == '$')
 		return FLOW_DOLLAR;
 	return fp_topic_fits(form, topic.len) ? FLOW_POSSIBLE : FLOW_TOPIC_TOO_LONG;
@@ -169,7 +171,7 @@ void flow_consider(struct conn *publisher, struct message *m, bool retain, const
 
 	if (message_reason(m, retain) ||
 	    !fp_flow_wanted(&publisher->link, (const char *)message_topic(m).data, m->topic_len) ||
-	    w->loop.now_ns < publisher->flow_retry_ns || topic_reason(form, message_topic(m)) ||
+	    w->loop.now_ns < publisher->flow_retry_ns || topic_reason(w->broker->conf, form, message_topic(m)) ||
 	    only_receiver(publisher->link.road, form, hits, &to))
 		return;
 	switch (target_of(to)) {

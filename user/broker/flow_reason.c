@@ -7,6 +7,7 @@ static const struct {
 	[FLOW_POSSIBLE] = {"possible", "nothing keeps the kernel from carrying it"},
 	[FLOW_OFF] = {"off", "the fast path is off"},
 	[FLOW_LOGGED] = {"logged", "each message is logged (log_type debug), so the daemon must see each"},
+	[FLOW_SIZE_LIMITED] = {"size_limited", "the payload of each message is measured (message_size_limit)"},
 	[FLOW_QOS] = {"qos", "the kernel carries QoS 0 only"},
 	[FLOW_RETAIN] = {"retain", "it is to be retained"},
 	[FLOW_PROPERTIES] = {"properties", "it has properties of MQTT 5.0"},

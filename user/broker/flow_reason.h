@@ -13,6 +13,7 @@ enum flow_reason {
 	/* the fast path */
 	FLOW_OFF,
 	FLOW_LOGGED,
+	FLOW_SIZE_LIMITED,
 	/* the message */
 	FLOW_QOS,
 	FLOW_RETAIN,
