@@ -33,6 +33,7 @@ enum { CLOSE_MAX_NS = 500000000 };
 #define AF_INET6 10
 
 struct shunt_control control;
+struct shunt_sink sinks[SHUNT_SINKS_MAX];
 
 /* All of the remote road together. Any CPU, and not atomically: a lost count changes nothing. */
 struct shunt_load remote_load;
@@ -56,6 +57,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct shunt_slot);
 } slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SHUNT_MEMBERS_MAX);
+	__type(key, __u32);
+	__type(value, struct shunt_member);
+} members SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -102,6 +111,14 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } broker_socks SEC(".maps");
+
+/* Sockets of the daemon that take the copies for receivers which cannot be reached now, one a worker. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, SHUNT_SINKS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} sink_socks SEC(".maps");
 
 /* Addresses of this host that clients have connected to, learned from accepted connections. */
 struct {
@@ -152,25 +169,38 @@ static __always_inline int pass(__u32 road, __u32 reason)
 	return SK_PASS;
 }
 
-static __always_inline void count_forwarded(__u32 road, struct shunt_slot *from, struct shunt_slot *to,
-					    struct shunt_flow *flow, __u32 messages, __u32 bytes, __u64 payload)
+/* What a publisher sent is the kernel's now. */
+static __always_inline void count_taken(__u32 road, struct shunt_slot *from, struct shunt_flow *flow, __u32 messages,
+					__u32 bytes, __u64 payload)
 {
 	struct shunt_counters *c = bpf_map_lookup_elem(&counters, &road);
 	__u64 now = bpf_ktime_get_ns();
+
+	if (c) {
+		__sync_fetch_and_add(&c->taken, messages);
+		__sync_fetch_and_add(&c->taken_bytes, bytes);
+		__sync_fetch_and_add(&c->taken_payload, payload);
+	}
+	from->last_seen_ns = now;
+	from->sent_messages += messages;
+	from->sent_bytes += bytes;
+	__sync_fetch_and_add(&flow->messages, messages);
+	__sync_fetch_and_add(&flow->bytes, bytes);
+	flow->last_ns = now;
+}
+
+static __always_inline void count_forwarded(__u32 road, struct shunt_slot *to, __u32 messages, __u32 bytes,
+					    __u64 payload)
+{
+	struct shunt_counters *c = bpf_map_lookup_elem(&counters, &road);
 
 	if (c) {
 		__sync_fetch_and_add(&c->forwarded, messages);
 		__sync_fetch_and_add(&c->forwarded_bytes, bytes);
 		__sync_fetch_and_add(&c->forwarded_payload, payload);
 	}
-	from->last_seen_ns = now;
-	from->sent_messages += messages;
-	from->sent_bytes += bytes;
 	__sync_fetch_and_add(&to->received_messages, messages);
 	__sync_fetch_and_add(&to->received_bytes, bytes);
-	__sync_fetch_and_add(&flow->messages, messages);
-	__sync_fetch_and_add(&flow->bytes, bytes);
-	flow->last_ns = now;
 }
 
 static __always_inline struct shunt_slot *slot_at(__u32 index)
@@ -615,18 +645,16 @@ static __always_inline bool is_disconnect(struct sk_msg_md *msg)
 	return data + 1 <= end && *data == WIRE_DISCONNECT;
 }
 
-/* Redirect to the flow's receiver, if that can take it now: SHUNT_PASS_REASONS, else why not. */
-static __always_inline __u32 redirect_local(struct sk_msg_md *msg, struct shunt_flow *flow, struct shunt_slot *to,
-					    struct shunt_local_target *target)
+/* Redirect to the receiver, if that can take it now: SHUNT_PASS_REASONS, else why not. */
+static __always_inline __u32 redirect_if_ready(struct sk_msg_md *msg, __u64 generation, __u64 isn_pair,
+					       struct shunt_slot *to, struct shunt_local_target *target)
 {
-	__u64 isn_pair = flow->isn_pair;
 	__u32 queued;
 
 	if (!(without & SHUNT_WITHOUT_GENERATION) &&
-	    (to->generation != flow->generation || target->isn_pair != isn_pair ||
-	     !same_sock(target->sock, target->cookie)))
+	    (to->generation != generation || target->isn_pair != isn_pair || !same_sock(target->sock, target->cookie)))
 		return SHUNT_PASS_DEAD;
-	if (to->held && !(without & SHUNT_WITHOUT_HOLD))
+	if ((to->held || to->diverted != to->returned) && !(without & SHUNT_WITHOUT_HOLD))
 		return SHUNT_PASS_HELD;
 	queued = unread_bytes(target->sock);
 	to->queued = queued;
@@ -637,20 +665,266 @@ static __always_inline __u32 redirect_local(struct sk_msg_md *msg, struct shunt_
 	return SHUNT_PASS_REASONS;
 }
 
+/* The same, so that a receiver that closes meanwhile waits for it: see local_release. The verdict is to be left as it is
+ * after this. */
+static __always_inline __u32 redirect_local(struct sk_msg_md *msg, struct tcp_sock *tp, __u64 generation,
+					    __u64 isn_pair, struct shunt_slot *to, struct shunt_local_target *target)
+{
+	__u32 cpu = bpf_get_smp_processor_id(), reason;
+	struct shunt_aim *aim = bpf_map_lookup_elem(&local_aims, &cpu);
+
+	if (!aim)
+		return SHUNT_PASS_OFF;
+	aim->sock = (__u64)tp;
+	aim->cookie = BPF_CORE_READ((struct sock *)tp, __sk_common.skc_cookie.counter);
+	__sync_lock_test_and_set(&aim->isn_pair, isn_pair);
+	add_ordered(&target->deciding, 1);
+	reason = redirect_if_ready(msg, generation, isn_pair, to, target);
+	if (reason != SHUNT_PASS_REASONS)
+		aim->isn_pair = 0;
+	add_ordered(&target->deciding, -1);
+	return reason;
+}
+
+/* ---- local road: several receivers ------------------------------------------------------------------------------ */
+
+/*
+ * A message for several receivers is made longer: a copy for each, one behind the other. The verdict is for one copy only
+ * (bpf_msg_apply_bytes), so the kernel runs the program again for the rest. In front of each copy stands who is to get it,
+ * which is cut off before the redirect. A copy that cannot go to its receiver now goes with that to the sink of the
+ * publisher's worker, and the daemon delivers it.
+ *
+ * The last copy is the message as it was sent. When it comes to its turn and there are more receivers than there was room
+ * for, copies for the next ones are put in front of it.
+ *
+ * That it is the rest of a message that was redirected, and no new one, can be told from msg->sk_redir, which the kernel
+ * clears for a new message only (kernel-notes.md, 1).
+ */
+struct copying {
+	struct sk_msg_md *msg;
+	struct shunt_copying *state;
+};
+
+enum { COPY_OFFSET_MAX = 0xff00 }; /* the verifier follows 16 bits */
+
+#define COPY_WORD(n) ((__u64 *)to)[n] = ((__u64 *)from)[n]
+
+static long copy_unit(__u32 i, void *arg)
+{
+	struct shunt_copying *c = ((struct copying *)arg)->state;
+	struct sk_msg_md *msg = ((struct copying *)arg)->msg;
+	__u64 at = c->at, src, dst, unit = c->unit;
+	void *data, *end, *from, *to;
+
+	if (at + unit > c->copy.len)
+		at = c->copy.len - unit; /* the last one overlaps the one before */
+	src = c->from + at;
+	dst = c->to + at;
+	barrier_var(src);
+	barrier_var(dst);
+	if (src > COPY_OFFSET_MAX || dst > COPY_OFFSET_MAX)
+		return 1;
+	data = (void *)(long)msg->data;
+	end = (void *)(long)msg->data_end;
+	from = data + src;
+	to = data + dst;
+	if (unit == 64) {
+		if (from + 64 > end || to + 64 > end)
+			return 1;
+		COPY_WORD(0), COPY_WORD(1), COPY_WORD(2), COPY_WORD(3);
+		COPY_WORD(4), COPY_WORD(5), COPY_WORD(6), COPY_WORD(7);
+	} else if (unit == 8) {
+		if (from + 8 > end || to + 8 > end)
+			return 1;
+		COPY_WORD(0);
+	} else {
+		if (from + 1 > end || to + 1 > end)
+			return 1;
+		*(__u8 *)to = *(__u8 *)from;
+	}
+	c->at += unit;
+	if (c->at >= c->copy.len) {
+		c->at = 0;
+		c->to += sizeof(c->copy) + c->copy.len;
+	}
+	return 0;
+}
+
+static __always_inline bool put_record(struct sk_msg_md *msg, struct shunt_copying *c, const struct shunt_copy *copy)
+{
+	__u64 at = c->records;
+	struct shunt_copy *to;
+
+	barrier_var(at);
+	if (at > COPY_OFFSET_MAX)
+		return false;
+	to = (void *)(long)msg->data + at;
+	if ((void *)(to + 1) > (void *)(long)msg->data_end)
+		return false;
+	*to = *copy;
+	c->records += sizeof(*copy) + c->copy.len;
+	return true;
+}
+
+static long record_member(__u32 i, void *arg)
+{
+	struct shunt_copying *c = ((struct copying *)arg)->state;
+	__u32 next = c->next;
+	struct shunt_member *m = next ? bpf_map_lookup_elem(&members, &next) : NULL;
+	bool there = m && m->flow == c->flow; /* else the list ended early: a copy for nobody */
+
+	c->copy.generation = there ? m->generation : 0;
+	c->copy.isn_pair = there ? m->isn_pair : 0;
+	c->copy.slot = there ? m->slot : 0;
+	c->next = there ? m->next : 0;
+	return !put_record(((struct copying *)arg)->msg, c, &c->copy);
+}
+
+/* Begin (`first` NULL) or go on: put copies in front of the message, which when going on begins with the record of one
+ * receiver, `first`. The state says for whom. 0 when it worked; else the message is as it was. */
+static __always_inline int make_copies(struct sk_msg_md *msg, struct shunt_copying *c, const struct shunt_copy *first)
+{
+	__u32 size = sizeof(c->copy) + c->copy.len, kept = !!first, n = SHUNT_COPIES_AREA / size, total, more;
+	struct copying arg = {.msg = msg, .state = c};
+
+	if (n < 2)
+		n = 2;
+	if (n > c->left + kept)
+		n = c->left + kept;
+	total = n * size;
+	more = total - msg->size;
+	if (bpf_msg_push_data(msg, 0, more, 0))
+		return -1;
+	if (bpf_msg_pull_data(msg, 0, total, 0)) {
+		bpf_msg_pop_data(msg, 0, more, 0);
+		return -1;
+	}
+	c->from = total - c->copy.len;
+	c->to = sizeof(c->copy);
+	c->at = 0;
+	c->unit = c->copy.len >= 64 ? 64 : c->copy.len >= 8 ? 8 : 1;
+	c->records = 0;
+	bpf_loop((n - 1) * ((c->copy.len + c->unit - 1) / c->unit), copy_unit, &arg, 0);
+	if (first)
+		put_record(msg, c, first);
+	bpf_loop(n - kept, record_member, &arg, 0);
+	c->left -= n - kept;
+	return 0;
+}
+
+static __always_inline void lose(__u32 deliveries)
+{
+	__u32 road = SHUNT_ROAD_LOCAL;
+	struct shunt_counters *c = bpf_map_lookup_elem(&counters, &road);
+
+	if (c)
+		__sync_fetch_and_add(&c->lost, deliveries);
+}
+
+/* The copy cannot go to its receiver now: the daemon is to deliver it, and nothing may overtake it. */
+static __always_inline void divert(struct sk_msg_md *msg, const struct shunt_copy *copy, struct shunt_slot *mine,
+				   struct shunt_slot *to)
+{
+	__u32 size = sizeof(*copy) + copy->len, road = SHUNT_ROAD_LOCAL, sink = mine ? mine->sink - 1 : 0;
+	struct shunt_counters *c = bpf_map_lookup_elem(&counters, &road);
+
+	if (to && to->isn_pair == copy->isn_pair) {
+		add_ordered(&to->diverted, 1);
+		if (c)
+			__sync_fetch_and_add(&c->diverted, 1);
+	}
+	if (sink < SHUNT_SINKS_MAX)
+		__sync_fetch_and_add(&sinks[sink].in, size);
+	if (bpf_msg_redirect_hash(msg, &sink_socks, &sink, BPF_F_INGRESS) == SK_PASS) {
+		bpf_msg_apply_bytes(msg, size);
+		return;
+	}
+	/* There is no daemon any more. What SK_PASS does with the copy then hurts nobody, as it is a whole packet. */
+	bpf_msg_pop_data(msg, 0, sizeof(*copy), 0);
+	bpf_msg_apply_bytes(msg, copy->len);
+}
+
+/* The verdict for the copy at the front of the message. A global function, so that the verifier looks at it once. */
+__noinline int send_copy(struct sk_msg_md *msg)
+{
+	void *data = (void *)(long)msg->data, *end = (void *)(long)msg->data_end;
+	struct shunt_slot *mine = NULL, *to;
+	struct bpf_sock *sk = msg->sk;
+	struct shunt_local_target *target;
+	struct shunt_copy copy;
+	struct shunt_sock *own;
+	struct tcp_sock *tp;
+	__u32 slot;
+
+	if (!sk || data + sizeof(copy) > end)
+		return -1;
+	copy = *(struct shunt_copy *)data;
+	own = bpf_sk_storage_get(&sock_state, sk, NULL, 0);
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!own || !tp)
+		return -1;
+	mine = slot_at(own->slot);
+	if (msg->size == sizeof(copy) + copy.len && own->copying.left && make_copies(msg, &own->copying, &copy)) {
+		lose(own->copying.left);
+		own->copying.left = 0;
+	}
+	slot = copy.slot;
+	to = slot_at(slot);
+	target = bpf_map_lookup_elem(&local_targets, &slot);
+	if (to && target && redirect_local(msg, tp, copy.generation, copy.isn_pair, to, target) == SHUNT_PASS_REASONS) {
+		if (!bpf_msg_pop_data(msg, 0, sizeof(copy), 0)) {
+			bpf_msg_apply_bytes(msg, copy.len);
+			count_forwarded(SHUNT_ROAD_LOCAL, to, copy.packets, copy.len, copy.payload);
+			return 0;
+		}
+	}
+	divert(msg, &copy, mine, to);
+	return 0;
+}
+
+/* The first copy of a message for several receivers. */
+static __always_inline int publish_to_many(struct sk_msg_md *msg, struct shunt_sock *own, struct shunt_slot *mine,
+					   struct shunt_flow *flow, __u32 packets, __u64 payload)
+{
+	__u32 len = msg->size, sink = mine->sink - 1;
+	struct shunt_copying *c = &own->copying;
+
+	if (len > SHUNT_COPY_MAX || sink >= SHUNT_SINKS_MAX)
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_SHAPE);
+	if (sinks[sink].in - sinks[sink].out > SHUNT_SINK_CAP)
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_FULL);
+	c->copy.len = len;
+	c->copy.packets = packets;
+	c->copy.payload = payload;
+	c->flow = flow->id;
+	c->next = flow->members;
+	c->left = flow->receivers;
+	if (make_copies(msg, c, NULL)) {
+		c->left = 0;
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_FULL);
+	}
+	count_taken(SHUNT_ROAD_LOCAL, mine, flow, packets, len, payload);
+	send_copy(msg);
+	return SK_PASS;
+}
+
 SEC("sk_msg")
 int local_publish(struct sk_msg_md *msg)
 {
 	struct publish publish = {.key.road = SHUNT_ROAD_LOCAL};
-	__u32 packets, slot, reason, len = msg->size, cpu = bpf_get_smp_processor_id();
 	struct shunt_local_target *target;
+	__u32 packets, slot, reason, len = msg->size;
 	struct bpf_sock *sk = msg->sk;
 	struct shunt_slot *mine, *to;
 	struct shunt_sock *own;
 	struct shunt_flow *flow;
-	struct shunt_aim *aim;
 	struct tcp_sock *tp;
 	__u64 payload = 0;
 
+	if (BPF_CORE_READ((struct sk_msg *)(void *)msg, sk_redir)) { /* more copies of a message */
+		send_copy(msg);
+		return SK_PASS;
+	}
 	if (!sk || !control.enabled)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_OFF);
 	own = bpf_sk_storage_get(&sock_state, sk, NULL, 0);
@@ -677,11 +951,6 @@ int local_publish(struct sk_msg_md *msg)
 	flow = bpf_map_lookup_elem(&flows, &publish.key);
 	if (!flow)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_FLOW);
-	slot = flow->slot;
-	to = slot_at(slot);
-	target = bpf_map_lookup_elem(&local_targets, &slot);
-	if (!to || !target)
-		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_DEAD);
 
 	/* Segments that wait for this socket's lock, the acknowledgement of what it sent before for one, are handled between
 	 * the decision and the redirect, and the publisher may be put off the CPU there, for the sake of a closing receiver that
@@ -689,22 +958,19 @@ int local_publish(struct sk_msg_md *msg)
 	if ((tp->snd_una != tp->write_seq || BPF_CORE_READ((struct sock *)tp, sk_backlog.tail)) &&
 	    !(without & SHUNT_WITHOUT_CLOSE_WAIT))
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_BUSY);
+	if (flow->members)
+		return publish_to_many(msg, own, mine, flow, packets, payload);
 
-	aim = bpf_map_lookup_elem(&local_aims, &cpu);
-	if (!aim)
-		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_OFF);
-	aim->sock = (__u64)tp;
-	aim->cookie = BPF_CORE_READ((struct sock *)tp, __sk_common.skc_cookie.counter);
-	__sync_lock_test_and_set(&aim->isn_pair, flow->isn_pair);
-	add_ordered(&target->deciding, 1);
-	reason = redirect_local(msg, flow, to, target);
-	if (reason == SHUNT_PASS_REASONS) {
-		count_forwarded(SHUNT_ROAD_LOCAL, mine, to, flow, packets, len, payload);
-	} else {
-		pass(SHUNT_ROAD_LOCAL, reason);
-		aim->isn_pair = 0;
-	}
-	add_ordered(&target->deciding, -1); /* last: see local_release */
+	slot = flow->slot;
+	to = slot_at(slot);
+	target = bpf_map_lookup_elem(&local_targets, &slot);
+	if (!to || !target)
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_DEAD);
+	reason = redirect_local(msg, tp, flow->generation, flow->isn_pair, to, target);
+	if (reason != SHUNT_PASS_REASONS)
+		return pass(SHUNT_ROAD_LOCAL, reason);
+	count_taken(SHUNT_ROAD_LOCAL, mine, flow, packets, len, payload);
+	count_forwarded(SHUNT_ROAD_LOCAL, to, packets, len, payload);
 	return SK_PASS;
 }
 
@@ -968,7 +1234,8 @@ int remote_verdict(struct __sk_buff *skb)
 		return pass_remote(mine, len, reason);
 	if (bpf_sk_redirect_hash(skb, &remote_socks, &slot, 0) != SK_PASS)
 		return pass_remote(mine, len, SHUNT_PASS_DEAD);
-	count_forwarded(SHUNT_ROAD_REMOTE, mine, to, flow, packets, len, payload);
+	count_taken(SHUNT_ROAD_REMOTE, mine, flow, packets, len, payload);
+	count_forwarded(SHUNT_ROAD_REMOTE, to, packets, len, payload);
 	return SK_PASS;
 }
 

@@ -20,8 +20,14 @@ enum {
 	SHUNT_INJECT_HEADER = 4,   /* bytes in front of an injected packet: the slot of its receiver, native order */
 	SHUNT_PORTS_MAX = 64,
 	SHUNT_LOAD_WINDOW_NS = 10000000,
-	SHUNT_RUN_MAX = 32,	/* packets in one send or skb that are forwarded together */
-	SHUNT_PULL_MAX = 65536, /* a longer message that is not in one piece is not copied into one */
+	SHUNT_RUN_MAX = 32,	    /* packets in one send or skb that are forwarded together */
+	SHUNT_PULL_MAX = 65536,	    /* a longer message that is not in one piece is not copied into one */
+	SHUNT_MEMBERS_MAX = 131072, /* receivers of all flows with several receivers together */
+	SHUNT_RECEIVERS_MAX = 1024, /* of one flow; a topic with more stays with the daemon */
+	SHUNT_COPY_MAX = 16384,	    /* bytes of a message that is copied to several receivers; longer ones pass */
+	SHUNT_COPIES_AREA = 32768,  /* bytes of copies made at once */
+	SHUNT_SINKS_MAX = 256,	    /* workers; the others' publishers have flows with one receiver only */
+	SHUNT_SINK_CAP = 1 << 20,   /* bytes that wait in a sink, from which on messages to several receivers pass */
 };
 
 enum shunt_road {
@@ -71,11 +77,30 @@ struct shunt_flow {
 	__u64 generation;	       /* of the receiver; the flow is void when its slot has another */
 	__u64 isn_pair;		       /* of the receiver: its key in local_socks (local road) */
 	__u32 slot;		       /* of the receiver: its index in slots and key in remote_socks */
-	char receiver[SHUNT_NAME_MAX]; /* its client identifier, for people */
+	char receiver[SHUNT_NAME_MAX]; /* its client identifier, or the first one's, for people */
+	__u32 members;		       /* several receivers: the first of them; the three above are then not used */
+	__u64 id;		       /* never used twice */
+	__u32 receivers, reserved;
 	/* kernel, any CPU, atomically */
-	__u32 reserved;
-	__u64 messages, bytes; /* forwarded by this flow */
+	__u64 messages, bytes; /* taken by this flow */
 	__u64 last_ns;	       /* CLOCK_MONOTONIC of the last one */
+};
+
+/* Map `members`: the receivers of a flow that has several (local road), a list. BPF_F_MMAPABLE. Daemon; one that left a list is
+ * used again when no copy for it can be on its way. */
+struct shunt_member {
+	__u64 flow; /* its id */
+	__u64 generation, isn_pair;
+	__u32 slot;
+	__u32 next; /* 0: the last */
+};
+
+/* In front of each copy as long as it lies in the publisher's message, and in front of what goes to a sink. */
+struct shunt_copy {
+	__u64 generation, isn_pair; /* of the receiver, */
+	__u32 slot;		    /* 0: nobody */
+	__u32 len;		    /* of the copy, bytes */
+	__u32 packets, payload;	    /* in it; bytes */
 };
 
 /* Map `slots`: one connection. BPF_F_MMAPABLE: the daemon reads and writes without system calls, always with atomic loads
@@ -85,19 +110,25 @@ struct shunt_slot {
 	__u64 fence;	  /* bit 32: open; low 32 bits: count of bytes the daemon has finished, at a packet boundary */
 	__u64 generation; /* of the connection while it may receive by a flow, else 0; never used twice */
 	__u64 isn_pair;	  /* local road: which socket this slot speaks of */
+	__u64 returned;	  /* of `diverted`, those that the daemon has in its output for this client, or has written */
 	__u32 held;	  /* 1: the daemon has output for this client that must go first */
 	__u16 ns;	  /* namespace of what this connection publishes */
 	__u8 form, road;
-	char name[SHUNT_NAME_MAX];
+	__u32 sink; /* local road: 1 + the number of the sink of its worker; 0: none */
+	__u32 padding[5];
 	/* kernel */
 	__u64 last_seen_ns; /* CLOCK_MONOTONIC of the last packet forwarded for this publisher: its keepalive */
 	__u64 sent_messages, sent_bytes; /* forwarded from this client; one writer, it holds the socket's lock */
 	__u64 received_messages, received_bytes; /* forwarded to this client; any CPU, atomically */
+	__u64 diverted;				 /* messages for this client that went to a sink; any CPU, atomically */
 	__u32 queued;				 /* bytes in front of this client when last looked at */
 	__u32 passed;	     /* remote road: low 32 bits of the count of bytes given to the daemon */
 	__u32 next_seq;	     /* remote road: TCP sequence number expected next (overlap correction) */
 	__u32 seen;	     /* remote road: 1 once next_seq is set */
 	__u64 busy_until_ns; /* remote road: load was seen at this receiver, flows to it pass until then */
+	/* daemon, once */
+	char name[SHUNT_NAME_MAX];
+	__u64 spare[3];
 };
 
 #define SHUNT_FENCE_OPEN (1ULL << 32)
@@ -132,6 +163,20 @@ struct shunt_aim {
 	__u64 sock, cookie; /* of the publisher */
 };
 
+/* A publisher's message that is being copied to several receivers. Kernel, under the lock of its socket. */
+struct shunt_copying {
+	struct shunt_copy copy; /* what the copies have in common */
+	__u64 flow;
+	__u32 left;    /* receivers that have no copy yet, */
+	__u32 next;    /* the first of them in members */
+	__u32 from;    /* offset of the message, */
+	__u32 to;      /* of the copy that is being made, */
+	__u32 at;      /* of the next byte in it, */
+	__u32 unit;    /* bytes that are copied at once: 64, 8 or 1 */
+	__u32 records; /* offset of the next record */
+	__u32 reserved;
+};
+
 /* Storage of a socket of a connection to a listener, both ends. Kernel; the daemon looks it up by file descriptor. */
 struct shunt_sock {
 	__u64 isn_pair;
@@ -139,6 +184,7 @@ struct shunt_sock {
 	__u32 slot;	/* client's end: cached from local_clients; broker's end: set by the daemon */
 	__u32 is_client;
 	__u32 reserved;
+	struct shunt_copying copying; /* client's end */
 };
 
 /* Variable `control`: the daemon's side of the bargain, mapped by it. Daemon. */
@@ -159,11 +205,19 @@ struct shunt_control {
 	__u16 ports[SHUNT_PORTS_MAX]; /* of listeners whose clients may take the local road */
 };
 
+/* Variable `sinks`: bytes that went into the sink of a worker (kernel, any CPU, atomically), and that it has taken out. */
+struct shunt_sink {
+	__u64 in, out;
+};
+
 /* Map `counters`, per CPU, by road. */
 struct shunt_counters {
-	__u64 forwarded, forwarded_bytes; /* PUBLISH packets delivered by the kernel */
-	__u64 forwarded_payload;	  /* bytes of payload in them */
-	__u64 passed[SHUNT_PASS_REASONS]; /* by enum shunt_pass; times, not packets */
+	__u64 taken, taken_bytes, taken_payload; /* PUBLISH packets from publishers that the daemon did not see */
+	__u64 forwarded, forwarded_bytes;	 /* PUBLISH packets delivered by the kernel, one for each receiver */
+	__u64 forwarded_payload;		 /* bytes of payload in them */
+	__u64 diverted;				 /* deliveries that went to a sink */
+	__u64 lost;				 /* deliveries that could not be made */
+	__u64 passed[SHUNT_PASS_REASONS];	 /* by enum shunt_pass; times, not packets */
 };
 
 /* Argument and result of the program that the daemon runs to look at sockets it has no descriptor of. */
@@ -183,8 +237,10 @@ enum shunt_look_command {
 };
 
 _Static_assert(sizeof(struct shunt_flow_key) == 136, "layout shared with the kernel");
-_Static_assert(sizeof(struct shunt_flow) == 80, "layout shared with the kernel");
-_Static_assert(sizeof(struct shunt_slot) == 128, "two cache lines");
+_Static_assert(sizeof(struct shunt_flow) == 96, "layout shared with the kernel");
+_Static_assert(sizeof(struct shunt_member) == 32, "layout shared with the kernel");
+_Static_assert(sizeof(struct shunt_copy) == 32, "layout shared with the kernel");
+_Static_assert(sizeof(struct shunt_slot) == 192, "cache lines");
 _Static_assert(sizeof(struct shunt_local_client) == 32, "layout shared with the kernel");
 _Static_assert(sizeof(struct shunt_look) == 32, "layout shared with the kernel");
 

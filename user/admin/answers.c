@@ -44,6 +44,8 @@ static void road_stats(struct json *j, const char *name, bool available, const s
 	json_bool(j, "available", available);
 	json_uint(j, "forwarded", s->forwarded);
 	json_uint(j, "forwarded_bytes", s->forwarded_bytes);
+	json_uint(j, "taken", s->taken);
+	json_uint(j, "diverted", s->diverted);
 	json_uint(j, "passed", s->passed);
 	json_open_object(j, "passed_by_reason");
 	json_uint(j, "fence", s->passed_fence);

@@ -296,6 +296,10 @@ void conn_flush(struct conn *c)
 		c->held = hold;
 		fp_hold(&c->link, hold);
 	}
+	if (c->returned) {
+		fp_returned(&c->link, c->returned);
+		c->returned = 0;
+	}
 	if (c->want_target && !hold)
 		flow_make_target(c);
 }

@@ -14,6 +14,16 @@
 
 enum { RETRY_NS = 100000000 }; /* after an install that failed */
 
+/* The receivers. Written under the subscription lock, read by any worker. */
+static struct session *by_slot[FP_SLOTS];
+
+struct session *flow_receiver(uint32_t slot, uint64_t generation)
+{
+	struct session *s = __atomic_load_n(&by_slot[slot], __ATOMIC_ACQUIRE);
+
+	return s && __atomic_load_n(&s->generation, __ATOMIC_ACQUIRE) == generation ? s : NULL;
+}
+
 static uint8_t target_of(const struct session *s)
 {
 	return __atomic_load_n(&s->target, __ATOMIC_ACQUIRE);
@@ -74,63 +84,73 @@ static enum flow_reason receiver_reason(const struct session *s, enum fp_road ro
 	return __atomic_load_n(&s->form, __ATOMIC_RELAXED) == form ? FLOW_POSSIBLE : FLOW_OTHER_FORM;
 }
 
-/* The only session that gets the message, if the kernel can stand in for the daemon there, which chooses no member of a
- * share. *to is the session that the reason is about, or NULL. */
-static enum flow_reason only_receiver(enum fp_road road, uint8_t form, const struct tree_hits *hits,
-				      struct session **to)
+/* The connected sessions that get the message, if the kernel can stand in for the daemon there, which chooses no member of a
+ * share. *about is the session that the reason is about, or NULL. */
+static enum flow_reason find_receivers(enum fp_road road, uint8_t form, const struct tree_hits *hits,
+				       struct flow_receivers *to, struct session **about)
 {
-	struct session *only = NULL;
+	size_t max = fp_receivers_max(road);
 	enum flow_reason reason;
 
-	*to = NULL;
+	to->n = 0;
+	*about = NULL;
 	if (hits->nshares)
 		return FLOW_SHARED;
 	for (size_t i = 0; i < hits->n; i++) {
 		struct session *s = hits->v[i].subscriber;
 
-		*to = s;
+		*about = s;
 		if (!__atomic_load_n(&s->online, __ATOMIC_ACQUIRE)) {
 			if (s->conf->queue_qos0_messages)
 				return FLOW_KEPT_FOR_OFFLINE;
 			continue;
 		}
 		reason = hit_reason(&hits->v[i]);
+		if (!reason)
+			reason = receiver_reason(s, road, form);
 		if (reason)
 			return reason;
-		if (only)
-			return only == s ? FLOW_MANY_COPIES : FLOW_MANY_RECEIVERS;
-		only = s;
+		if (to->n >= max)
+			return to->n && to->session[to->n - 1] == s ? FLOW_MANY_COPIES : FLOW_MANY_RECEIVERS;
+		to->session[to->n++] = s;
 	}
-	*to = only;
-	return only ? receiver_reason(only, road, form) : FLOW_NO_RECEIVER;
+	return to->n ? FLOW_POSSIBLE : FLOW_NO_RECEIVER;
 }
 
 /* Match again, under the lock, now that no subscription can change. */
 static enum flow_reason match_again(struct worker *w, struct mqtt_str topic, uint8_t form, enum fp_road road,
-				    struct session **to)
+				    struct session **about)
 {
+	struct flow_receivers *to = w->found;
 	enum flow_reason reason;
 
-	*to = NULL;
+	*about = NULL;
 	w->hits.publisher = NULL;
 	w->hits.duplicates = w->broker->conf->allow_duplicate_messages;
 	if (tree_match(w->broker->tree, topic, &w->hits))
 		return FLOW_NO_MEMORY;
-	reason = only_receiver(road, form, &w->hits, to);
-	return reason || (*to)->receiver.generation ? reason : FLOW_RECEIVER_NOT_READY;
+	reason = find_receivers(road, form, &w->hits, to, about);
+	for (size_t i = 0; !reason && i < to->n; i++) {
+		to->receiver[i] = to->session[i]->receiver;
+		*about = to->session[i];
+		if (!to->receiver[i].generation)
+			reason = FLOW_RECEIVER_NOT_READY;
+	}
+	return reason;
 }
 
-/* Install a flow to the only receiver. `publisher` may be NULL. */
+/* Install a flow to all receivers. `publisher` may be NULL. */
 static int install(struct worker *w, struct conn *publisher, const struct message *m, uint8_t form, enum fp_road road)
 {
 	struct mqtt_str topic = message_topic(m);
-	struct session *to;
+	struct session *about;
 	int rc = -EAGAIN;
 
 	subscriptions_lock(w->broker);
-	if (!match_again(w, topic, form, road, &to))
+	if (!match_again(w, topic, form, road, &about))
 		rc = fp_flow_install(publisher ? &publisher->link : NULL, FLOW_NAMESPACE, form,
-				     (const char *)topic.data, topic.len, &to->receiver, to->id);
+				     (const char *)topic.data, topic.len, w->found->receiver, w->found->n,
+				     w->found->session[0]->id);
 	subscriptions_unlock(w->broker);
 	return rc;
 }
@@ -163,28 +183,34 @@ static void ask(struct worker *w, struct session *to, struct message *m)
 	loop_send(&w->broker->workers[to->worker].loop, &to->target_item);
 }
 
+/* Are all of them ready? Those that were not asked yet are. */
+static bool all_ready(struct worker *w, const struct flow_receivers *to, struct message *m)
+{
+	bool ready = true;
+
+	for (size_t i = 0; i < to->n; i++) {
+		uint8_t target = target_of(to->session[i]);
+
+		if (target == FLOW_TARGET_NONE)
+			ask(w, to->session[i], m);
+		ready &= target == FLOW_TARGET_READY;
+	}
+	return ready;
+}
+
 void flow_consider(struct conn *publisher, struct message *m, bool retain, const struct tree_hits *hits)
 {
 	struct worker *w = publisher->worker;
 	uint8_t form = flow_form(publisher->version);
-	struct session *to;
+	struct session *about;
 
 	if (message_reason(m, retain) ||
 	    !fp_flow_wanted(&publisher->link, (const char *)message_topic(m).data, m->topic_len) ||
 	    w->loop.now_ns < publisher->flow_retry_ns || topic_reason(w->broker->conf, form, message_topic(m)) ||
-	    only_receiver(publisher->link.road, form, hits, &to))
+	    find_receivers(publisher->link.road, form, hits, w->found, &about))
 		return;
-	switch (target_of(to)) {
-	case FLOW_TARGET_READY:
-		if (install(w, publisher, m, form, publisher->link.road))
-			publisher->flow_retry_ns = w->loop.now_ns + RETRY_NS;
-		break;
-	case FLOW_TARGET_NONE:
-		ask(w, to, m);
-		break;
-	default:
-		break;
-	}
+	if (all_ready(w, w->found, m) && install(w, publisher, m, form, publisher->link.road))
+		publisher->flow_retry_ns = w->loop.now_ns + RETRY_NS;
 }
 
 void flow_make_target(struct conn *c)
@@ -206,6 +232,8 @@ void flow_make_target(struct conn *c)
 			.generation = c->link.generation,
 			.isn_pair = c->link.isn_pair,
 		};
+		__atomic_store_n(&s->generation, c->link.generation, __ATOMIC_RELEASE);
+		__atomic_store_n(&by_slot[c->link.slot], s, __ATOMIC_RELEASE);
 		set_target(s, FLOW_TARGET_READY);
 	} else {
 		/* Not on this connection. */
@@ -232,6 +260,9 @@ void flow_retire(struct conn *c)
 		message_drop(&s->asked);
 	subscriptions_lock(b);
 	s->receiver = (struct fp_receiver){0};
+	__atomic_store_n(&s->generation, 0, __ATOMIC_RELEASE);
+	if (target)
+		__atomic_store_n(&by_slot[slot], NULL, __ATOMIC_RELEASE);
 	/* ASKED, but not received yet: receive_ask() will find what is then. */
 	if (target_of(s) == FLOW_TARGET_READY || c->want_target)
 		set_target(s, FLOW_TARGET_NONE);

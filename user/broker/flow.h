@@ -21,9 +21,24 @@ enum {
 	FLOW_NAMESPACE = 0,
 };
 
+/* Who gets a message; one a worker. */
+struct flow_receivers {
+	size_t n;
+	struct session *session[FP_RECEIVERS_MAX];
+	struct fp_receiver receiver[FP_RECEIVERS_MAX];
+};
+
 /* After a publish of a connection with a road was routed to these hits: see if the next ones can go by the kernel. The
  * publisher's worker. */
 void flow_consider(struct conn *publisher, struct message *m, bool retain, const struct tree_hits *hits);
+
+/* The session whose connection has the slot as a receiver of this generation, or NULL. Any worker; valid until its next
+ * quiescent state. */
+struct session *flow_receiver(uint32_t slot, uint64_t generation);
+
+/* Deliver what the kernel put into the worker's sink, see fp_sink_open(); open it. diverted.c */
+void flow_read_sink(struct worker *w);
+void flow_open_sink(struct worker *w);
 
 /* The output is empty and the connection was asked to be a target: become one. Its owner. */
 void flow_make_target(struct conn *c);

@@ -11,6 +11,7 @@
 
 #include "broker/authenticate.h"
 #include "broker/conn.h"
+#include "broker/flow.h"
 #include "broker/internal.h"
 
 enum {
@@ -230,6 +231,9 @@ static bool read_once(struct conn *c)
 	c->bytes_in += (uint64_t)n;
 	c->last_rx_ns = c->worker->loop.now_ns;
 	COUNTER_ADD(bytes_received, (uint64_t)n);
+	/* What this client published before and the kernel did not bring to everybody comes first. */
+	if (c->link.road == FP_ROAD_LOCAL && fp_sink_waits())
+		flow_read_sink(c->worker);
 	if (to == c->worker->scratch) {
 		handle_input(c, to, (size_t)n);
 	} else {

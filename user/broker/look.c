@@ -9,11 +9,22 @@
 #include "broker/conn.h"
 #include "broker/internal.h"
 
+static void add_road(struct counters *sum, const struct fp_road_stats *road)
+{
+	sum->messages_received += road->taken;
+	sum->publish_received += road->taken;
+	sum->publish_bytes_received += road->taken_payload;
+	sum->bytes_received += road->taken_bytes;
+	sum->messages_sent += road->forwarded;
+	sum->publish_sent += road->forwarded;
+	sum->publish_bytes_sent += road->forwarded_payload;
+	sum->bytes_sent += road->forwarded_bytes;
+}
+
 void broker_stats(struct broker_stats *out)
 {
 	struct broker *b = &the_broker;
 	const struct counters *all[WORKERS_MAX];
-	uint64_t messages, bytes, payload;
 
 	memset(out, 0, sizeof(*out));
 	out->uptime_ms = (clock_ns() - b->start_ns) / NS_PER_MS;
@@ -23,18 +34,8 @@ void broker_stats(struct broker_stats *out)
 		all[i] = &b->workers[i].counters;
 	counters_sum(all, b->nworkers, &out->sum);
 	fp_stats(&out->fastpath);
-	/* A flow has one receiver: what came in went out. */
-	messages = out->fastpath.local.forwarded + out->fastpath.remote.forwarded;
-	bytes = out->fastpath.local.forwarded_bytes + out->fastpath.remote.forwarded_bytes;
-	payload = out->fastpath.local.forwarded_payload + out->fastpath.remote.forwarded_payload;
-	out->sum.messages_received += messages;
-	out->sum.messages_sent += messages;
-	out->sum.publish_received += messages;
-	out->sum.publish_sent += messages;
-	out->sum.publish_bytes_received += payload;
-	out->sum.publish_bytes_sent += payload;
-	out->sum.bytes_received += bytes;
-	out->sum.bytes_sent += bytes;
+	add_road(&out->sum, &out->fastpath.local);
+	add_road(&out->sum, &out->fastpath.remote);
 }
 
 /* ---- clients ----------------------------------------------------------------------------------------------------- */

@@ -70,6 +70,7 @@ struct session {
 	/* any thread: written by the owner under the subscription lock, read under it; the bytes also without, as
 	 * hints */
 	struct fp_receiver receiver;   /* generation 0: no target */
+	uint64_t generation;	       /* atomic; of `receiver` */
 	bool online;		       /* atomic */
 	uint8_t road;		       /* atomic; enum fp_road of the connection */
 	uint8_t form;		       /* atomic; flow_form() of the connection */

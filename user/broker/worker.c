@@ -102,7 +102,7 @@ void worker_session_end(struct worker *w, struct session *s)
 static void batch_free(struct batch *b)
 {
 	for (unsigned i = 0; i < b->n; i++) {
-		message_unref(b->entry[i].message);
+		message_drop(&b->entry[i].message);
 		deliver_as_clear(&b->entry[i].as);
 	}
 	free(b);
@@ -123,8 +123,30 @@ static void receive_back(struct inbox_item *item, void *receiver)
 	batch_free(b);
 }
 
+/* What was diverted on its way to the session's connection is in its output: say so after writing. */
+static void returned(struct session *s, uint64_t generation)
+{
+	struct conn *c = s->conn;
+
+	if (c && generation && c->link.generation == generation) {
+		c->returned++;
+		conn_dirty(c);
+	}
+}
+
+static void receive_diverted(struct session *s, struct message *m, uint64_t generation)
+{
+	if (m && s->conn)
+		session_deliver(s, m, (struct deliver_as){0});
+	returned(s, generation);
+}
+
 static void receive_entry(struct worker *w, struct batch_entry *e)
 {
+	if (e->diverted) {
+		receive_diverted(e->session, e->message, e->generation);
+		return;
+	}
 	/* The member of a share has ended since it was chosen: what session_take_shared() did not find goes on, too. */
 	if (e->session->ended && e->as.share) {
 		route_to_share(w, e->message, e->as.share);
@@ -159,29 +181,48 @@ static void send_batch(struct worker *w, unsigned to)
 	loop_send(&w->broker->workers[to].loop, &b->item);
 }
 
-void worker_deliver(struct worker *w, struct session *s, struct message *m, struct deliver_as as, struct conn *from)
+/* Append to what goes to the session's worker; takes what the entry holds. */
+static void append(struct worker *w, struct batch_entry entry)
 {
-	struct batch *b = w->out[s->worker];
+	unsigned to = entry.session->worker;
+	struct batch *b = w->out[to];
 
 	if (!b) {
 		b = malloc(sizeof(*b));
 		if (!b) {
 			COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
-			deliver_as_clear(&as);
+			message_drop(&entry.message);
+			deliver_as_clear(&entry.as);
 			return;
 		}
 		b->sender = w;
 		b->n = 0;
 		b->wanted_back = false;
-		w->out[s->worker] = b;
+		w->out[to] = b;
 	}
-	b->entry[b->n++] = (struct batch_entry){.session = s, .message = message_ref(m), .from = from, .as = as};
-	if (from) {
+	b->entry[b->n++] = entry;
+	if (entry.from) {
 		b->wanted_back = true;
-		from->pending++;
+		entry.from->pending++;
 	}
 	if (b->n == BATCH_MAX)
-		send_batch(w, s->worker);
+		send_batch(w, to);
+}
+
+void worker_deliver(struct worker *w, struct session *s, struct message *m, struct deliver_as as, struct conn *from)
+{
+	append(w, (struct batch_entry){.session = s, .message = message_ref(m), .from = from, .as = as});
+}
+
+void worker_deliver_diverted(struct worker *w, struct session *s, struct message *m, uint64_t generation)
+{
+	if (s->worker == w->index)
+		receive_diverted(s, m, generation);
+	else
+		append(w, (struct batch_entry){.session = s,
+					       .message = m ? message_ref(m) : NULL,
+					       .diverted = true,
+					       .generation = generation});
 }
 
 static void send_batches(struct worker *w)
@@ -331,6 +372,7 @@ static void *run(void *arg)
 
 	rcu_thread_start();
 	counters_bind(&w->counters);
+	flow_open_sink(w);
 	heartbeat(&w->heartbeat);
 	if (w->index == 0) {
 		sys_start(w);
@@ -363,7 +405,8 @@ int worker_init(struct worker *w, struct broker *b, unsigned index)
 		return rc;
 	w->out = calloc(b->nworkers, sizeof(w->out[0]));
 	w->scratch = malloc(READ_SIZE + 64);
-	return w->out && w->scratch ? 0 : -ENOMEM;
+	w->found = malloc(sizeof(*w->found));
+	return w->out && w->scratch && w->found ? 0 : -ENOMEM;
 }
 
 int worker_start(struct worker *w)
@@ -407,6 +450,7 @@ void worker_destroy(struct worker *w)
 	tree_hits_free(&w->hits);
 	free(w->out);
 	free(w->scratch);
+	free(w->found);
 	free(w->acceptors);
 	if (w->loop.epoll_fd >= 0)
 		loop_close(&w->loop);

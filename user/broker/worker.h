@@ -31,6 +31,7 @@ enum {
 
 struct broker;
 struct conn;
+struct flow_receivers;
 struct worker;
 
 /* A listening socket as a worker sees it. */
@@ -47,6 +48,8 @@ struct batch_entry {
 	struct message *message; /* a reference */
 	struct conn *from;	 /* wants to know when it is written; counted in its `pending`. NULL: nobody */
 	struct deliver_as as;
+	bool diverted;	     /* by the kernel: */
+	uint64_t generation; /* it wants to know of this connection, see worker_deliver_diverted() */
 };
 
 /* Filled by a worker in a turn, sent to another, and sent back when every entry was written, if somebody wants to
@@ -78,6 +81,8 @@ struct worker {
 	struct list lingering;		/* closed, but for the socket; by `all` */
 	struct list dead;		/* closed; by `all` */
 	struct tree_hits hits;		/* of the last match */
+	struct flow_receivers *found;	/* flow.c's */
+	struct watch sink;		/* of messages that the kernel diverted */
 	struct batch **out;		/* being filled, for each worker; NULL: none */
 	struct batch *back, **back_end; /* received in this turn, to be sent back after writing */
 	uint8_t *scratch;		/* READ_SIZE bytes and a few to look at */
@@ -114,6 +119,10 @@ void worker_session_end(struct worker *w, struct session *s);
 
 /* Hand a delivery to the worker of its session; takes what `as` holds. `from` may be NULL. */
 void worker_deliver(struct worker *w, struct session *s, struct message *m, struct deliver_as as, struct conn *from);
+
+/* The same for a message of QoS 0 (NULL: it is lost) that the kernel gave back. With generation not 0 it was the last of
+ * those that were diverted together on their way to that connection. */
+void worker_deliver_diverted(struct worker *w, struct session *s, struct message *m, uint64_t generation);
 
 /* accept.c: watch the listening sockets; stop it. */
 int accept_start(struct worker *w);

@@ -144,11 +144,15 @@ bool fp_topic_fits(uint8_t form, size_t topic_len);
  * Lock-free; the first test on the publish path. The publisher's worker only. */
 bool fp_flow_wanted(struct fp_link *publisher, const char *topic, size_t topic_len);
 
-/* Install the flow (namespace, form, the receiver's road; topic) -> receiver. The caller holds the subscription lock and has
- * matched under it: this receiver is the only one. `publisher` is the caller's own link, which then need not ask again, or
- * NULL. 0, or -errno (map full). */
+/* Install the flow (namespace, form, the receivers' road; topic) -> n receivers, of one road and form, which may be several
+ * on the local road only, at most fp_receivers_max(). The caller holds the subscription lock and has matched under it:
+ * these receivers are all there are. `publisher` is the caller's own link, which then need not ask again, or NULL;
+ * receiver_id names the first receiver. 0, or -errno (map full). */
 int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const char *topic, size_t topic_len,
-		    const struct fp_receiver *to, const char *receiver_id);
+		    const struct fp_receiver *to, size_t n, const char *receiver_id);
+
+/* Receivers that a flow of the road can have; 0: none. */
+size_t fp_receivers_max(enum fp_road road);
 
 /* Remove the flows whose topic matches the filter (of namespace ns). Before SUBACK and UNSUBACK, under the lock. */
 void fp_flow_invalidate(uint16_t ns, const char *filter, size_t filter_len);
@@ -162,18 +166,53 @@ struct fp_flow_info {
 	uint8_t form;
 	enum fp_road road;
 	char topic[129];
-	char receiver[32];
+	char receiver[32]; /* the first one's client identifier */
+	uint32_t receivers;
 	uint64_t messages, bytes, last_ns;
 };
 /* Call `each` for every installed flow; stops when it returns non-zero. Any thread. */
 int fp_flow_each(int (*each)(const struct fp_flow_info *, void *), void *arg);
 
+/* ---- deliveries that come back --------------------------------------------------------------------------------- */
+
+/*
+ * When one of several receivers of a flow cannot take a message now (its queue is full, or the daemon has output for it that
+ * must go first), the kernel gives the daemon its copy: it comes through the sink of the publisher's worker. Until the
+ * daemon has said with fp_returned() that such a message is in the receiver's output, all later ones come this way, too.
+ *
+ * A publisher's copies in the sink are older than what is read from its connection afterwards, so whoever reads from a
+ * connection with FP_ROAD_LOCAL looks into the sink between reading and handling (fp_sink_waits() says if need be).
+ */
+struct fp_diverted {
+	uint32_t slot;		/* of the receiver, */
+	uint64_t generation;	/* and which connection it was then */
+	const uint8_t *packets; /* whole PUBLISH packets of QoS 0 to one topic, in the receiver's form; borrowed */
+	size_t len;
+};
+
+enum {
+	FP_SLOTS = 16384,	 /* slots are below this */
+	FP_RECEIVERS_MAX = 1024, /* fp_receivers_max() is not greater */
+};
+
+/* Make the calling worker's sink; before its first fp_attach(). Returns a descriptor that is readable when something is in
+ * it, not the caller's to close; or -errno: its publishers have flows with one receiver only. */
+int fp_sink_open(void);
+bool fp_sink_waits(void);
+/* Take out what is in the calling worker's sink. */
+void fp_sink_read(void (*each)(const struct fp_diverted *, void *), void *arg);
+/* So many diverted messages are written to this receiver, or in its output and it is held. Its owner. */
+void fp_returned(struct fp_link *link, uint64_t messages);
+
 /* ---- counters --------------------------------------------------------------------------------------------------- */
 
 struct fp_road_stats {
-	uint64_t forwarded, forwarded_bytes; /* PUBLISH packets the kernel delivered */
-	uint64_t forwarded_payload;	     /* bytes of payload in them */
-	uint64_t passed;		     /* times the kernel gave data to the daemon */
+	uint64_t taken, taken_bytes, taken_payload; /* PUBLISH packets from publishers that the daemon did not see */
+	uint64_t forwarded, forwarded_bytes;	    /* PUBLISH packets the kernel delivered, one for each receiver */
+	uint64_t forwarded_payload;		    /* bytes of payload in them */
+	uint64_t
+		diverted; /* deliveries of messages taken that came back to the daemon, because the receiver was not ready */
+	uint64_t passed; /* times the kernel gave data to the daemon */
 	uint64_t passed_fence, passed_no_flow, passed_full, passed_held, passed_busy, passed_shape, passed_dead,
 		passed_off; /* by reason; they add up to passed */
 };

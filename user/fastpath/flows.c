@@ -14,20 +14,31 @@
 #include "fastpath/internal.h"
 #include "mqtt/topic.h"
 
+_Static_assert((int)FP_SLOTS == SHUNT_SLOTS_MAX && (int)FP_RECEIVERS_MAX == SHUNT_RECEIVERS_MAX,
+	       "the broker's numbers");
+
 enum { BUCKETS = 16384 };
+
+/* One receiver of a flow. */
+struct way {
+	struct flow *flow;
+	struct way *next, **prev; /* among the flows to this receiver */
+	uint64_t generation;
+};
 
 struct flow {
 	struct shunt_flow_key key;
-	struct flow *next;		 /* in its bucket */
-	struct flow *next_to, **prev_to; /* among the flows to one receiver */
-	uint32_t slot;
+	struct flow *next; /* in its bucket */
 	char receiver[SHUNT_NAME_MAX];
+	uint32_t members; /* several receivers: their list in the kernel's map */
+	uint32_t nways;
+	struct way way[]; /* one for each receiver */
 };
 
 static struct {
 	pthread_mutex_t lock;
 	struct flow *buckets[BUCKETS];
-	struct flow *to[SHUNT_SLOTS_MAX];
+	struct way *to[SHUNT_SLOTS_MAX];
 	__u64 count, remote; /* atomic readers */
 	uint32_t version;    /* grows with every removal; atomic readers */
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -97,21 +108,27 @@ static void remember(struct fp_link *publisher, const char *topic, size_t len, u
 	*known_entry(publisher, hash) = (uint32_t)(hash >> 32 | 1);
 }
 
-static void link_to(struct flow *flow, uint32_t slot)
+static void link_ways(struct flow *flow, const struct fp_receiver *to)
 {
-	flow->slot = slot;
-	flow->next_to = table.to[slot];
-	flow->prev_to = &table.to[slot];
-	if (flow->next_to)
-		flow->next_to->prev_to = &flow->next_to;
-	table.to[slot] = flow;
+	for (uint32_t i = 0; i < flow->nways; i++) {
+		struct way *way = &flow->way[i], **first = &table.to[to[i].slot];
+
+		*way = (struct way){.flow = flow, .next = *first, .prev = first, .generation = to[i].generation};
+		if (way->next)
+			way->next->prev = &way->next;
+		*first = way;
+	}
 }
 
-static void unlink_to(struct flow *flow)
+static void unlink_ways(struct flow *flow)
 {
-	*flow->prev_to = flow->next_to;
-	if (flow->next_to)
-		flow->next_to->prev_to = flow->prev_to;
+	for (uint32_t i = 0; i < flow->nways; i++) {
+		struct way *way = &flow->way[i];
+
+		*way->prev = way->next;
+		if (way->next)
+			way->next->prev = way->prev;
+	}
 }
 
 static void count(const struct flow *flow, int by)
@@ -130,45 +147,84 @@ static void remove_at(struct flow **at)
 	bpf_map_delete_elem(fp.flows_fd, &flow->key);
 	__atomic_add_fetch(&table.version, 1, __ATOMIC_RELEASE);
 	*at = flow->next;
-	unlink_to(flow);
+	unlink_ways(flow);
+	fp_members_free(flow->members);
 	count(flow, -1);
 	free(flow);
 }
 
-static int put_into_map(struct flow *flow, const struct fp_receiver *to, uint64_t flags)
+static int put_into_map(struct flow *flow, const struct fp_receiver *to, size_t n)
 {
-	struct shunt_flow value = {.generation = to->generation, .isn_pair = to->isn_pair, .slot = to->slot};
+	static uint64_t last_id;
+	struct shunt_flow value = {.id = ++last_id, .receivers = (uint32_t)n};
 
+	if (n > 1) {
+		flow->members = fp_members_alloc(value.id, to, n);
+		if (!flow->members)
+			return -ENOSPC;
+		value.members = flow->members;
+	} else {
+		value.generation = to->generation;
+		value.isn_pair = to->isn_pair;
+		value.slot = to->slot;
+	}
 	memcpy(value.receiver, flow->receiver, sizeof(value.receiver));
-	return bpf_map_update_elem(fp.flows_fd, &flow->key, &value, flags) ? -errno : 0;
+	return bpf_map_update_elem(fp.flows_fd, &flow->key, &value, BPF_ANY) ? -errno : 0;
 }
 
-static int install(const struct shunt_flow_key *key, const struct fp_receiver *to, const char *receiver_id)
+/* A generation is never used twice, so it says which connection. */
+static bool leads_to(const struct flow *flow, const struct fp_receiver *to, size_t n)
 {
-	struct flow **at = find(key), *flow = *at;
+	if (flow->nways != n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (flow->way[i].generation != to[i].generation)
+			return false;
+	return true;
+}
+
+static int install(const struct shunt_flow_key *key, const struct fp_receiver *to, size_t n, const char *receiver_id)
+{
+	struct flow **at = find(key), *flow;
 	int error;
 
-	if (flow) { /* another publisher of the same topic had it installed, perhaps for an earlier receiver */
-		unlink_to(flow);
-	} else {
-		flow = calloc(1, sizeof(*flow));
-		if (!flow)
-			return -ENOMEM;
-		flow->key = *key;
-		*at = flow;
-		count(flow, 1);
-	}
-	memset(flow->receiver, 0, sizeof(flow->receiver));
+	/* Another publisher of the same topic may have had it installed, perhaps for earlier receivers. */
+	if (*at && leads_to(*at, to, n))
+		return 0;
+	if (*at)
+		remove_at(at);
+	flow = calloc(1, sizeof(*flow) + n * sizeof(flow->way[0]));
+	if (!flow)
+		return -ENOMEM;
+	flow->key = *key;
+	flow->nways = (uint32_t)n;
 	strncpy(flow->receiver, receiver_id, sizeof(flow->receiver) - 1);
-	link_to(flow, to->slot);
-	error = put_into_map(flow, to, BPF_ANY);
+	at = bucket_of(key);
+	flow->next = *at;
+	*at = flow;
+	count(flow, 1);
+	link_ways(flow, to);
+	error = put_into_map(flow, to, n);
 	if (error)
 		remove_at(at);
 	return error;
 }
 
+size_t fp_receivers_max(enum fp_road road)
+{
+	return road == FP_ROAD_NONE ? 0 : road == FP_ROAD_LOCAL && fp.many ? SHUNT_RECEIVERS_MAX : 1;
+}
+
+static bool all_fit(const struct fp_receiver *to, size_t n, uint8_t form)
+{
+	for (size_t i = 0; i < n; i++)
+		if (to[i].road != to->road || to[i].form != form || !to[i].generation || !to[i].slot)
+			return false;
+	return n && n <= fp_receivers_max(to->road);
+}
+
 int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const char *topic, size_t topic_len,
-		    const struct fp_receiver *to, const char *receiver_id)
+		    const struct fp_receiver *to, size_t n, const char *receiver_id)
 {
 	struct shunt_flow_key key;
 	uint32_t version;
@@ -176,12 +232,12 @@ int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const 
 
 	if (!fp.bpf || topic_len > SHUNT_TOPIC_MAX)
 		return -ENOTSUP;
-	if (to->road == FP_ROAD_NONE || to->form != form || !to->generation || !to->slot)
+	if (!all_fit(to, n, form))
 		return -EINVAL;
 	make_key(&key, ns, form, to->road, topic, topic_len);
 	pthread_mutex_lock(&table.lock);
+	error = install(&key, to, n, receiver_id);
 	version = table.version;
-	error = install(&key, to, receiver_id);
 	pthread_mutex_unlock(&table.lock);
 	if (error)
 		return error;
@@ -246,7 +302,7 @@ void fp_flow_remove_receiver(uint32_t slot)
 		return;
 	pthread_mutex_lock(&table.lock);
 	while (table.to[slot])
-		remove_at(find(&table.to[slot]->key));
+		remove_at(find(&table.to[slot]->flow->key));
 	pthread_mutex_unlock(&table.lock);
 }
 
@@ -259,6 +315,7 @@ static void describe(const struct flow *flow, struct fp_flow_info *info)
 		.ns = flow->key.ns,
 		.form = flow->key.form,
 		.road = (enum fp_road)flow->key.road,
+		.receivers = flow->nways,
 		.messages = value.messages,
 		.bytes = value.bytes,
 		.last_ns = value.last_ns,

@@ -36,14 +36,17 @@ enum {
 struct fastpath {
 	struct fastpath_bpf *bpf; /* NULL: not loaded */
 	bool local, remote;	  /* roads that passed the probe */
+	bool many;		  /* flows may have several receivers on the local road */
 	char reason[200];
 	char pin_path[200];
-	int pin_lock;		  /* descriptor of the pin directory, locked while we live; -1 */
-	struct shunt_slot *slots; /* mapped; see maps.h for who writes what */
+	int pin_lock;		      /* descriptor of the pin directory, locked while we live; -1 */
+	struct shunt_slot *slots;     /* mapped; see maps.h for who writes what */
+	struct shunt_member *members; /* mapped */
+	struct shunt_sink *sinks;     /* mapped */
 	volatile struct shunt_control
 		*control; /* mapped; the main thread, but for heartbeat_ns: any worker, atomically */
 	int flows_fd, counters_fd, sock_state_fd, local_clients_fd, broker_socks_fd, remote_socks_fd, remote_slots_fd,
-		injectors_fd, look_fd;
+		injectors_fd, sink_socks_fd, look_fd;
 };
 
 extern struct fastpath fp;
@@ -86,6 +89,15 @@ bool fp_look_unread(void);
 int fp_inject_ready(void); /* for the calling thread; 0 or -errno */
 ssize_t fp_inject(uint32_t slot, const struct iovec *iov, int iovcnt);
 void fp_inject_stop(void);
+
+/* sink.c: 1 + the number of the calling thread's sink; 0: it has none. */
+uint32_t fp_sink_number(void);
+void fp_sink_stop(void);
+
+/* members.c: lists of receivers for `flow`; the index of the first, 0 when there is no room. */
+void fp_members_start(void); /* with a new map */
+uint32_t fp_members_alloc(uint64_t flow, const struct fp_receiver *to, size_t n);
+void fp_members_free(uint32_t first);
 
 /* flows.c */
 uint64_t fp_flows_count(void);

@@ -24,7 +24,9 @@ static void init_slot(struct fp_link *link, uint16_t ns, uint8_t form, const cha
 
 	store64(&slot->fence, 0);
 	store64(&slot->generation, 0);
+	store64(&slot->returned, 0);
 	memset(&slot->last_seen_ns, 0, sizeof(*slot) - offsetof(struct shunt_slot, last_seen_ns));
+	slot->sink = fp_sink_number();
 	slot->held = 0;
 	slot->ns = ns;
 	slot->form = form;

@@ -146,6 +146,14 @@ static int map_memory(void)
 	if (p == MAP_FAILED)
 		return -errno;
 	fp.slots = p;
+	size = sizeof(struct shunt_member) * SHUNT_MEMBERS_MAX;
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(fp.bpf->maps.members), 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	fp.members = p;
+	fp_members_start();
+	fp.sinks = fp.bpf->bss->sinks;
+	fp.sink_socks_fd = bpf_map__fd(fp.bpf->maps.sink_socks);
 	fp.control = &fp.bpf->bss->control;
 	fp.flows_fd = bpf_map__fd(fp.bpf->maps.flows);
 	fp.counters_fd = bpf_map__fd(fp.bpf->maps.counters);
@@ -227,7 +235,7 @@ static int load(const struct fp_config *cfg)
 	if (!fp_without)
 		fp_probe(!error, fp.reason, sizeof(fp.reason));
 	else
-		fp.local = fp.remote = true;
+		fp.local = fp.remote = fp.many = true;
 	if (!fp.local && !fp.remote)
 		return -ENOTSUP;
 	return 0;
@@ -240,12 +248,16 @@ static void unload(void)
 	fp.control = NULL;
 	fp_grace_stop();
 	fp_inject_stop();
+	fp_sink_stop();
+	if (fp.members)
+		munmap(fp.members, sizeof(struct shunt_member) * SHUNT_MEMBERS_MAX);
+	fp.members = NULL;
 	if (fp.slots)
 		munmap(fp.slots, sizeof(struct shunt_slot) * SHUNT_SLOTS_MAX);
 	fp.slots = NULL;
 	fastpath_bpf__destroy(fp.bpf);
 	fp.bpf = NULL;
-	fp.local = fp.remote = false;
+	fp.local = fp.remote = fp.many = false;
 }
 
 int fp_open(const struct fp_config *cfg)
@@ -260,7 +272,7 @@ int fp_open(const struct fp_config *cfg)
 		return cfg->mode == FP_MODE_REQUIRE ? -ENOTSUP : 0;
 	}
 	if (!cfg->local)
-		fp.local = false;
+		fp.local = fp.many = false;
 	error = fp_pin(cfg->pin_path, cfg->uid, cfg->gid);
 	if (error)
 		log_warning("Fast path: cannot pin the maps at %s: %s; bpftool will find them by number only.",

@@ -117,10 +117,36 @@ bool fp_flow_wanted(struct fp_link *publisher, const char *topic, size_t topic_l
 }
 
 int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const char *topic, size_t topic_len,
-		    const struct fp_receiver *to, const char *receiver_id)
+		    const struct fp_receiver *to, size_t n, const char *receiver_id)
 {
-	(void)publisher, (void)ns, (void)form, (void)topic, (void)topic_len, (void)to, (void)receiver_id;
+	(void)publisher, (void)ns, (void)form, (void)topic, (void)topic_len, (void)to, (void)n, (void)receiver_id;
 	return -ENOTSUP;
+}
+
+size_t fp_receivers_max(enum fp_road road)
+{
+	(void)road;
+	return 0;
+}
+
+int fp_sink_open(void)
+{
+	return -ENOTSUP;
+}
+
+bool fp_sink_waits(void)
+{
+	return false;
+}
+
+void fp_sink_read(void (*each)(const struct fp_diverted *, void *), void *arg)
+{
+	(void)each, (void)arg;
+}
+
+void fp_returned(struct fp_link *link, uint64_t messages)
+{
+	(void)link, (void)messages;
 }
 
 void fp_flow_invalidate(uint16_t ns, const char *filter, size_t filter_len)

@@ -6,6 +6,8 @@
  *   local	sockops sees both ends; a publish goes into the receiver's queue and nowhere else; the queue's length and
  *		the references to the receiver's socket can be read; what the daemon sends takes the same queue; what has
  *		no flow, or comes behind something that the daemon has not finished, passes.
+ *	many	on the local road: a publish is copied to two receivers; the copy for one that is held goes to the sink, and so
+ *		does the next one until the daemon has returned it.
  *   remote	a socket half read before it entered the map loses and repeats nothing; passed data wakes the reader each
  *		time (PINGREQ after unread data); a publish goes to the receiver's socket; injected packets arrive whole.
  */
@@ -39,7 +41,8 @@ struct end_to_end {
 struct probe {
 	int listener;
 	uint16_t port;
-	struct end_to_end pub, sub;
+	struct end_to_end pub, sub, other;
+	unsigned diverted;
 	char *why;
 	size_t size;
 };
@@ -130,13 +133,17 @@ static bool open_probe(struct probe *p)
 	return true;
 }
 
-static int install_flow(struct probe *p)
+static int install_flow(struct probe *p, size_t n)
 {
-	const struct fp_link *to = &p->sub.link;
-	struct fp_receiver receiver = {
-		.road = to->road, .slot = to->slot, .generation = to->generation, .isn_pair = to->isn_pair};
+	const struct fp_link *to[] = {&p->sub.link, &p->other.link};
+	struct fp_receiver receivers[2];
 
-	return fp_flow_install(&p->pub.link, PROBE_NS, 0, "probe", 5, &receiver, "probe");
+	for (size_t i = 0; i < n; i++)
+		receivers[i] = (struct fp_receiver){.road = to[i]->road,
+						    .slot = to[i]->slot,
+						    .generation = to[i]->generation,
+						    .isn_pair = to[i]->isn_pair};
+	return fp_flow_install(&p->pub.link, PROBE_NS, 0, "probe", 5, receivers, n, "probe");
 }
 
 static bool unused(const struct fp_link *link)
@@ -171,7 +178,7 @@ static bool try_local(struct probe *p)
 	FAIL_UNLESS(p, p->pub.link.road == FP_ROAD_LOCAL && p->sub.link.road == FP_ROAD_LOCAL,
 		    "connections of this host are not seen by sockops");
 	fp_make_target(&p->sub.link, p->sub.broker, "probe-sub");
-	FAIL_UNLESS(p, !install_flow(p), "cannot install a flow");
+	FAIL_UNLESS(p, !install_flow(p, 1), "cannot install a flow");
 
 	FAIL_UNLESS(
 		p, send_all(p->pub.client, publish, sizeof(publish)) && expect(p->pub.broker, publish, sizeof(publish)),
@@ -193,6 +200,48 @@ static bool try_local(struct probe *p)
 			    expect(p->pub.broker, publish, sizeof(publish)) && expect_nothing(p->sub.client),
 		    "the fence does not hold");
 	FAIL_UNLESS(p, unused(&p->sub.link), "references to a receiver's socket cannot be counted");
+	return true;
+}
+
+static void count_diverted(const struct fp_diverted *d, void *arg)
+{
+	struct probe *p = arg;
+
+	if (d->slot == p->other.link.slot && d->generation == p->other.link.generation && d->len == sizeof(publish) &&
+	    !memcmp(d->packets, publish, sizeof(publish)))
+		p->diverted++;
+}
+
+static bool publish_to_both(struct probe *p, bool other)
+{
+	return send_all(p->pub.client, publish, sizeof(publish)) && expect(p->sub.client, publish, sizeof(publish)) &&
+	       expect_nothing(p->pub.broker) &&
+	       (other ? expect(p->other.client, publish, sizeof(publish)) : expect_nothing(p->other.client));
+}
+
+static bool try_many(struct probe *p)
+{
+	fp.many = true;
+	FAIL_UNLESS(p, fp_sink_open() >= 0, "a Unix socket cannot be put into a socket map");
+	if (!connect_pair(p, &p->pub) || !connect_pair(p, &p->sub) || !connect_pair(p, &p->other))
+		return false;
+	fp_attach(&p->pub.link, p->pub.broker, PROBE_NS, 0, "probe-pub", 0);
+	fp_attach(&p->sub.link, p->sub.broker, PROBE_NS, 0, "probe-sub", 0);
+	fp_attach(&p->other.link, p->other.broker, PROBE_NS, 0, "probe-other", 0);
+	fp_make_target(&p->sub.link, p->sub.broker, "probe-sub");
+	fp_make_target(&p->other.link, p->other.broker, "probe-other");
+	FAIL_UNLESS(p, !install_flow(p, 2), "cannot install a flow");
+	fp_handled(&p->pub.link, 0);
+	FAIL_UNLESS(p, publish_to_both(p, true) && publish_to_both(p, true), "copies do not reach their receivers");
+	fp_hold(&p->other.link, true);
+	FAIL_UNLESS(p, publish_to_both(p, false), "a copy reaches a receiver that is held");
+	fp_hold(&p->other.link, false);
+	FAIL_UNLESS(p, publish_to_both(p, false), "a copy overtakes one in the sink");
+	FAIL_UNLESS(p, fp_sink_waits(), "nothing waits in the sink");
+	fp_sink_read(count_diverted, p);
+	FAIL_UNLESS(p, p->diverted == 2 && !fp_sink_waits(), "copies do not reach the sink");
+	fp_returned(&p->other.link, 2);
+	FAIL_UNLESS(p, publish_to_both(p, true), "a receiver that was held gets no copies");
 	return true;
 }
 
@@ -221,7 +270,7 @@ static bool try_remote(struct probe *p)
 	}
 	fp_make_target(&p->sub.link, p->sub.broker, "probe-sub");
 	FAIL_UNLESS(p, p->sub.link.target, "no injector");
-	FAIL_UNLESS(p, !install_flow(p), "cannot install a flow");
+	FAIL_UNLESS(p, !install_flow(p, 1), "cannot install a flow");
 	FAIL_UNLESS(p,
 		    send_link(&p->sub, pingresp, sizeof(pingresp)) && expect(p->sub.client, pingresp, sizeof(pingresp)),
 		    "an injected packet does not arrive");
@@ -239,6 +288,7 @@ static bool try_road(bool (*try)(struct probe *), bool local, char *why, size_t 
 	struct probe p = {.listener = -1,
 			  .pub = {.client = -1, .broker = -1},
 			  .sub = {.client = -1, .broker = -1},
+			  .other = {.client = -1, .broker = -1},
 			  .why = why,
 			  .size = size};
 	uint32_t nports = fp.control->nports;
@@ -254,6 +304,7 @@ static bool try_road(bool (*try)(struct probe *), bool local, char *why, size_t 
 		works = try(&p);
 		close_pair(&p.pub);
 		close_pair(&p.sub);
+		close_pair(&p.other);
 	}
 	if (p.listener >= 0)
 		close(p.listener);
@@ -279,6 +330,10 @@ void fp_probe(bool want_local, char *why, size_t size)
 
 	if (want_local && !local)
 		log_notice("Fast path: no local road on this host: %s.", why);
+	fp.many = local && try_road(try_many, true, why, size);
+	if (local && !fp.many)
+		log_notice("Fast path: messages for several receivers go by the daemon: %s.", why);
+	fp_sink_stop();
 	remote = try_road(try_remote, false, why, size);
 	if (!remote)
 		log_notice("Fast path: no remote road on this host: %s.", why);

@@ -7,7 +7,7 @@
 
 #include "fastpath/internal.h"
 
-static void sum_road(enum fp_road road, struct fp_road_stats *out)
+static void sum_road(enum fp_road road, struct fp_road_stats *out, uint64_t *lost)
 {
 	int cpus = libbpf_num_possible_cpus();
 	struct shunt_counters *values = cpus > 0 ? calloc((size_t)cpus, sizeof(*values)) : NULL;
@@ -15,6 +15,11 @@ static void sum_road(enum fp_road road, struct fp_road_stats *out)
 
 	if (values && !bpf_map_lookup_elem(fp.counters_fd, &key, values)) {
 		for (int i = 0; i < cpus; i++) {
+			out->taken += values[i].taken;
+			out->taken_bytes += values[i].taken_bytes;
+			out->taken_payload += values[i].taken_payload;
+			out->diverted += values[i].diverted;
+			*lost += values[i].lost;
 			out->forwarded += values[i].forwarded;
 			out->forwarded_bytes += values[i].forwarded_bytes;
 			out->forwarded_payload += values[i].forwarded_payload;
@@ -38,8 +43,8 @@ void fp_stats(struct fp_stats *out)
 	memset(out, 0, sizeof(*out));
 	if (!fp.bpf)
 		return;
-	sum_road(FP_ROAD_LOCAL, &out->local);
-	sum_road(FP_ROAD_REMOTE, &out->remote);
+	sum_road(FP_ROAD_LOCAL, &out->local, &out->dropped);
+	sum_road(FP_ROAD_REMOTE, &out->remote, &out->dropped);
 	out->flows = fp_flows_count();
 	out->slots = fp_slots_used();
 }
