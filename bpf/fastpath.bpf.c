@@ -163,9 +163,11 @@ struct {
 static __always_inline int pass(__u32 road, __u32 reason)
 {
 	struct shunt_counters *c = bpf_map_lookup_elem(&counters, &road);
+	__u64 index = reason;
 
-	if (c && reason < SHUNT_PASS_REASONS)
-		__sync_fetch_and_add(&c->passed[reason], 1);
+	barrier_var(index); /* the verifier is to see the bounds on what is used */
+	if (c && index < SHUNT_PASS_REASONS)
+		__sync_fetch_and_add(&c->passed[index], 1);
 	return SK_PASS;
 }
 
@@ -665,18 +667,20 @@ static __always_inline __u32 redirect_if_ready(struct sk_msg_md *msg, __u64 gene
 	return SHUNT_PASS_REASONS;
 }
 
-/* The same, so that a receiver that closes meanwhile waits for it: see local_release. The verdict is to be left as it is
- * after this. */
-static __always_inline __u32 redirect_local(struct sk_msg_md *msg, struct tcp_sock *tp, __u64 generation,
-					    __u64 isn_pair, struct shunt_slot *to, struct shunt_local_target *target)
+/* The same, so that a receiver that closes meanwhile waits for it, see local_release. The verdict is to be left as it is
+ * after this. A global function, so that the verifier looks at it once. */
+__noinline int redirect_local(struct sk_msg_md *msg, __u64 generation, __u64 isn_pair, __u32 slot)
 {
+	__u64 sock = (__u64)BPF_CORE_READ((struct sk_msg *)(void *)msg, sk);
+	struct shunt_local_target *target = bpf_map_lookup_elem(&local_targets, &slot);
 	__u32 cpu = bpf_get_smp_processor_id(), reason;
 	struct shunt_aim *aim = bpf_map_lookup_elem(&local_aims, &cpu);
+	struct shunt_slot *to = slot_at(slot);
 
-	if (!aim)
-		return SHUNT_PASS_OFF;
-	aim->sock = (__u64)tp;
-	aim->cookie = BPF_CORE_READ((struct sock *)tp, __sk_common.skc_cookie.counter);
+	if (!aim || !to || !target)
+		return SHUNT_PASS_DEAD;
+	aim->sock = sock;
+	aim->cookie = BPF_CORE_READ((struct sock *)sock, __sk_common.skc_cookie.counter);
 	__sync_lock_test_and_set(&aim->isn_pair, isn_pair);
 	add_ordered(&target->deciding, 1);
 	reason = redirect_if_ready(msg, generation, isn_pair, to, target);
@@ -694,8 +698,8 @@ static __always_inline __u32 redirect_local(struct sk_msg_md *msg, struct tcp_so
  * which is cut off before the redirect. A copy that cannot go to its receiver now goes with that to the sink of the
  * publisher's worker, and the daemon delivers it.
  *
- * The last copy is the message as it was sent. When it comes to its turn and there are more receivers than there was room
- * for, copies for the next ones are put in front of it.
+ * Behind the copies stays the message itself as long as there are receivers for whom there was no room; for the last ones
+ * it serves as the last copy. Receivers of another form come last, and the message is changed into their form before.
  *
  * That it is the rest of a message that was redirected, and no new one, can be told from msg->sk_redir, which the kernel
  * clears for a new message only (kernel-notes.md, 1).
@@ -780,36 +784,128 @@ static long record_member(__u32 i, void *arg)
 	return !put_record(((struct copying *)arg)->msg, c, &c->copy);
 }
 
-/* Begin (`first` NULL) or go on: put copies in front of the message, which when going on begins with the record of one
- * receiver, `first`. The state says for whom. 0 when it worked; else the message is as it was. */
-static __always_inline int make_copies(struct sk_msg_md *msg, struct shunt_copying *c, const struct shunt_copy *first)
-{
-	__u32 size = sizeof(c->copy) + c->copy.len, kept = !!first, n = SHUNT_COPIES_AREA / size, total, more;
-	struct copying arg = {.msg = msg, .state = c};
+/* ---- from one form to the other: 5.0 has a byte more behind the topic, the length of properties */
 
-	if (n < 2)
-		n = 2;
-	if (n > c->left + kept)
-		n = c->left + kept;
-	total = n * size;
-	more = total - msg->size;
+struct moving {
+	struct sk_msg_md *msg;
+	__u32 from, to, len; /* by one byte, to the front or to the back */
+};
+
+static long move_byte(__u32 i, void *arg)
+{
+	struct moving *m = arg;
+	__u32 at = m->to < m->from ? i : m->len - 1 - i;
+	__u64 src = m->from + at, dst = m->to + at;
+	void *data, *end;
+
+	barrier_var(src);
+	barrier_var(dst);
+	if (src > COPY_OFFSET_MAX || dst > COPY_OFFSET_MAX)
+		return 1;
+	data = (void *)(long)m->msg->data;
+	end = (void *)(long)m->msg->data_end;
+	if (data + src + 1 > end || data + dst + 1 > end)
+		return 1;
+	*(__u8 *)(data + dst) = *(__u8 *)(data + src);
+	return 0;
+}
+
+static __always_inline bool put_byte(struct sk_msg_md *msg, __u64 at, __u8 byte)
+{
+	void *data = (void *)(long)msg->data;
+
+	barrier_var(at);
+	if (at > COPY_OFFSET_MAX || data + at + 1 > (void *)(long)msg->data_end)
+		return false;
+	*(__u8 *)(data + at) = byte;
+	return true;
+}
+
+/* Change the message, which is one packet and ends at `end`, into the other form, where it will have `len` bytes and a fixed
+ * header of `header_len`. */
+static __always_inline void convert(struct sk_msg_md *msg, struct shunt_copying *c, __u32 end, __u32 len,
+				    __u32 header_len)
+{
+	__u32 start = end - len, rest = len - header_len;
+	struct moving m = {
+		.msg = msg,
+		.from = end - c->copy.len + c->header_len,
+		.to = start + header_len,
+		.len = 2 + c->topic_len,
+	};
+
+	bpf_loop(m.len, move_byte, &m, 0);
+	put_byte(msg, start, WIRE_FAST_PUBLISH);
+	for (__u32 i = 1; i < 4; i++, rest >>= 7)
+		if (i < header_len)
+			put_byte(msg, start + i, (rest & 127) | (i + 1 < header_len ? 128 : 0));
+	if (!c->form)
+		put_byte(msg, m.to + m.len, 0);
+	c->form = !c->form;
+	c->copy.len = len;
+	c->header_len = header_len;
+}
+
+/* Put copies for as many of the next receivers as there is room for in front of the message. 0 when it worked; else the
+ * message is as it was. */
+static __always_inline int make_copies(struct sk_msg_md *msg, struct shunt_copying *c)
+{
+	__u32 next = c->next, len = c->copy.len, header_len = c->header_len, size, n, total, more, made;
+	struct shunt_member *m = bpf_map_lookup_elem(&members, &next);
+	struct copying arg = {.msg = msg, .state = c};
+	bool other;
+
+	if (!m || m->flow != c->flow)
+		return -1;
+	other = m->form != c->form;
+	if (other) {
+		len = c->copy.len - c->header_len + (c->form ? -1 : 1); /* remaining length */
+		header_len = len < 128 ? 2 : len < 16384 ? 3 : 4;
+		len += header_len;
+	}
+	size = sizeof(c->copy) + len;
+	n = SHUNT_COPIES_AREA / size;
+	if (n < 1)
+		n = 1;
+	if (n > m->same)
+		n = m->same;
+	if (n >= c->left) { /* the message is the last copy */
+		n = c->left;
+		total = n * size;
+		made = n - 1;
+	} else {
+		total = n * size + len;
+		made = n;
+	}
+	more = total - c->copy.len;
 	if (bpf_msg_push_data(msg, 0, more, 0))
 		return -1;
 	if (bpf_msg_pull_data(msg, 0, total, 0)) {
 		bpf_msg_pop_data(msg, 0, more, 0);
 		return -1;
 	}
+	if (other)
+		convert(msg, c, total, len, header_len);
 	c->from = total - c->copy.len;
 	c->to = sizeof(c->copy);
 	c->at = 0;
 	c->unit = c->copy.len >= 64 ? 64 : c->copy.len >= 8 ? 8 : 1;
 	c->records = 0;
-	bpf_loop((n - 1) * ((c->copy.len + c->unit - 1) / c->unit), copy_unit, &arg, 0);
-	if (first)
-		put_record(msg, c, first);
-	bpf_loop(n - kept, record_member, &arg, 0);
-	c->left -= n - kept;
+	bpf_loop(made * ((c->copy.len + c->unit - 1) / c->unit), copy_unit, &arg, 0);
+	bpf_loop(n, record_member, &arg, 0);
+	c->left -= n;
 	return 0;
+}
+
+/* The sink of the publisher's worker, NULL if it has none. */
+static __always_inline struct shunt_sink *sink_of(const struct shunt_slot *slot)
+{
+	__u32 index = slot->sink - 1;
+
+	if (index >= SHUNT_SINKS_MAX)
+		return NULL;
+	barrier_var(index); /* the verifier is to see the bounds on what is used */
+	return &sinks[index % SHUNT_SINKS_MAX];
 }
 
 static __always_inline void lose(__u32 deliveries)
@@ -825,17 +921,18 @@ static __always_inline void lose(__u32 deliveries)
 static __always_inline void divert(struct sk_msg_md *msg, const struct shunt_copy *copy, struct shunt_slot *mine,
 				   struct shunt_slot *to)
 {
-	__u32 size = sizeof(*copy) + copy->len, road = SHUNT_ROAD_LOCAL, sink = mine ? mine->sink - 1 : 0;
+	__u32 size = sizeof(*copy) + copy->len, road = SHUNT_ROAD_LOCAL, number = mine ? mine->sink - 1 : 0;
 	struct shunt_counters *c = bpf_map_lookup_elem(&counters, &road);
+	struct shunt_sink *sink = mine ? sink_of(mine) : NULL;
 
 	if (to && to->isn_pair == copy->isn_pair) {
 		add_ordered(&to->diverted, 1);
 		if (c)
 			__sync_fetch_and_add(&c->diverted, 1);
 	}
-	if (sink < SHUNT_SINKS_MAX)
-		__sync_fetch_and_add(&sinks[sink].in, size);
-	if (bpf_msg_redirect_hash(msg, &sink_socks, &sink, BPF_F_INGRESS) == SK_PASS) {
+	if (sink)
+		__sync_fetch_and_add(&sink->in, size);
+	if (bpf_msg_redirect_hash(msg, &sink_socks, &number, BPF_F_INGRESS) == SK_PASS) {
 		bpf_msg_apply_bytes(msg, size);
 		return;
 	}
@@ -844,54 +941,73 @@ static __always_inline void divert(struct sk_msg_md *msg, const struct shunt_cop
 	bpf_msg_apply_bytes(msg, copy->len);
 }
 
-/* The verdict for the copy at the front of the message. A global function, so that the verifier looks at it once. */
+/* The verdict for the next copy; copies are made first when there is none. 0 when there is one. A global function, so that
+ * the verifier looks at it once. */
 __noinline int send_copy(struct sk_msg_md *msg)
 {
-	void *data = (void *)(long)msg->data, *end = (void *)(long)msg->data_end;
-	struct shunt_slot *mine = NULL, *to;
 	struct bpf_sock *sk = msg->sk;
-	struct shunt_local_target *target;
+	struct shunt_copying *c;
 	struct shunt_copy copy;
 	struct shunt_sock *own;
-	struct tcp_sock *tp;
+	struct shunt_slot *to;
+	void *data, *end;
 	__u32 slot;
 
-	if (!sk || data + sizeof(copy) > end)
+	if (!sk)
+		return -1;
+	own = bpf_sk_storage_get(&sock_state, sk, NULL, 0);
+	if (!own)
+		return -1;
+	c = &own->copying;
+	if (c->left && msg->size == c->copy.len && make_copies(msg, c))
+		return -1;
+	data = (void *)(long)msg->data;
+	end = (void *)(long)msg->data_end;
+	if (data + sizeof(copy) > end)
 		return -1;
 	copy = *(struct shunt_copy *)data;
-	own = bpf_sk_storage_get(&sock_state, sk, NULL, 0);
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!own || !tp)
-		return -1;
-	mine = slot_at(own->slot);
-	if (msg->size == sizeof(copy) + copy.len && own->copying.left && make_copies(msg, &own->copying, &copy)) {
-		lose(own->copying.left);
-		own->copying.left = 0;
-	}
 	slot = copy.slot;
 	to = slot_at(slot);
-	target = bpf_map_lookup_elem(&local_targets, &slot);
-	if (to && target && redirect_local(msg, tp, copy.generation, copy.isn_pair, to, target) == SHUNT_PASS_REASONS) {
-		if (!bpf_msg_pop_data(msg, 0, sizeof(copy), 0)) {
-			bpf_msg_apply_bytes(msg, copy.len);
+	if (redirect_local(msg, copy.generation, copy.isn_pair, slot) == SHUNT_PASS_REASONS &&
+	    !bpf_msg_pop_data(msg, 0, sizeof(copy), 0)) {
+		bpf_msg_apply_bytes(msg, copy.len);
+		if (to)
 			count_forwarded(SHUNT_ROAD_LOCAL, to, copy.packets, copy.len, copy.payload);
-			return 0;
-		}
+		return 0;
 	}
-	divert(msg, &copy, mine, to);
+	divert(msg, &copy, slot_at(own->slot), to);
 	return 0;
 }
 
-/* The first copy of a message for several receivers. */
-static __always_inline int publish_to_many(struct sk_msg_md *msg, struct shunt_sock *own, struct shunt_slot *mine,
-					   struct shunt_flow *flow, __u32 packets, __u64 payload)
+/* The rest of a message of which some copies went out. */
+static __always_inline int next_copy(struct sk_msg_md *msg)
 {
-	__u32 len = msg->size, sink = mine->sink - 1;
-	struct shunt_copying *c = &own->copying;
+	struct bpf_sock *sk = msg->sk;
+	struct shunt_sock *own;
 
-	if (len > SHUNT_COPY_MAX || sink >= SHUNT_SINKS_MAX)
+	if (!send_copy(msg))
+		return SK_PASS;
+	/* No memory for more copies. What the kernel does with the message that is left is to give it to the last receiver
+	 * once more, as a whole packet; but into a sink it must not go without its record. */
+	own = sk ? bpf_sk_storage_get(&sock_state, sk, NULL, 0) : NULL;
+	if (own) {
+		lose(own->copying.left);
+		own->copying.left = 0;
+	}
+	return SK_PASS;
+}
+
+static __always_inline int publish_to_many(struct sk_msg_md *msg, struct shunt_sock *own, struct shunt_slot *mine,
+					   struct shunt_flow *flow, struct publish *publish, __u32 packets,
+					   __u64 payload)
+{
+	struct shunt_copying *c = &own->copying;
+	struct shunt_sink *sink = sink_of(mine);
+	__u32 len = msg->size;
+
+	if (len > SHUNT_COPY_MAX || !sink || (flow->other_form && (packets > 1 || len + 2 > control.max_packet)))
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_SHAPE);
-	if (sinks[sink].in - sinks[sink].out > SHUNT_SINK_CAP)
+	if (sink->in - sink->out > SHUNT_SINK_CAP)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_FULL);
 	c->copy.len = len;
 	c->copy.packets = packets;
@@ -899,12 +1015,67 @@ static __always_inline int publish_to_many(struct sk_msg_md *msg, struct shunt_s
 	c->flow = flow->id;
 	c->next = flow->members;
 	c->left = flow->receivers;
-	if (make_copies(msg, c, NULL)) {
+	c->form = publish->key.form;
+	c->topic_len = publish->key.topic_len;
+	c->header_len = len - payload - publish->key.topic_len - 2 - !!publish->key.form;
+	if (send_copy(msg)) {
 		c->left = 0;
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_FULL);
 	}
 	count_taken(SHUNT_ROAD_LOCAL, mine, flow, packets, len, payload);
-	send_copy(msg);
+	return SK_PASS;
+}
+
+/* One member gets it: whose turn it is, or one of the next if that one is not ready. */
+static __always_inline int publish_to_share(struct sk_msg_md *msg, struct shunt_slot *mine, struct shunt_flow *flow,
+					    __u32 packets, __u64 payload)
+{
+	__u32 index = flow->turn ? flow->turn : flow->members, reason = SHUNT_PASS_DEAD, len = msg->size;
+
+	for (int i = 0; i < SHUNT_TURNS_MAX; i++) {
+		struct shunt_member *m = bpf_map_lookup_elem(&members, &index);
+		struct shunt_slot *to;
+
+		if (!m || m->flow != flow->id)
+			break;
+		index = m->next ? m->next : flow->members;
+		flow->turn = index;
+		reason = redirect_local(msg, m->generation, m->isn_pair, m->slot);
+		to = slot_at(m->slot);
+		if (reason == SHUNT_PASS_REASONS && to) {
+			count_taken(SHUNT_ROAD_LOCAL, mine, flow, packets, len, payload);
+			count_forwarded(SHUNT_ROAD_LOCAL, to, packets, len, payload);
+			return SK_PASS;
+		}
+	}
+	return pass(SHUNT_ROAD_LOCAL, reason);
+}
+
+/* ---- local road: PINGREQ ---------------------------------------------------------------------------------------- */
+
+static __always_inline bool is_ping(struct sk_msg_md *msg)
+{
+	__u8 *data = (void *)(long)msg->data, *end = (void *)(long)msg->data_end;
+
+	return msg->size == 2 && data + 2 <= end && data[0] == WIRE_PINGREQ && !data[1];
+}
+
+/* Give the client its PINGRESP, if the daemon is alive. */
+static __always_inline int answer_ping(struct sk_msg_md *msg, struct shunt_sock *own, struct shunt_slot *mine)
+{
+	__u32 road = SHUNT_ROAD_LOCAL, reason;
+	struct shunt_counters *c = bpf_map_lookup_elem(&counters, &road);
+	__u64 now = bpf_ktime_get_ns();
+
+	if (now - control.heartbeat_ns > control.ping_ns || !mine->generation)
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_SHAPE);
+	reason = redirect_local(msg, mine->generation, own->isn_pair, own->slot);
+	if (reason != SHUNT_PASS_REASONS)
+		return pass(SHUNT_ROAD_LOCAL, reason);
+	put_byte(msg, 0, WIRE_PINGRESP);
+	mine->last_seen_ns = now;
+	if (c)
+		__sync_fetch_and_add(&c->pings, 1);
 	return SK_PASS;
 }
 
@@ -912,7 +1083,6 @@ SEC("sk_msg")
 int local_publish(struct sk_msg_md *msg)
 {
 	struct publish publish = {.key.road = SHUNT_ROAD_LOCAL};
-	struct shunt_local_target *target;
 	__u32 packets, slot, reason, len = msg->size;
 	struct bpf_sock *sk = msg->sk;
 	struct shunt_slot *mine, *to;
@@ -921,10 +1091,8 @@ int local_publish(struct sk_msg_md *msg)
 	struct tcp_sock *tp;
 	__u64 payload = 0;
 
-	if (BPF_CORE_READ((struct sk_msg *)(void *)msg, sk_redir)) { /* more copies of a message */
-		send_copy(msg);
-		return SK_PASS;
-	}
+	if (BPF_CORE_READ((struct sk_msg *)(void *)msg, sk_redir))
+		return next_copy(msg);
 	if (!sk || !control.enabled)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_OFF);
 	own = bpf_sk_storage_get(&sock_state, sk, NULL, 0);
@@ -938,8 +1106,17 @@ int local_publish(struct sk_msg_md *msg)
 	    !(without & SHUNT_WITHOUT_FENCE))
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_FENCE);
 
+	/* Segments that wait for this socket's lock, the acknowledgement of what it sent before for one, are handled between
+	 * the decision and the redirect, and the publisher may be put off the CPU there, for the sake of a closing receiver that
+	 * waits for it. */
+	if ((tp->snd_una != tp->write_seq || BPF_CORE_READ((struct sock *)tp, sk_backlog.tail)) &&
+	    !(without & SHUNT_WITHOUT_CLOSE_WAIT))
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_BUSY);
+
 	/* The fence is open, so the daemon has finished all this socket ever gave it and stands at a packet boundary:
 	 * what comes now begins a packet. */
+	if (is_ping(msg))
+		return answer_ping(msg, own, mine);
 	publish.key.ns = mine->ns;
 	publish.key.form = mine->form;
 	packets = fast_msg(msg, &publish, &payload);
@@ -951,23 +1128,15 @@ int local_publish(struct sk_msg_md *msg)
 	flow = bpf_map_lookup_elem(&flows, &publish.key);
 	if (!flow)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_FLOW);
-
-	/* Segments that wait for this socket's lock, the acknowledgement of what it sent before for one, are handled between
-	 * the decision and the redirect, and the publisher may be put off the CPU there, for the sake of a closing receiver that
-	 * waits for it. */
-	if ((tp->snd_una != tp->write_seq || BPF_CORE_READ((struct sock *)tp, sk_backlog.tail)) &&
-	    !(without & SHUNT_WITHOUT_CLOSE_WAIT))
-		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_BUSY);
+	if (flow->shared)
+		return publish_to_share(msg, mine, flow, packets, payload);
 	if (flow->members)
-		return publish_to_many(msg, own, mine, flow, packets, payload);
+		return publish_to_many(msg, own, mine, flow, &publish, packets, payload);
 
 	slot = flow->slot;
+	reason = redirect_local(msg, flow->generation, flow->isn_pair, slot);
 	to = slot_at(slot);
-	target = bpf_map_lookup_elem(&local_targets, &slot);
-	if (!to || !target)
-		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_DEAD);
-	reason = redirect_local(msg, tp, flow->generation, flow->isn_pair, to, target);
-	if (reason != SHUNT_PASS_REASONS)
+	if (reason != SHUNT_PASS_REASONS || !to)
 		return pass(SHUNT_ROAD_LOCAL, reason);
 	count_taken(SHUNT_ROAD_LOCAL, mine, flow, packets, len, payload);
 	count_forwarded(SHUNT_ROAD_LOCAL, to, packets, len, payload);

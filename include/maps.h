@@ -26,6 +26,7 @@ enum {
 	SHUNT_RECEIVERS_MAX = 1024, /* of one flow; a topic with more stays with the daemon */
 	SHUNT_COPY_MAX = 16384,	    /* bytes of a message that is copied to several receivers; longer ones pass */
 	SHUNT_COPIES_AREA = 32768,  /* bytes of copies made at once */
+	SHUNT_TURNS_MAX = 4,	    /* members of a share that are tried for a message */
 	SHUNT_SINKS_MAX = 256,	    /* workers; the others' publishers have flows with one receiver only */
 	SHUNT_SINK_CAP = 1 << 20,   /* bytes that wait in a sink, from which on messages to several receivers pass */
 };
@@ -78,21 +79,28 @@ struct shunt_flow {
 	__u64 isn_pair;		       /* of the receiver: its key in local_socks (local road) */
 	__u32 slot;		       /* of the receiver: its index in slots and key in remote_socks */
 	char receiver[SHUNT_NAME_MAX]; /* its client identifier, or the first one's, for people */
-	__u32 members;		       /* several receivers: the first of them; the three above are then not used */
+	__u32 members;		       /* list of receivers; 0: there is the one above, in the publisher's form */
 	__u64 id;		       /* never used twice */
-	__u32 receivers, reserved;
-	/* kernel, any CPU, atomically */
-	__u64 messages, bytes; /* taken by this flow */
+	__u32 receivers;	       /* in the list */
+	__u16 other_form;	       /* some of them have another form than the publisher */
+	__u16 shared;		       /* one of them gets each message, in turn */
+	/* kernel, any CPU */
+	__u32 turn; /* shared: the member whose turn it is; 0: the first's. Not atomically: a lost turn is just that */
+	__u32 reserved;
+	__u64 messages, bytes; /* taken by this flow; atomically */
 	__u64 last_ns;	       /* CLOCK_MONOTONIC of the last one */
 };
 
-/* Map `members`: the receivers of a flow that has several (local road), a list. BPF_F_MMAPABLE. Daemon; one that left a list is
- * used again when no copy for it can be on its way. */
+/* Map `members`: the receivers of a flow that has several, or one of another form (local road); a list, those of the
+ * publisher's form first. BPF_F_MMAPABLE. Daemon; one that left a list is used again when no copy for it can be on its
+ * way. */
 struct shunt_member {
 	__u64 flow; /* its id */
 	__u64 generation, isn_pair;
 	__u32 slot;
 	__u32 next; /* 0: the last */
+	__u32 form;
+	__u32 same; /* so many in the list have this form from here on */
 };
 
 /* In front of each copy as long as it lies in the publisher's message, and in front of what goes to a sink. */
@@ -165,16 +173,20 @@ struct shunt_aim {
 
 /* A publisher's message that is being copied to several receivers. Kernel, under the lock of its socket. */
 struct shunt_copying {
-	struct shunt_copy copy; /* what the copies have in common */
+	struct shunt_copy copy; /* what is the same for the next copies */
 	__u64 flow;
-	__u32 left;    /* receivers that have no copy yet, */
-	__u32 next;    /* the first of them in members */
-	__u32 from;    /* offset of the message, */
+	__u32 left; /* receivers that have no copy yet, */
+	__u32 next; /* the first of them in members */
+	/* the message in its present form */
+	__u32 form;
+	__u32 header_len; /* bytes of the fixed header and, */
+	__u32 topic_len;  /* if it is one packet, of the topic */
+	/* while copies are made: offsets */
+	__u32 from;    /* of the message, */
 	__u32 to;      /* of the copy that is being made, */
 	__u32 at;      /* of the next byte in it, */
 	__u32 unit;    /* bytes that are copied at once: 64, 8 or 1 */
-	__u32 records; /* offset of the next record */
-	__u32 reserved;
+	__u32 records; /* of the next record */
 };
 
 /* Storage of a socket of a connection to a listener, both ends. Kernel; the daemon looks it up by file descriptor. */
@@ -193,6 +205,7 @@ struct shunt_control {
 	__u64 netns_cookie;  /* of the daemon: whose loopback the listeners are on */
 	__u64 stale_ns;	     /* a heartbeat older than this is that of a stopped daemon */
 	__u64 busy_ns;	     /* how long a receiver under load stays with the daemon */
+	__u64 ping_ns;	     /* PINGREQ are answered if the heartbeat is not older; 0: never */
 	__u32 enabled;	     /* forward at all */
 	__u32 local;	     /* take up new local clients */
 	__u32 local_cap;     /* bytes unread at a local client, from which on flows to it pass */
@@ -215,6 +228,7 @@ struct shunt_counters {
 	__u64 taken, taken_bytes, taken_payload; /* PUBLISH packets from publishers that the daemon did not see */
 	__u64 forwarded, forwarded_bytes;	 /* PUBLISH packets delivered by the kernel, one for each receiver */
 	__u64 forwarded_payload;		 /* bytes of payload in them */
+	__u64 pings;				 /* PINGREQ answered */
 	__u64 diverted;				 /* deliveries that went to a sink */
 	__u64 lost;				 /* deliveries that could not be made */
 	__u64 passed[SHUNT_PASS_REASONS];	 /* by enum shunt_pass; times, not packets */
@@ -237,8 +251,8 @@ enum shunt_look_command {
 };
 
 _Static_assert(sizeof(struct shunt_flow_key) == 136, "layout shared with the kernel");
-_Static_assert(sizeof(struct shunt_flow) == 96, "layout shared with the kernel");
-_Static_assert(sizeof(struct shunt_member) == 32, "layout shared with the kernel");
+_Static_assert(sizeof(struct shunt_flow) == 104, "layout shared with the kernel");
+_Static_assert(sizeof(struct shunt_member) == 40, "layout shared with the kernel");
 _Static_assert(sizeof(struct shunt_copy) == 32, "layout shared with the kernel");
 _Static_assert(sizeof(struct shunt_slot) == 192, "cache lines");
 _Static_assert(sizeof(struct shunt_local_client) == 32, "layout shared with the kernel");

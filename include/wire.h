@@ -17,6 +17,7 @@ enum {
 	WIRE_REMAINING_MAX = 268435455, /* largest Remaining Length, 3.1.1 section 2.2.3 */
 	WIRE_FAST_PUBLISH = 0x30,	/* PUBLISH, QoS 0, no RETAIN, no DUP: the only packet the kernel forwards */
 	WIRE_PINGREQ = 0xC0,
+	WIRE_PINGRESP = 0xD0,
 	WIRE_DISCONNECT = 0xE0,
 };
 

@@ -153,7 +153,7 @@ void live_connect_plain(struct live *l, struct live_conn *c, const char *name)
 
 void live_attach(struct live *l, struct live_conn *c)
 {
-	fp_attach(&c->link, c->broker, LIVE_NS, 0, c->name, c->received);
+	fp_attach(&c->link, c->broker, LIVE_NS, c->form, c->name, c->received);
 	assert_int_equal(c->link.road, l->road);
 }
 

@@ -85,6 +85,7 @@ struct live_buffer {
 struct live_conn {
 	int client, broker; /* both ends */
 	struct fp_link link;
+	uint8_t form; /* set it between live_connect_plain() and live_attach() */
 	char name[32];
 	uint64_t received; /* by the broker's end */
 	struct live_buffer in, out;

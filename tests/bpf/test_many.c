@@ -16,6 +16,7 @@ enum { RECEIVERS = 200, MESSAGES = 20, CLOSES = 400 };
 
 struct scene {
 	struct live live;
+	const char *topic;
 	struct live_conn pub, sub[RECEIVERS];
 	size_t n;
 	/* of the sink */
@@ -32,26 +33,46 @@ static int flow_to_all(struct scene *s)
 		const struct fp_link *link = &s->sub[i].link;
 
 		to[i] = (struct fp_receiver){.road = link->road,
+					     .form = s->sub[i].form,
 					     .slot = link->slot,
 					     .generation = link->generation,
 					     .isn_pair = link->isn_pair};
 	}
-	return fp_flow_install(&s->pub.link, LIVE_NS, 0, LIVE_TOPIC, strlen(LIVE_TOPIC), to, s->n, "receivers");
+	return fp_flow_install(&s->pub.link, LIVE_NS, s->pub.form, s->topic, strlen(s->topic), to, s->n, "receivers");
 }
 
-static struct scene *open_scene(size_t n, uint32_t without)
+static void connect_as(struct scene *s, struct live_conn *c, const char *name, uint8_t form)
+{
+	live_connect_plain(&s->live, c, name);
+	c->form = form;
+	live_attach(&s->live, c);
+	fp_handled(&c->link, 0);
+}
+
+/* A publisher of one form, n receivers of that form and others of the other. */
+static struct scene *open_forms(const char *topic, uint8_t form, size_t n, size_t others, uint32_t without)
 {
 	struct scene *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
+	s->topic = topic;
 	live_open(&s->live, FP_ROAD_LOCAL, without);
 	assert_true(fp_sink_open() >= 0);
-	live_connect(&s->live, &s->pub, "publisher");
-	for (; s->n < n; s->n++)
-		live_subscribe(&s->live, &s->sub[s->n], "subscriber");
+	connect_as(s, &s->pub, "publisher", form);
+	for (; s->n < n + others; s->n++) {
+		/* mixed as far as there are some of both */
+		bool other = s->n % 2 ? s->n / 2 < others : s->n / 2 >= n;
+
+		connect_as(s, &s->sub[s->n], "subscriber", other ? !form : form);
+		live_target(&s->sub[s->n]);
+	}
 	assert_int_equal(flow_to_all(s), 0);
-	fp_handled(&s->pub.link, 0);
 	return s;
+}
+
+static struct scene *open_scene(size_t n, uint32_t without)
+{
+	return open_forms(LIVE_TOPIC, 0, n, 0, without);
 }
 
 static void close_scene(struct scene *s)
@@ -76,6 +97,17 @@ static void nothing_more(struct scene *s)
 	assert_true(live_expect_nothing(s->pub.broker));
 	for (size_t i = 0; i < s->n; i++)
 		assert_true(live_expect_nothing(s->sub[i].client));
+}
+
+static void take(const struct fp_diverted *d, void *arg)
+{
+	struct scene *s = arg;
+
+	s->diverted++;
+	s->diverted_bytes += d->len;
+	s->slot = d->slot;
+	if (d->len <= sizeof(s->last))
+		memcpy(s->last, d->packets, d->len);
 }
 
 /* Every number of receivers, and payloads up to the largest that is carried: with 200 of 16 kB there is room for two copies
@@ -127,15 +159,149 @@ static void batches(void **state)
 	close_scene(s);
 }
 
-static void take(const struct fp_diverted *d, void *arg)
+/* A PUBLISH of 3.1.1 and the one of 5.0 without properties: section 3.3.2.3.1 of 5.0. */
+static size_t packet_of_form(uint8_t *b, uint8_t form, const char *topic, size_t payload)
 {
-	struct scene *s = arg;
+	size_t topic_len = strlen(topic), remaining = 2 + topic_len + form + payload, rest = remaining, at = 1;
 
-	s->diverted++;
-	s->diverted_bytes += d->len;
-	s->slot = d->slot;
-	if (d->len <= sizeof(s->last))
-		memcpy(s->last, d->packets, d->len);
+	b[0] = WIRE_FAST_PUBLISH;
+	do {
+		b[at++] = (uint8_t)((rest & 127) | (rest > 127 ? 128 : 0));
+		rest >>= 7;
+	} while (rest);
+	b[at++] = (uint8_t)(topic_len >> 8);
+	b[at++] = (uint8_t)topic_len;
+	memcpy(b + at, topic, topic_len);
+	at += topic_len;
+	if (form)
+		b[at++] = 0;
+	for (size_t i = 0; i < payload; i++)
+		b[at + i] = (uint8_t)(i * 31 + payload);
+	return at + payload;
+}
+
+static bool expect_form(struct live_conn *c, const char *topic, size_t payload)
+{
+	static uint8_t packet[20000];
+
+	return live_expect(c->client, packet, packet_of_form(packet, c->form, topic, payload));
+}
+
+/* Versions 3 to 5 and back, at every length around those where the remaining length gets another byte, with any mixture of
+ * receivers. */
+static void forms(void **state)
+{
+	static const struct {
+		size_t same, others;
+	} sets[] = {{0, 1}, {1, 1}, {0, 2}, {3, 0}, {5, 3}, {2, 60}, {60, 2}};
+	static const char *const topics[] = {"t", "a/topic/of/some/length"};
+	static const size_t near[] = {0, 1, 100, 128, 5000, 16200};
+	static uint8_t packet[20000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++) {
+		for (unsigned form = 0; form < 2; form++) {
+			const char *topic = topics[(i + form) % 2];
+			struct scene *s = open_forms(topic, (uint8_t)form, sets[i].same, sets[i].others, 0);
+			struct fp_road_stats stats;
+			uint64_t messages = 0;
+
+			for (size_t n = 0; n < sizeof(near) / sizeof(near[0]); n++) {
+				size_t from = near[n] > strlen(topic) + 6 ? near[n] - strlen(topic) - 6 : 0;
+
+				for (size_t payload = from; payload < from + 12; payload++, messages++) {
+					size_t len = packet_of_form(packet, (uint8_t)form, topic, payload);
+
+					assert_int_equal(live_send_all(s->pub.client, packet, len), 0);
+					for (size_t r = 0; r < s->n; r++)
+						assert_true(expect_form(&s->sub[r], topic, payload));
+				}
+			}
+			nothing_more(s);
+			live_stats(FP_ROAD_LOCAL, &stats);
+			assert_int_equal(stats.taken, messages);
+			assert_int_equal(stats.forwarded, messages * s->n);
+			close_scene(s);
+		}
+	}
+}
+
+/* What goes to the sink is in the receiver's form; several packets at once are not changed, but pass. */
+static void forms_and_sink(void **state)
+{
+	struct scene *s = open_forms(LIVE_TOPIC, 0, 1, 1, 0);
+	static uint8_t packet[1000], other[1000];
+	size_t len = packet_of_form(packet, 0, LIVE_TOPIC, 50), other_len;
+
+	(void)state;
+	assert_int_equal(s->sub[1].form, 1);
+	fp_hold(&s->sub[1].link, true);
+	assert_int_equal(live_send_all(s->pub.client, packet, len), 0);
+	assert_true(expect_form(&s->sub[0], LIVE_TOPIC, 50));
+	fp_sink_read(take, s);
+	other_len = packet_of_form(other, 1, LIVE_TOPIC, 50);
+	assert_int_equal(s->diverted, 1);
+	assert_int_equal(s->diverted_bytes, other_len);
+	assert_memory_equal(s->last, other, other_len);
+	fp_hold(&s->sub[1].link, false);
+	fp_returned(&s->sub[1].link, 1);
+
+	len += packet_of_form(packet + len, 0, LIVE_TOPIC, 60);
+	assert_int_equal(live_send_all(s->pub.client, packet, len), 0);
+	assert_true(live_expect(s->pub.broker, packet, len));
+	nothing_more(s);
+	close_scene(s);
+}
+
+/* PINGREQ: answered while the daemon is alive and has nothing that must go first. */
+static bool ping(struct live_conn *c)
+{
+	static const uint8_t pingreq[] = {WIRE_PINGREQ, 0}, pingresp[] = {WIRE_PINGRESP, 0};
+
+	uint8_t byte;
+
+	assert_int_equal(live_send_all(c->client, pingreq, sizeof(pingreq)), 0);
+	if (recv(c->client, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0) {
+		assert_true(live_expect(c->broker, pingreq, sizeof(pingreq)));
+		c->received += 2;
+		fp_handled(&c->link, c->received);
+		return false;
+	}
+	assert_true(live_expect(c->client, pingresp, sizeof(pingresp)));
+	assert_true(live_expect_nothing(c->broker));
+	return true;
+}
+
+static void pings(void **state)
+{
+	struct scene *s = open_scene(2, 0);
+	struct fp_road_stats stats;
+	uint64_t seen;
+
+	(void)state;
+	fp_heartbeat(0);
+	assert_false(ping(&s->pub)); /* not asked for */
+	fp_answer_pings(&s->pub.link, s->pub.broker, "publisher");
+	assert_false(ping(&s->pub)); /* not allowed */
+	fp_let_pings(true);
+	assert_true(ping(&s->pub));
+	seen = fp_last_seen_ns(&s->pub.link);
+	assert_true(seen > 0);
+	assert_true(ping(&s->pub));
+	assert_true(fp_last_seen_ns(&s->pub.link) > seen);
+	fp_hold(&s->pub.link, true);
+	assert_false(ping(&s->pub));
+	fp_hold(&s->pub.link, false);
+	assert_true(ping(&s->pub));
+	fp.control->heartbeat_ns -= UINT64_C(2) * FP_PING_STALE_MS * NS_PER_MS; /* a daemon that stands still */
+	assert_false(ping(&s->pub));
+	fp_heartbeat(0);
+	assert_true(ping(&s->pub));
+	fp_let_pings(false);
+	assert_false(ping(&s->pub));
+	live_stats(FP_ROAD_LOCAL, &stats);
+	assert_int_equal(stats.pings, 4);
+	close_scene(s);
 }
 
 /* Publish to 4 of which the third cannot take it: that one's copy is in the sink. Whether it is. */
@@ -312,9 +478,10 @@ static void receivers_close(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(copies),	cmocka_unit_test(batches),	   cmocka_unit_test(held),
-	cmocka_unit_test(without_hold), cmocka_unit_test(retired),	   cmocka_unit_test(full),
-	cmocka_unit_test(without_cap),	cmocka_unit_test(sink_is_bounded), cmocka_unit_test(receivers_close),
+	cmocka_unit_test(copies),	  cmocka_unit_test(batches),	     cmocka_unit_test(forms),
+	cmocka_unit_test(forms_and_sink), cmocka_unit_test(pings),	     cmocka_unit_test(held),
+	cmocka_unit_test(without_hold),	  cmocka_unit_test(retired),	     cmocka_unit_test(full),
+	cmocka_unit_test(without_cap),	  cmocka_unit_test(sink_is_bounded), cmocka_unit_test(receivers_close),
 };
 
 LIVE_MAIN(tests)

@@ -46,6 +46,7 @@ static void road_stats(struct json *j, const char *name, bool available, const s
 	json_uint(j, "forwarded_bytes", s->forwarded_bytes);
 	json_uint(j, "taken", s->taken);
 	json_uint(j, "diverted", s->diverted);
+	json_uint(j, "pings", s->pings);
 	json_uint(j, "passed", s->passed);
 	json_open_object(j, "passed_by_reason");
 	json_uint(j, "fence", s->passed_fence);

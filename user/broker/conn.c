@@ -302,6 +302,10 @@ void conn_flush(struct conn *c)
 	}
 	if (c->want_target && !hold)
 		flow_make_target(c);
+	if (c->pinged && !hold && c->session) {
+		c->pinged = false;
+		fp_answer_pings(&c->link, c->watch.fd, c->session->id);
+	}
 }
 
 /* ---- end --------------------------------------------------------------------------------------------------------- */

@@ -86,6 +86,7 @@ struct conn {
 	struct fp_link link;
 	bool held; /* fp_hold() was told so */
 	bool want_target;
+	bool pinged;		/* it sends PINGREQ, which the kernel might answer */
 	uint64_t returned;	/* diverted messages in the output, of which the kernel was not told */
 	uint64_t flow_retry_ns; /* no flow is tried before */
 	uint32_t pending;	/* deliveries on other workers that were not acknowledged */

@@ -81,7 +81,8 @@ static enum flow_reason receiver_reason(const struct session *s, enum fp_road ro
 		return FLOW_RECEIVER_NO_ROAD;
 	if (own != road)
 		return FLOW_OTHER_ROAD;
-	return __atomic_load_n(&s->form, __ATOMIC_RELAXED) == form ? FLOW_POSSIBLE : FLOW_OTHER_FORM;
+	return __atomic_load_n(&s->form, __ATOMIC_RELAXED) == form || fp_forms_mix(road) ? FLOW_POSSIBLE
+											 : FLOW_OTHER_FORM;
 }
 
 /* The connected sessions that get the message, if the kernel can stand in for the daemon there, which chooses no member of a

@@ -9,16 +9,17 @@
 #include "broker/conn.h"
 #include "broker/internal.h"
 
+/* PINGREQ and PINGRESP have two bytes. */
 static void add_road(struct counters *sum, const struct fp_road_stats *road)
 {
-	sum->messages_received += road->taken;
+	sum->messages_received += road->taken + road->pings;
 	sum->publish_received += road->taken;
 	sum->publish_bytes_received += road->taken_payload;
-	sum->bytes_received += road->taken_bytes;
-	sum->messages_sent += road->forwarded;
+	sum->bytes_received += road->taken_bytes + 2 * road->pings;
+	sum->messages_sent += road->forwarded + road->pings;
 	sum->publish_sent += road->forwarded;
 	sum->publish_bytes_sent += road->forwarded_payload;
-	sum->bytes_sent += road->forwarded_bytes;
+	sum->bytes_sent += road->forwarded_bytes + 2 * road->pings;
 }
 
 void broker_stats(struct broker_stats *out)

@@ -368,6 +368,7 @@ static int handle_pingreq(struct conn *c, struct mqtt_packet *p)
 	if (log_wants(LOG_TYPE_DEBUG))
 		log_debug("Sending PINGRESP to %s", c->session->id);
 	conn_send(c, b, mqtt_encode_pingresp(b, sizeof(b)));
+	c->pinged = true;
 	return 0;
 }
 

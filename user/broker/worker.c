@@ -17,7 +17,7 @@
 
 enum {
 	HEARTBEAT_MS = 100,
-	HEARTBEAT_IDLE_MS = 1000, /* nobody wants one: look again */
+	HEARTBEAT_IDLE_MS = 1000, /* for PINGREQ, and to look if more are wanted */
 	EXPIRE_MS = 1000,
 	EXPIRE_AT_ONCE = 1000, /* retained messages under one lock; more of them come in the next millisecond */
 };
@@ -346,8 +346,7 @@ static void heartbeat(struct timer *t)
 	struct worker *w = container_of(t, struct worker, heartbeat);
 	bool wanted = fp_wants_heartbeat();
 
-	if (wanted)
-		fp_heartbeat(w->index);
+	fp_heartbeat(w->index);
 	loop_after(&w->loop, t, wanted ? HEARTBEAT_MS - 10 : HEARTBEAT_IDLE_MS, heartbeat);
 }
 

@@ -100,6 +100,12 @@ ssize_t fp_send(struct fp_link *link, int fd, const struct iovec *iov, int iovcn
  * partly written (the way of writing changes here). After it fp_target_of() is non-zero. Idempotent. */
 void fp_make_target(struct fp_link *link, int fd, const char *client_id);
 
+/* The kernel may answer PINGREQ of this client from now on (local road), where the daemon would not log it. When its output
+ * is empty. */
+void fp_answer_pings(struct fp_link *link, int fd, const char *client_id);
+/* Whether it does at all; for all clients. Any thread. */
+void fp_let_pings(bool on);
+
 /* No flow may reach the connection any more. Call before a new CONNACK on takeover, before shutdown() or close(). */
 void fp_retire(struct fp_link *link);
 
@@ -144,12 +150,15 @@ bool fp_topic_fits(uint8_t form, size_t topic_len);
  * Lock-free; the first test on the publish path. The publisher's worker only. */
 bool fp_flow_wanted(struct fp_link *publisher, const char *topic, size_t topic_len);
 
-/* Install the flow (namespace, form, the receivers' road; topic) -> n receivers, of one road and form, which may be several
- * on the local road only, at most fp_receivers_max(). The caller holds the subscription lock and has matched under it:
- * these receivers are all there are. `publisher` is the caller's own link, which then need not ask again, or NULL;
- * receiver_id names the first receiver. 0, or -errno (map full). */
+/* Install the flow (namespace, form, the receivers' road; topic) -> n receivers of one road: at most fp_receivers_max(), and
+ * of the publisher's form unless fp_forms_mix(). The caller holds the subscription lock and has matched under it: these
+ * receivers are all there are. They are put into another order. `publisher` is the caller's own link, which then need not
+ * ask again, or NULL; receiver_id names one of the receivers. 0, or -errno (map full). */
 int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const char *topic, size_t topic_len,
-		    const struct fp_receiver *to, size_t n, const char *receiver_id);
+		    struct fp_receiver *to, size_t n, const char *receiver_id);
+
+/* Can the kernel change a message into the receiver's form on this road? */
+bool fp_forms_mix(enum fp_road road);
 
 /* Receivers that a flow of the road can have; 0: none. */
 size_t fp_receivers_max(enum fp_road road);
@@ -166,7 +175,7 @@ struct fp_flow_info {
 	uint8_t form;
 	enum fp_road road;
 	char topic[129];
-	char receiver[32]; /* the first one's client identifier */
+	char receiver[32]; /* client identifier of one of them */
 	uint32_t receivers;
 	uint64_t messages, bytes, last_ns;
 };
@@ -209,6 +218,7 @@ void fp_returned(struct fp_link *link, uint64_t messages);
 struct fp_road_stats {
 	uint64_t taken, taken_bytes, taken_payload; /* PUBLISH packets from publishers that the daemon did not see */
 	uint64_t forwarded, forwarded_bytes;	    /* PUBLISH packets the kernel delivered, one for each receiver */
+	uint64_t pings;				    /* PINGREQ the kernel answered; they are in none of the others */
 	uint64_t forwarded_payload;		    /* bytes of payload in them */
 	uint64_t
 		diverted; /* deliveries of messages taken that came back to the daemon, because the receiver was not ready */

@@ -158,7 +158,9 @@ static int put_into_map(struct flow *flow, const struct fp_receiver *to, size_t 
 	static uint64_t last_id;
 	struct shunt_flow value = {.id = ++last_id, .receivers = (uint32_t)n};
 
-	if (n > 1) {
+	for (size_t i = 0; i < n; i++)
+		value.other_form |= to[i].form != flow->key.form;
+	if (n > 1 || value.other_form) {
 		flow->members = fp_members_alloc(value.id, to, n);
 		if (!flow->members)
 			return -ENOSPC;
@@ -215,16 +217,37 @@ size_t fp_receivers_max(enum fp_road road)
 	return road == FP_ROAD_NONE ? 0 : road == FP_ROAD_LOCAL && fp.many ? SHUNT_RECEIVERS_MAX : 1;
 }
 
+bool fp_forms_mix(enum fp_road road)
+{
+	return road == FP_ROAD_LOCAL && fp.many;
+}
+
 static bool all_fit(const struct fp_receiver *to, size_t n, uint8_t form)
 {
 	for (size_t i = 0; i < n; i++)
-		if (to[i].road != to->road || to[i].form != form || !to[i].generation || !to[i].slot)
+		if (to[i].road != to->road || !to[i].generation || !to[i].slot ||
+		    (to[i].form != form && !fp_forms_mix(to->road)))
 			return false;
 	return n && n <= fp_receivers_max(to->road);
 }
 
+/* Those of the publisher's form first: that is what the kernel's lists look like. */
+static void sort_by_form(struct fp_receiver *to, size_t n, uint8_t form)
+{
+	size_t sorted = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		struct fp_receiver r = to[i];
+
+		if (r.form == form) {
+			to[i] = to[sorted];
+			to[sorted++] = r;
+		}
+	}
+}
+
 int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const char *topic, size_t topic_len,
-		    const struct fp_receiver *to, size_t n, const char *receiver_id)
+		    struct fp_receiver *to, size_t n, const char *receiver_id)
 {
 	struct shunt_flow_key key;
 	uint32_t version;
@@ -234,6 +257,7 @@ int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const 
 		return -ENOTSUP;
 	if (!all_fit(to, n, form))
 		return -EINVAL;
+	sort_by_form(to, n, form);
 	make_key(&key, ns, form, to->road, topic, topic_len);
 	pthread_mutex_lock(&table.lock);
 	error = install(&key, to, n, receiver_id);

@@ -25,6 +25,7 @@ enum {
 	FP_LOCAL_DAEMON_CAP = 512 * 1024, /* and from which on the daemon waits */
 	FP_REMOTE_FLOW_CAP = 32,	  /* skbs queued in front of a remote client */
 	FP_STALE_MS = 350,		  /* a heartbeat older than this is that of a stopped daemon */
+	FP_PING_STALE_MS = 2500,	  /* nor is a PINGREQ answered for one whose heartbeat is older than this */
 	FP_BUSY_SKBS = 4,		  /* so many of them mean load */
 	FP_REMOTE_RATE_PER_CPU = 20000,	  /* packets a second on the remote road, above which the daemon is cheaper */
 	FP_BUSY_MS = 20,		  /* a remote receiver under load stays with the daemon so long */
@@ -36,7 +37,8 @@ enum {
 struct fastpath {
 	struct fastpath_bpf *bpf; /* NULL: not loaded */
 	bool local, remote;	  /* roads that passed the probe */
-	bool many;		  /* flows may have several receivers on the local road */
+	bool many;		  /* on the local road flows may have several receivers, and of another form */
+	bool pings;		  /* PINGREQ can be answered on the local road */
 	char reason[200];
 	char pin_path[200];
 	int pin_lock;		      /* descriptor of the pin directory, locked while we live; -1 */
@@ -94,7 +96,7 @@ void fp_inject_stop(void);
 uint32_t fp_sink_number(void);
 void fp_sink_stop(void);
 
-/* members.c: lists of receivers for `flow`; the index of the first, 0 when there is no room. */
+/* members.c: lists of receivers for `flow`, in this order; the index of the first, 0 when there is no room. */
 void fp_members_start(void); /* with a new map */
 uint32_t fp_members_alloc(uint64_t flow, const struct fp_receiver *to, size_t n);
 void fp_members_free(uint32_t first);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "fastpath/internal.h"
 
@@ -151,6 +152,20 @@ void fp_make_target(struct fp_link *link, int fd, const char *client_id)
 	link->target = true;
 	link->generation = next_generation();
 	store64(&fp_slot(link->slot)->generation, link->generation);
+}
+
+void fp_answer_pings(struct fp_link *link, int fd, const char *client_id)
+{
+	/* What is needed is what a receiver of flows has: no redirect while a large packet goes out in pieces. */
+	if (link->road == FP_ROAD_LOCAL && fp.pings)
+		fp_make_target(link, fd, client_id);
+}
+
+void fp_let_pings(bool on)
+{
+	if (fp.bpf)
+		__atomic_store_n(&fp.control->ping_ns, on && fp.pings ? (uint64_t)FP_PING_STALE_MS * NS_PER_MS : 0,
+				 __ATOMIC_RELEASE);
 }
 
 void fp_retire(struct fp_link *link)

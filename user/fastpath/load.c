@@ -235,7 +235,7 @@ static int load(const struct fp_config *cfg)
 	if (!fp_without)
 		fp_probe(!error, fp.reason, sizeof(fp.reason));
 	else
-		fp.local = fp.remote = fp.many = true;
+		fp.local = fp.remote = fp.many = fp.pings = true;
 	if (!fp.local && !fp.remote)
 		return -ENOTSUP;
 	return 0;
@@ -257,7 +257,7 @@ static void unload(void)
 	fp.slots = NULL;
 	fastpath_bpf__destroy(fp.bpf);
 	fp.bpf = NULL;
-	fp.local = fp.remote = fp.many = false;
+	fp.local = fp.remote = fp.many = fp.pings = false;
 }
 
 int fp_open(const struct fp_config *cfg)
@@ -272,7 +272,7 @@ int fp_open(const struct fp_config *cfg)
 		return cfg->mode == FP_MODE_REQUIRE ? -ENOTSUP : 0;
 	}
 	if (!cfg->local)
-		fp.local = fp.many = false;
+		fp.local = fp.many = fp.pings = false;
 	error = fp_pin(cfg->pin_path, cfg->uid, cfg->gid);
 	if (error)
 		log_warning("Fast path: cannot pin the maps at %s: %s; bpftool will find them by number only.",

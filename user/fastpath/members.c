@@ -59,7 +59,7 @@ static uint32_t take_one(void)
 
 uint32_t fp_members_alloc(uint64_t flow, const struct fp_receiver *to, size_t n)
 {
-	uint32_t next = 0;
+	uint32_t next = 0, same = 0;
 
 	release_old();
 	if (n > pool.nfree + (SHUNT_MEMBERS_MAX - 1 - pool.never_used))
@@ -67,12 +67,15 @@ uint32_t fp_members_alloc(uint64_t flow, const struct fp_receiver *to, size_t n)
 	while (n--) {
 		uint32_t index = take_one();
 
+		same = next && fp.members[next].form != to[n].form ? 1 : same + 1;
 		fp.members[index] = (struct shunt_member){
 			.flow = flow,
 			.generation = to[n].generation,
 			.isn_pair = to[n].isn_pair,
 			.slot = to[n].slot,
 			.next = next,
+			.form = to[n].form,
+			.same = same,
 		};
 		next = index;
 	}

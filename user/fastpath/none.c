@@ -117,7 +117,7 @@ bool fp_flow_wanted(struct fp_link *publisher, const char *topic, size_t topic_l
 }
 
 int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const char *topic, size_t topic_len,
-		    const struct fp_receiver *to, size_t n, const char *receiver_id)
+		    struct fp_receiver *to, size_t n, const char *receiver_id)
 {
 	(void)publisher, (void)ns, (void)form, (void)topic, (void)topic_len, (void)to, (void)n, (void)receiver_id;
 	return -ENOTSUP;
@@ -127,6 +127,22 @@ size_t fp_receivers_max(enum fp_road road)
 {
 	(void)road;
 	return 0;
+}
+
+bool fp_forms_mix(enum fp_road road)
+{
+	(void)road;
+	return false;
+}
+
+void fp_answer_pings(struct fp_link *link, int fd, const char *client_id)
+{
+	(void)link, (void)fd, (void)client_id;
+}
+
+void fp_let_pings(bool on)
+{
+	(void)on;
 }
 
 int fp_sink_open(void)

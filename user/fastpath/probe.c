@@ -245,6 +245,23 @@ static bool try_many(struct probe *p)
 	return true;
 }
 
+static bool try_ping(struct probe *p)
+{
+	fp.pings = true;
+	if (!connect_pair(p, &p->pub))
+		return false;
+	fp_attach(&p->pub.link, p->pub.broker, PROBE_NS, 0, "probe-pub", 0);
+	fp_handled(&p->pub.link, 0);
+	fp_answer_pings(&p->pub.link, p->pub.broker, "probe-pub");
+	fp_let_pings(true);
+	fp_heartbeat(0);
+	FAIL_UNLESS(p,
+		    send_all(p->pub.client, pingreq, sizeof(pingreq)) &&
+			    expect(p->pub.client, pingresp, sizeof(pingresp)) && expect_nothing(p->pub.broker),
+		    "a message cannot be redirected to who sent it");
+	return true;
+}
+
 static bool try_remote(struct probe *p)
 {
 	uint8_t half[100];
@@ -310,6 +327,7 @@ static bool try_road(bool (*try)(struct probe *), bool local, char *why, size_t 
 		close(p.listener);
 	fp.control->nports = nports;
 	fp.control->enabled = fp.control->local = 0;
+	fp_let_pings(false);
 	fp_flows_clear();
 	return works;
 }
@@ -334,6 +352,9 @@ void fp_probe(bool want_local, char *why, size_t size)
 	if (local && !fp.many)
 		log_notice("Fast path: messages for several receivers go by the daemon: %s.", why);
 	fp_sink_stop();
+	fp.pings = local && try_road(try_ping, true, why, size);
+	if (local && !fp.pings)
+		log_notice("Fast path: PINGREQ go to the daemon: %s.", why);
 	remote = try_road(try_remote, false, why, size);
 	if (!remote)
 		log_notice("Fast path: no remote road on this host: %s.", why);

@@ -18,6 +18,7 @@ static void sum_road(enum fp_road road, struct fp_road_stats *out, uint64_t *los
 			out->taken += values[i].taken;
 			out->taken_bytes += values[i].taken_bytes;
 			out->taken_payload += values[i].taken_payload;
+			out->pings += values[i].pings;
 			out->diverted += values[i].diverted;
 			*lost += values[i].lost;
 			out->forwarded += values[i].forwarded;

@@ -105,6 +105,7 @@ static int open_fastpath(const struct conf *conf, const struct account *account)
 		mount_bpffs(conf->bpf_pin_path);
 	err = fp_open(&config);
 	free(ports);
+	fp_let_pings(!log_wants(LOG_TYPE_DEBUG)); /* each is logged then */
 	if (err) {
 		struct fp_status status;
 

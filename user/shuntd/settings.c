@@ -98,6 +98,7 @@ static void take_over(void *arg)
 	conf_update(u->live, u->next);
 	broker_set_users(u->users);
 	set_log(u->live);
+	fp_let_pings(!log_wants(LOG_TYPE_DEBUG));
 	/* What the kernel carries was found to be allowed under the old rules. */
 	fp_flows_clear();
 }
