@@ -29,6 +29,9 @@ char _license[] SEC("license") = "Dual BSD/GPL";
  * CPU in the middle of one: some hundred milliseconds were seen. */
 enum { CLOSE_MAX_NS = 500000000 };
 
+/* More cgroups one in the other than anybody has; a socket that is deeper counts as excluded. */
+enum { CGROUP_DEPTH_MAX = 256 };
+
 #define AF_INET 2
 #define AF_INET6 10
 
@@ -127,6 +130,21 @@ struct {
 	__type(key, struct in6_addr);
 	__type(value, __u8);
 } own_addresses SEC(".maps");
+
+/* Who stays off the local road; the daemon sizes and fills them before it lets clients in. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u8);
+} excluded_users SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct shunt_cgroup);
+	__type(value, __u8);
+} excluded_cgroups SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -301,6 +319,48 @@ static __always_inline struct shunt_sock *new_sock_state(struct bpf_sock_ops *ct
 	return state;
 }
 
+struct ancestry {
+	struct cgroup *at;
+	bool excluded;
+};
+
+static long look_at_cgroup(__u32 i, void *arg)
+{
+	struct ancestry *a = arg;
+	struct cgroup *at = a->at, *parent;
+	struct cgroup_subsys_state *css = BPF_CORE_READ(at, self.parent);
+	struct shunt_cgroup key = {};
+
+	if (!css) { /* the root: nothing above is excluded */
+		a->excluded = false;
+		return 1;
+	}
+	parent = (void *)css - bpf_core_field_offset(struct cgroup, self);
+	key.parent = BPF_CORE_READ(parent, kn, id);
+	if (bpf_probe_read_kernel_str(key.name, sizeof(key.name), BPF_CORE_READ(at, kn, name)) < 0 ||
+	    bpf_map_lookup_elem(&excluded_cgroups, &key))
+		return 1;
+	a->at = parent;
+	return 0;
+}
+
+/* By what the socket itself says: an established connection is told from whatever task the segment interrupted. */
+static __always_inline bool is_excluded(struct sock *sk)
+{
+	__u32 uid = BPF_CORE_READ(sk, sk_uid.val);
+	struct ancestry a = {.excluded = true};
+
+	if (!control.excluding)
+		return false;
+	if (bpf_map_lookup_elem(&excluded_users, &uid))
+		return true;
+	if (!bpf_core_field_exists(sk->sk_cgrp_data.cgroup))
+		return true;
+	a.at = BPF_CORE_READ(sk, sk_cgrp_data.cgroup);
+	bpf_loop(CGROUP_DEPTH_MAX, look_at_cgroup, &a, 0);
+	return a.excluded;
+}
+
 static __always_inline void client_connected(struct bpf_sock_ops *ctx)
 {
 	__u64 isn_pair = (__u64)ctx->snd_nxt << 32 | ctx->rcv_nxt;
@@ -311,7 +371,7 @@ static __always_inline void client_connected(struct bpf_sock_ops *ctx)
 	if (!sk)
 		return;
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
+	if (!tp || is_excluded((struct sock *)tp))
 		return;
 	client.sock = (__u64)tp;
 	client.cookie = bpf_get_socket_cookie(ctx);
@@ -346,6 +406,7 @@ static __always_inline struct shunt_local_target *client_dead(__u64 isn_pair)
 	return target;
 }
 
+/* Attached to the cgroup of the clients (option fastpath_cgroup). */
 SEC("sockops")
 int local_sockops(struct bpf_sock_ops *ctx)
 {
@@ -357,12 +418,6 @@ int local_sockops(struct bpf_sock_ops *ctx)
 		if (control.local && is_our_port(bpf_ntohl(ctx->remote_port)) && may_be_ours(ctx))
 			client_connected(ctx);
 		break;
-	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
-		if (control.local && is_our_port(ctx->local_port)) {
-			learn_address(ctx);
-			new_sock_state(ctx, (__u64)ctx->rcv_nxt << 32 | ctx->snd_nxt, ctx->rcv_nxt, 0);
-		}
-		break;
 	case BPF_SOCK_OPS_STATE_CB:
 		/* set on clients' sockets only; any way out of ESTABLISHED ends its life as a receiver */
 		if (ctx->args[0] != TCP_ESTABLISHED || !sk)
@@ -371,6 +426,17 @@ int local_sockops(struct bpf_sock_ops *ctx)
 		if (state)
 			client_dead(state->isn_pair);
 		break;
+	}
+	return 1;
+}
+
+/* Attached to the root: the daemon's own cgroup may be any. */
+SEC("sockops")
+int local_accept(struct bpf_sock_ops *ctx)
+{
+	if (ctx->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && control.local && is_our_port(ctx->local_port)) {
+		learn_address(ctx);
+		new_sock_state(ctx, (__u64)ctx->rcv_nxt << 32 | ctx->snd_nxt, ctx->rcv_nxt, 0);
 	}
 	return 1;
 }

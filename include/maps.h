@@ -214,8 +214,18 @@ struct shunt_control {
 	__u32 remote_window; /* packets on the remote road in SHUNT_LOAD_WINDOW_NS that mean load */
 	__u32 max_packet; /* longest packet a client may send (option max_packet_size); the daemon refuses longer ones */
 	__u32 ncpus;	  /* entries of local_aims */
+	__u32 excluding;  /* there is something in excluded_users or excluded_cgroups */
 	__u32 nports;
 	__u16 ports[SHUNT_PORTS_MAX]; /* of listeners whose clients may take the local road */
+};
+
+enum { SHUNT_CGROUP_NAME_MAX = 128 }; /* of a cgroup whose clients are excluded, with the NUL */
+
+/* Map `excluded_cgroups`: clients in these, or below, stay off the local road. By the name in the cgroup around it, which
+ * is the same when a service starts again; a number is not. Daemon. */
+struct shunt_cgroup {
+	__u64 parent;			  /* its inode */
+	char name[SHUNT_CGROUP_NAME_MAX]; /* zero-filled */
 };
 
 /* Variable `sinks`: bytes that went into the sink of a worker (kernel, any CPU, atomically), and that it has taken out. */
@@ -256,6 +266,7 @@ _Static_assert(sizeof(struct shunt_member) == 40, "layout shared with the kernel
 _Static_assert(sizeof(struct shunt_copy) == 32, "layout shared with the kernel");
 _Static_assert(sizeof(struct shunt_slot) == 192, "cache lines");
 _Static_assert(sizeof(struct shunt_local_client) == 32, "layout shared with the kernel");
+_Static_assert(sizeof(struct shunt_cgroup) == 136, "layout shared with the kernel");
 _Static_assert(sizeof(struct shunt_look) == 32, "layout shared with the kernel");
 
 #endif

@@ -32,6 +32,8 @@ void conf_free(struct conf *c)
 
 		if (o->type == CONF_STRING && o->scope == CONF_GLOBAL)
 			free(*(char **)((char *)c + o->offset));
+		else if (o->type == CONF_LIST)
+			conf_free_list(*(char ***)((char *)c + o->offset));
 	}
 	free(c->log_file);
 	*c = (struct conf){0};

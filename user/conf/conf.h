@@ -82,8 +82,11 @@ struct conf {
 	char *pid_file;	       /* NULL: none */
 	enum fp_mode fastpath; /* default true */
 	bool fastpath_local;   /* default true */
-	char *bpf_pin_path;    /* default /sys/fs/bpf/shunt */
-	char *control_socket;  /* NULL: control_default_path() of admin/control.h */
+	char *fastpath_cgroup; /* full path; NULL: the root of cgroup v2 */
+	char **fastpath_exclude_uid;	/* numbers in decimal, NULL at the end; NULL: none */
+	char **fastpath_exclude_cgroup; /* full paths, likewise; they need not exist */
+	char *bpf_pin_path;		/* default /sys/fs/bpf/shunt */
+	char *control_socket;		/* NULL: control_default_path() of admin/control.h */
 
 	/* The parser's own. */
 	int present_listener, default_listener; /* index, or -1 */

@@ -15,6 +15,7 @@ enum conf_type {
 	CONF_BOOL,   /* true|false, on|off, 1|0 */
 	CONF_UINT,   /* decimal number, limits below */
 	CONF_STRING, /* rest of the line */
+	CONF_LIST,   /* strings, each line adds one; read by the function */
 	CONF_OTHER,  /* a number of any kind, read by the function */
 	CONF_ACTION, /* there is no field: the function does it all */
 };
@@ -49,6 +50,9 @@ int conf_error(const char *where, const char *fmt, ...) __attribute__((format(pr
 int conf_set(struct conf *c, const struct conf_option *o, const char *value, const char *where);
 /* Replace a string of the configuration. */
 int conf_set_string(char **field, const char *value, const char *where);
+/* Add a string to a list, which ends with NULL; a list without any is NULL. */
+int conf_add_string(char ***list, const char *value, const char *where);
+void conf_free_list(char **list);
 /* 1, 0, or -1 after conf_error(). */
 int conf_boolean(const struct conf_option *o, const char *value, const char *where);
 
@@ -100,6 +104,9 @@ int conf_parse_log_type(struct conf *, const struct conf_option *, void *, const
 int conf_parse_log_dest(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_log_timestamp_format(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_fastpath(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_cgroup(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_exclude_cgroup(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_exclude_uid(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_pin_path(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_control_socket(struct conf *, const struct conf_option *, void *, const char *, const char *);
 

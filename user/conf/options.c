@@ -308,6 +308,33 @@ const struct conf_option conf_options[] = {
 	.help = "Use the road for clients on this host, which crosses neither TCP nor the daemon. When off, they are treated as "
 		"clients on other hosts are.",
 }, {
+	.name = "fastpath_cgroup", IN_CONF(fastpath_cgroup), .type = CONF_STRING, .parse = conf_parse_cgroup,
+	.restart = true, .argument = "PATH",
+	.fallback = "the root of cgroup v2, which holds every process",
+	.help = "Only clients in this cgroup, or in one below it, take the local road. PATH is the full path of a directory of "
+		"cgroup v2, or a path below its root as /proc/PID/cgroup has it. It must exist when the broker starts; a slice "
+		"is a good choice, because the cgroup of a service goes when the service stops, and the local road of its "
+		"clients with it. What counts is the cgroup in which a process made its socket. Clients elsewhere are "
+		"treated as clients on other hosts are. The broker itself may be in any cgroup.\n"
+		"\n"
+		"\tfastpath_cgroup machine.slice",
+}, {
+	.name = "fastpath_exclude_uid", IN_CONF(fastpath_exclude_uid), .type = CONF_LIST, .parse = conf_parse_exclude_uid,
+	.restart = true, .argument = "USER",
+	.fallback = "no user is excluded",
+	.help = "Clients of this user, a name or a number, do not take the local road: their sockets stay as they are, and they "
+		"are treated as clients on other hosts are. May be given many times. What counts is the user who made the "
+		"socket, by the number it has outside of all containers.",
+}, {
+	.name = "fastpath_exclude_cgroup", IN_CONF(fastpath_exclude_cgroup), .type = CONF_LIST,
+	.parse = conf_parse_exclude_cgroup, .restart = true, .argument = "PATH",
+	.fallback = "no cgroup is excluded",
+	.help = "Clients in this cgroup, or in one below it, do not take the local road, as with `fastpath_exclude_uid`. PATH is "
+		"as in `fastpath_cgroup`. The cgroup itself may come and go, as that of a service does; the one that it is in "
+		"must exist when the broker starts, and stay. May be given many times.\n"
+		"\n"
+		"\tfastpath_exclude_cgroup system.slice/recorder.service",
+}, {
 	.name = "bpf_pin_path", IN_CONF(bpf_pin_path), .type = CONF_STRING, .parse = conf_parse_pin_path,
 	.restart = true, .argument = "FOLDER", .value = "/sys/fs/bpf/shunt",
 	.help = "Show the maps of the fast path in FOLDER, which must be below a mounted bpffs.\n"

@@ -11,12 +11,23 @@ static bool same_string(const char *a, const char *b)
 	return a == b || (a && b && !strcmp(a, b));
 }
 
+static bool same_list(char *const *a, char *const *b)
+{
+	if (!a || !b)
+		return a == b;
+	while (*a && same_string(*a, *b))
+		a++, b++;
+	return *a == *b;
+}
+
 static bool same_field(const struct conf_option *o, const void *a, const void *b)
 {
 	if (o->type == CONF_ACTION)
 		return true;
 	if (o->type == CONF_STRING)
 		return same_string(*(char *const *)a, *(char *const *)b);
+	if (o->type == CONF_LIST)
+		return same_list(*(char **const *)a, *(char **const *)b);
 	return !memcmp(a, b, o->size);
 }
 

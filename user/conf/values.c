@@ -24,6 +24,29 @@ int conf_set_string(char **field, const char *value, const char *where)
 	return 0;
 }
 
+int conf_add_string(char ***list, const char *value, const char *where)
+{
+	size_t n = 0;
+	char **more;
+
+	while (*list && (*list)[n])
+		n++;
+	more = realloc(*list, (n + 2) * sizeof(*more));
+	if (!more)
+		return conf_error(where, "out of memory");
+	*list = more;
+	more[n + 1] = NULL;
+	more[n] = strdup(value);
+	return more[n] ? 0 : conf_error(where, "out of memory");
+}
+
+void conf_free_list(char **list)
+{
+	for (size_t i = 0; list && list[i]; i++)
+		free(list[i]);
+	free(list);
+}
+
 /* -1: neither. */
 static int boolean(const char *value)
 {

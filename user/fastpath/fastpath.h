@@ -19,14 +19,18 @@
 #include <sys/uio.h>
 
 enum fp_mode { FP_MODE_OFF, FP_MODE_ON, FP_MODE_REQUIRE };
+enum { FP_CGROUP_NAME_MAX = 127 }; /* characters in the name of a cgroup that is excluded */
 enum fp_road { FP_ROAD_NONE = 0, FP_ROAD_LOCAL = 1, FP_ROAD_REMOTE = 2 };
 
 struct fp_config {
-	enum fp_mode mode;	  /* option fastpath */
-	bool local;		  /* option fastpath_local */
-	const char *pin_path;	  /* option bpf_pin_path */
-	uint32_t max_packet_size; /* option max_packet_size: longer packets pass to the daemon; 0: no limit */
-	const uint16_t *ports;	  /* TCP ports of plain MQTT listeners */
+	enum fp_mode mode;	      /* option fastpath */
+	bool local;		      /* option fastpath_local */
+	const char *pin_path;	      /* option bpf_pin_path */
+	const char *cgroup;	      /* option fastpath_cgroup: full path; NULL: the root of cgroup v2 */
+	char *const *exclude_uids;    /* option fastpath_exclude_uid: in decimal, NULL at the end; NULL: none */
+	char *const *exclude_cgroups; /* option fastpath_exclude_cgroup: full paths, likewise */
+	uint32_t max_packet_size;     /* option max_packet_size: longer packets pass to the daemon; 0: no limit */
+	const uint16_t *ports;	      /* TCP ports of plain MQTT listeners */
 	size_t nports;
 	uid_t uid; /* the daemon's user after it dropped root: gets the pins; (uid_t)-1 if it keeps its own */
 	gid_t gid;

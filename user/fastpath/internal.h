@@ -57,6 +57,12 @@ extern struct fastpath fp;
  * needed. */
 extern uint32_t fp_without;
 
+/* clients.c: attach the programs of the local road, for the probe to the root of cgroup v2; later restrict it to the clients
+ * that the configuration lets. fp_clients_size() comes before loading. 0 or -errno. */
+int fp_clients_size(const struct fp_config *cfg);
+int fp_clients_attach(void);
+int fp_clients_restrict(const struct fp_config *cfg);
+
 /* probe.c: try each road on sockets of our own. Sets fp.local and fp.remote; `why` says what failed. */
 void fp_probe(bool want_local, char *why, size_t size);
 

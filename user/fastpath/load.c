@@ -44,52 +44,9 @@ static int libbpf_line(enum libbpf_print_level level, const char *fmt, va_list a
 	return 0;
 }
 
-/* Where cgroup v2 is mounted: /sys/fs/cgroup, or elsewhere on hosts that have v1 beside it. */
-static int open_cgroup_root(void)
-{
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	char line[4096], path[4096], fstype[64];
-	int fd = -ENOENT;
-
-	if (!f)
-		return -errno;
-	while (fd < 0 && fgets(line, sizeof(line), f)) {
-		const char *dash = strstr(line, " - ");
-
-		if (!dash || sscanf(dash, " - %63s", fstype) != 1 || strcmp(fstype, "cgroup2") != 0)
-			continue;
-		if (sscanf(line, "%*s %*s %*s %*s %4095s", path) != 1)
-			continue;
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (fd < 0)
-			fd = -errno;
-	}
-	fclose(f);
-	return fd;
-}
-
 static int attach_to_map(const struct bpf_program *prog, const struct bpf_map *map, enum bpf_attach_type type)
 {
 	return bpf_prog_attach(bpf_program__fd(prog), bpf_map__fd(map), type, 0) ? -errno : 0;
-}
-
-/* The sockets of local clients: without it only the remote road is left. */
-static int attach_local_road(void)
-{
-	int cgroup = open_cgroup_root(), error = 0;
-
-	if (cgroup < 0)
-		return cgroup;
-	fp.bpf->links.local_release = bpf_program__attach_cgroup(fp.bpf->progs.local_release, cgroup);
-	if (!fp.bpf->links.local_release)
-		error = -errno;
-	if (!error) {
-		fp.bpf->links.local_sockops = bpf_program__attach_cgroup(fp.bpf->progs.local_sockops, cgroup);
-		if (!fp.bpf->links.local_sockops)
-			error = -errno;
-	}
-	close(cgroup);
-	return error;
 }
 
 static int attach_to_maps(void)
@@ -203,6 +160,19 @@ static int refuse_programs(int error)
 	return error;
 }
 
+/* Rather no local road than one for those who are to be kept off it. */
+static void restrict_clients(const struct fp_config *cfg)
+{
+	int error = fp_clients_restrict(cfg);
+
+	if (!error)
+		return;
+	fp.local = fp.many = false;
+	snprintf(fp.reason, sizeof(fp.reason), "cannot restrict the local road to the clients of the configuration: %s",
+		 strerror(-error));
+	log_notice("Fast path: no local road: %s.", fp.reason);
+}
+
 static int load(const struct fp_config *cfg)
 {
 	struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
@@ -216,6 +186,9 @@ static int load(const struct fp_config *cfg)
 	error = cpus < 0 ? cpus : bpf_map__set_max_entries(fp.bpf->maps.local_aims, (uint32_t)cpus);
 	if (error)
 		return refuse(error, "cannot count the CPUs");
+	error = fp_clients_size(cfg);
+	if (error)
+		return refuse(error, "cannot size the maps");
 	error = fastpath_bpf__load(fp.bpf);
 	if (error)
 		return refuse_programs(error);
@@ -229,13 +202,15 @@ static int load(const struct fp_config *cfg)
 	error = fp_grace_start();
 	if (error)
 		return refuse(error, "membarrier");
-	error = attach_local_road();
+	error = fp_clients_attach();
 	if (error)
 		log_notice("Fast path: no local road, cannot attach to cgroup v2: %s.", strerror(-error));
 	if (!fp_without)
 		fp_probe(!error, fp.reason, sizeof(fp.reason));
 	else
 		fp.local = fp.remote = fp.many = fp.pings = true;
+	if (fp.local) /* not before the probe, whose sockets may be what is excluded */
+		restrict_clients(cfg);
 	if (!fp.local && !fp.remote)
 		return -ENOTSUP;
 	return 0;

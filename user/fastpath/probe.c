@@ -309,15 +309,16 @@ static bool try_road(bool (*try)(struct probe *), bool local, char *why, size_t 
 			  .why = why,
 			  .size = size};
 	uint32_t nports = fp.control->nports;
+	uint16_t port = fp.control->ports[0];
 	bool works = false;
 
 	fp.local = local;
 	fp.remote = !local;
 	fp.control->enabled = 1;
 	fp.control->local = local;
-	if (nports < SHUNT_PORTS_MAX && open_probe(&p)) {
-		fp.control->ports[nports] = p.port;
-		fp.control->nports = nports + 1;
+	if (open_probe(&p)) {
+		fp.control->ports[0] = p.port; /* nobody else's sockets */
+		fp.control->nports = 1;
 		works = try(&p);
 		close_pair(&p.pub);
 		close_pair(&p.sub);
@@ -325,6 +326,7 @@ static bool try_road(bool (*try)(struct probe *), bool local, char *why, size_t 
 	}
 	if (p.listener >= 0)
 		close(p.listener);
+	fp.control->ports[0] = port;
 	fp.control->nports = nports;
 	fp.control->enabled = fp.control->local = 0;
 	fp_let_pings(false);
