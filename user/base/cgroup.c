@@ -117,6 +117,7 @@ int cgroup_find(const char *path, bool may_be_missing, char full[PATH_MAX])
 		return err;
 	if (snprintf(below, sizeof(below), "%s/%s", root, path) >= PATH_MAX)
 		return -ENAMETOOLONG;
-	err = resolve(below, may_be_missing, full);
+	/* missing here only if there is nothing else of that name */
+	err = resolve(below, may_be_missing && outside == -ENOENT, full);
 	return err == -ENOENT ? outside : err;
 }
