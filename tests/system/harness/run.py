@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 
-from . import network
+from . import cgroup, network
 
 MARK = "SHUNT_TEST_RUN"  # in the environment of every process of a run: its folder
 BPFFS = "/sys/fs/bpf"
@@ -58,6 +58,7 @@ def end():
         for name in os.listdir("/run/netns"):
             if name.startswith(f"shunt-{tag()}-"):
                 subprocess.run(["ip", "netns", "del", name], check=False)
+    cgroup.remove_run()
     for path in glob.glob(f"{pins()}-*"):
         shutil.rmtree(path, ignore_errors=True)
     shutil.rmtree(folder(), ignore_errors=True)
