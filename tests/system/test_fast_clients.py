@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """Which clients take the local road: users, cgroups and network namespaces of the clients and of the broker."""
 
+import os
 import socket
 import subprocess
 import threading
 import time
 
-from harness import cgroup
+from harness import cgroup, run
 from harness import packets as p
 from harness.client import TIMEOUT, Client
-from harness.network import LOOPBACK
+from harness.network import LOOPBACK, Namespaces, Network, inside
 from harness.suite import SystemTest, own, roads
 
 SOMEBODY = 54321  # no user has this number
+SHARED = "10.99.0.2"  # an address that several namespaces have
 
 
 class Clients(SystemTest):
@@ -30,6 +32,18 @@ class Clients(SystemTest):
         made = cgroup.Cgroup(name, parent)
         self.addCleanup(made.remove)
         return made
+
+    def die(self, daemon):
+        """SIGKILL it, for good."""
+        daemon.kill()
+        daemon.process = None  # has nothing to stop any more
+
+    def containers(self):
+        """Namespaces for a daemon and its clients, removed at the end."""
+        self.made = getattr(self, "made", 0) + 1
+        namespaces = Namespaces(f"{run.tag()}-{os.getpid()}-{self.made}")
+        self.addCleanup(namespaces.close)
+        return namespaces
 
     def foreign(self, name, daemon, network=None, bind=None, **maker):
         """A connected client whose socket somebody else made; connected by us, as a socket that is passed on is."""
@@ -224,6 +238,128 @@ class Options(Clients):
         while not any(one["id"] == client_id and one["subscriptions"] for one in daemon.clients()["clients"]):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
+
+
+class Networks(Clients):
+    """Clients in network namespaces of their own, as in containers."""
+
+    roads = ("local",)
+
+    @own
+    def test_veth(self):
+        """Clients that reach the broker over veth are local from the first one on, whatever their cgroup; messages
+        arrive from namespace to namespace, and between them and clients of the broker's own loopback."""
+        namespaces = self.containers()
+        one, two = namespaces.clients(), namespaces.clients()
+        daemon = self.start(network=one, listen="0.0.0.0")
+        group = self.cgroup()
+        first = self.foreign("first", daemon, cgroup=group)
+        second = self.foreign("second", daemon, network=two)
+        beside = self.foreign("beside", daemon, network=Network("127.0.0.1", client_ns=namespaces.daemon_ns))
+        again = self.foreign("again", daemon, cgroup=group, uid=SOMEBODY)
+        for client in (first, second, beside, again):
+            self.assert_road(client, "local", daemon)
+        for publisher, subscriber in ((first, second), (second, first), (beside, first), (second, beside),
+                                      (again, first)):
+            self.assert_carried(publisher, subscriber, daemon)
+
+    @own
+    def test_veth_one_address(self):
+        """The same with a listener that is bound to one address; another address of the broker's namespace is not
+        ours."""
+        namespaces = self.containers()
+        one, two = namespaces.clients(), namespaces.clients()
+        daemon = self.start(network=one)
+        self.assert_road(self.foreign("first", daemon), "local", daemon)
+        stranger = cgroup.foreign_socket(two)
+        with inside(namespaces.daemon_ns), socket.create_server((two.address, daemon.port)) as server:
+            stranger.connect((two.address, daemon.port))
+            peer = server.accept()[0]
+            self.assert_plain(stranger, peer)
+
+    def assert_plain(self, sock, peer):
+        """A socket that is in no map waits for all it was asked for."""
+        self.addCleanup(sock.close)
+        self.addCleanup(peer.close)
+        peer.send(b"1")
+        sock.recv(1, socket.MSG_PEEK)
+        late = threading.Timer(0.1, peer.send, [b"2"])
+        late.start()
+        self.assertEqual(sock.recv(2, socket.MSG_WAITALL), b"12")
+        late.join()
+
+    @own
+    def test_same_addresses(self):
+        """Clients in two namespaces with the same address and the same port, at the same time: each gets its own
+        messages."""
+        namespaces = self.containers()
+        networks = namespaces.clients(), namespaces.clients()
+        daemon = self.start(network=networks[0], listen="0.0.0.0")
+        for network in networks:
+            namespaces.shared_address(network, SHARED)
+        pairs = [(self.foreign(f"s{n}", daemon, network, (SHARED, 40001)),
+                  self.foreign(f"p{n}", daemon, network, (SHARED, 40002))) for n, network in enumerate(networks)]
+        for name in ("s0", "s1", "p0", "p1"):
+            self.assertEqual(self.road_of(name, daemon), "local")
+        pairs = [(daemon, *pair) for pair in pairs]
+        self.install_all(pairs)
+        self.assert_not_mixed(pairs)
+
+    def install_all(self, pairs):
+        """A flow for each pair."""
+        for n, (daemon, subscriber, publisher) in enumerate(pairs):
+            subscriber.subscribe(self.topic(str(n)))
+            self.install(publisher, subscriber, self.topic(str(n)), daemon=daemon)
+
+    def assert_not_mixed(self, pairs):
+        """Each subscriber gets what its publisher sends, all at the same time, and nothing else."""
+        for n in range(200):
+            for which, (_, _, publisher) in enumerate(pairs):
+                publisher.publish(self.topic(str(which)), b"%d %d" % (which, n))
+            for which, (_, subscriber, _) in enumerate(pairs):
+                self.assertEqual(subscriber.payloads(1), [b"%d %d" % (which, n)])
+        for _, subscriber, publisher in pairs:
+            subscriber.ping()
+            publisher.ping()
+
+    @own
+    def test_two_brokers(self):
+        """Two brokers on the same port in two namespaces, clients of each with the same addresses and ports at both
+        ends: over loopback all are local, and one broker's end does not touch the other's clients."""
+        homes = self.containers(), self.containers()
+        port = LOOPBACK.free_port()
+        daemons, pairs = [], []
+        for home in homes:
+            network = Network("127.0.0.1", home.daemon_ns, home.daemon_ns)
+            daemons.append(self.start(network=network, port=port))
+        for n, daemon in enumerate(daemons):
+            pairs.append((daemon, self.foreign(f"s{n}", daemon, bind=("127.0.0.1", 40001)),
+                          self.foreign(f"p{n}", daemon, bind=("127.0.0.1", 40002))))
+            for name in (f"s{n}", f"p{n}"):
+                self.assertEqual(self.road_of(name, daemon), "local")
+        self.install_all(pairs)
+        with self.carries(200, daemon=daemons[0]), self.carries(200, daemon=daemons[1]):
+            self.assert_not_mixed(pairs)
+        self.die(daemons[0])
+        self.assert_carried(pairs[1][2], pairs[1][1], daemons[1])
+
+    @own
+    def test_two_brokers_with_the_same_address(self):
+        """Two brokers on the same port and the same address in namespaces that do not know of each other: a client may
+        be taken for one of the wrong broker, which keeps it off the local road, and nothing else."""
+        homes = self.containers(), self.containers()
+        networks = [home.clients() for home in homes]
+        self.assertEqual(networks[0].address, networks[1].address)
+        port = LOOPBACK.free_port()
+        daemons = [self.start(network=network, port=port) for network in networks]
+        pairs = [(daemon, self.foreign(f"s{n}", daemon, bind=("10.203.1.2", 40001)),
+                  self.foreign(f"p{n}", daemon, bind=("10.203.1.2", 40002))) for n, daemon in enumerate(daemons)]
+        found = {self.road_of(f"{who}{n}", daemon) for n, daemon in enumerate(daemons) for who in "sp"}
+        self.assertIn("local", found)
+        for daemon, subscriber, publisher in pairs:
+            self.assert_carried(publisher, subscriber, daemon)
+        self.die(daemons[0])
+        self.assert_carried(pairs[1][2], pairs[1][1], daemons[1])
 
 
 class _In:

@@ -54,6 +54,7 @@ static int listen_tcp(struct broker *b, unsigned index)
 	}
 	for (int i = 0; i < n; i++) {
 		b->sockets[b->nsockets++] = (struct broker_socket){.fd = fds[i], .listener = index};
+		fp_listening(fds[i]);
 		log_info("Opening %s listen socket on port %u.", net_is_ipv6(fds[i]) ? "ipv6" : "ipv4", l->port);
 	}
 	return 0;

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Which clients on this host take the local road: the cgroup that the programs are attached to, and who is excluded. */
+/* Which clients on this host take the local road: the cgroup that the programs are attached to, who is excluded, and the
+ * addresses by which they reach us. */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -134,4 +138,60 @@ int fp_clients_restrict(const struct fp_config *cfg)
 	detach(&fp.bpf->links.local_sockops);
 	detach(&fp.bpf->links.local_release);
 	return attach_clients(cfg->cgroup);
+}
+
+/* ---- our addresses ------------------------------------------------------------------------------------------------ */
+
+/* As in the kernel's map: IPv4 in IPv6. False: an address of no such family. */
+static bool to_in6(const struct sockaddr *sa, struct in6_addr *out)
+{
+	if (sa->sa_family == AF_INET6) {
+		*out = ((const struct sockaddr_in6 *)sa)->sin6_addr;
+		return true;
+	}
+	if (sa->sa_family != AF_INET)
+		return false;
+	memset(out, 0, sizeof(*out));
+	out->s6_addr[10] = out->s6_addr[11] = 0xff;
+	memcpy(&out->s6_addr[12], &((const struct sockaddr_in *)sa)->sin_addr, 4);
+	return true;
+}
+
+static bool is_wildcard(const struct sockaddr *sa)
+{
+	if (sa->sa_family == AF_INET)
+		return ((const struct sockaddr_in *)sa)->sin_addr.s_addr == htonl(INADDR_ANY);
+	return IN6_IS_ADDR_UNSPECIFIED(&((const struct sockaddr_in6 *)sa)->sin6_addr);
+}
+
+static void add_address(const struct sockaddr *sa)
+{
+	struct in6_addr address;
+	uint8_t one = 1;
+
+	if (to_in6(sa, &address))
+		bpf_map_update_elem(bpf_map__fd(fp.bpf->maps.own_addresses), &address, &one, BPF_ANY);
+}
+
+/* Failure is no error: they will be learned. */
+void fp_listening(int fd)
+{
+	struct sockaddr_storage bound;
+	struct sockaddr *sa = (struct sockaddr *)&bound;
+	socklen_t len = sizeof(bound);
+	struct ifaddrs *all;
+
+	if (!fp.bpf || getsockname(fd, sa, &len) || (sa->sa_family != AF_INET && sa->sa_family != AF_INET6))
+		return;
+	if (!is_wildcard(sa)) {
+		add_address(sa);
+		return;
+	}
+	if (getifaddrs(&all))
+		return;
+	for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
+		if (i->ifa_addr && i->ifa_addr->sa_family == sa->sa_family)
+			add_address(i->ifa_addr);
+	}
+	freeifaddrs(all);
 }

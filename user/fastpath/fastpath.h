@@ -41,6 +41,10 @@ struct fp_config {
 int fp_open(const struct fp_config *cfg);
 void fp_close(void);
 
+/* A TCP listener is open on `fd`: clients on this host are known by its address from the first one on. Other addresses that
+ * clients reach it by are learned from their connections. Main thread, after fp_open(), before it accepts. */
+void fp_listening(int fd);
+
 /* Switch forwarding on or off at run time; existing connections keep their roads for the daemon's own output. Returns 0,
  * or -ENOTSUP when the fast path could not be loaded. */
 int fp_enable(bool on);

@@ -17,6 +17,11 @@ void fp_close(void)
 {
 }
 
+void fp_listening(int fd)
+{
+	(void)fd;
+}
+
 int fp_enable(bool on)
 {
 	return on ? -ENOTSUP : 0;

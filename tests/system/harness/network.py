@@ -131,6 +131,18 @@ class Namespaces:
         _ip("-n", name, "link", "set", "to-daemon", "up")
         return Network(f"10.203.{n}.1", self.daemon_ns, name)
 
+    def shared_address(self, network, address):
+        """The clients have this address, too, which clients of other namespaces may have as well; answers to it go to
+        those who asked for the daemon's address of this network."""
+        n = network.address.split(".")[2]
+        _ip("-n", network.client_ns, "address", "add", f"{address}/32", "dev", "to-daemon")
+        _ip("-n", self.daemon_ns, "rule", "add", "from", network.address, "table", f"10{n}")
+        _ip("-n", self.daemon_ns, "route", "add", "default", "dev", f"to-c{n}", "table", f"10{n}")
+        with inside(self.daemon_ns):
+            for link in ("all", f"to-c{n}"):
+                with open(f"{SYSCTL}/conf/{link}/rp_filter", "w") as rp_filter:
+                    rp_filter.write("0")
+
     def small_segments(self, network):
         """As on a real link: one segment a packet, nothing put together on the way in."""
         n = network.address.split(".")[2]
