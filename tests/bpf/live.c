@@ -91,6 +91,7 @@ static void open_with(struct live *l, enum fp_road road, uint32_t without, uid_t
 	cfg.pin_path = l->pins;
 	fp_without = without;
 	assert_int_equal(fp_open(&cfg), 0);
+	assert_int_equal(fp_start(), 0);
 	fp_status(&status);
 	if (!status.loaded || (road == FP_ROAD_LOCAL ? !status.local : !status.remote)) {
 		print_message("SKIP: no %s road: %s\n", road == FP_ROAD_LOCAL ? "local" : "remote", status.reason);

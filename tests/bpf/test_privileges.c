@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * As in operation: opened as root, then used as nobody without any capability. And invariant 9: opened without privileges
+ * As in operation: opened as root, then used as nobody without any capability; or opened as nobody with the three
+ * capabilities that it takes, and used without. And invariant 9: opened without privileges, or without one of the three,
  * the fast path is off, says why, and harms nothing.
  */
 #include "live.h"
@@ -14,6 +15,8 @@
 
 enum { NOBODY = 65534, MESSAGES = 1000 };
 
+static int left_out; /* of `needed` */
+
 /* Values a child ends with; 0 is success. */
 #define CHECK(condition)                                                                               \
 	do {                                                                                           \
@@ -23,11 +26,27 @@ enum { NOBODY = 65534, MESSAGES = 1000 };
 		}                                                                                      \
 	} while (0)
 
-static void drop_privileges(void)
+static const unsigned needed[] = {CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON};
+enum { NEEDED = sizeof(needed) / sizeof(needed[0]) };
+
+static uint64_t all_needed(void)
+{
+	uint64_t mask = 0;
+
+	for (int i = 0; i < NEEDED; i++)
+		mask |= UINT64_C(1) << needed[i];
+	return mask;
+}
+
+/* Become nobody, with these capabilities. */
+static void become_nobody(uint64_t capabilities)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {0};
 
+	for (int i = 0; i < 2; i++)
+		data[i].effective = data[i].permitted = (uint32_t)(capabilities >> 32 * i);
+	CHECK(!prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0));
 	CHECK(!setresgid(NOBODY, NOBODY, NOBODY));
 	CHECK(!setresuid(NOBODY, NOBODY, NOBODY));
 	CHECK(!syscall(SYS_capset, &header, data));
@@ -109,7 +128,7 @@ static void open_and_drop(enum fp_road road)
 	live_open_as(&live, road, 0, NOBODY);
 	fp_status(&status);
 	CHECK(!strcmp(status.pin_path, live.pins));
-	drop_privileges();
+	become_nobody(0);
 	use(road, &live);
 	live_close(&live);
 	/* the directory's parent is root's, but no pin keeps a map alive */
@@ -137,7 +156,7 @@ static void open_without(enum fp_road road)
 	struct fp_stats stats;
 
 	(void)road;
-	drop_privileges();
+	become_nobody(0);
 	CHECK(fp_open(&cfg) == 0);
 	fp_status(&status);
 	CHECK(!status.loaded && !status.enabled);
@@ -163,6 +182,44 @@ static void open_without(enum fp_road road)
 	fp_close();
 }
 
+static void open_with_needed(enum fp_road road)
+{
+	struct live live;
+
+	become_nobody(all_needed());
+	live_open(&live, road, 0);
+	become_nobody(0);
+	use(road, &live);
+	live_close(&live);
+}
+
+static void needed_suffice(void **state)
+{
+	assert_int_equal(in_child(open_with_needed, live_road(state)), 0);
+}
+
+static void open_with_less(enum fp_road road)
+{
+	struct fp_config cfg = {
+		.mode = FP_MODE_ON, .local = true, .pin_path = "/sys/fs/bpf/shunt-test-none", .uid = (uid_t)-1};
+	struct fp_status status;
+
+	(void)road;
+	become_nobody(all_needed() & ~(UINT64_C(1) << needed[left_out]));
+	CHECK(fp_open(&cfg) == 0);
+	fp_status(&status);
+	CHECK(!status.loaded && !status.enabled);
+	CHECK(strstr(status.reason, "CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"));
+	fp_close();
+}
+
+static void each_is_needed(void **state)
+{
+	(void)state;
+	for (left_out = 0; left_out < NEEDED; left_out++)
+		assert_int_equal(in_child(open_with_less, FP_ROAD_NONE), 0);
+}
+
 static void refused(void **state)
 {
 	(void)state;
@@ -171,6 +228,8 @@ static void refused(void **state)
 
 static const struct CMUnitTest tests[] = {
 	LIVE_BOTH_ROADS(dropped),
+	LIVE_BOTH_ROADS(needed_suffice),
+	cmocka_unit_test(each_is_needed),
 	cmocka_unit_test(refused),
 };
 

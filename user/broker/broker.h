@@ -6,6 +6,7 @@
  *	fp_open(...)		as root
  *	broker_listen()		as root: open the other sockets
  *	(drop privileges)
+ *	fp_start()
  *	broker_start()		start the workers
  *	...
  *	broker_stop()

@@ -272,8 +272,9 @@ const struct conf_option conf_options[] = {
 }, {
 	.name = "user", IN_CONF(user), .type = CONF_STRING,
 	.restart = true, .argument = "NAME", .fallback = "shunt, or nobody if there is no such user",
-	.help = "When started as root, go on as user NAME after what needs root is done. `root` keeps all privileges. Does "
-		"nothing when not started as root.",
+	.help = "When started as root, go on as user NAME after what needs root is done, without any capability. `root` stays "
+		"root, of its capabilities with CAP_DAC_OVERRIDE only, so that the files it opens again may be in folders of "
+		"other users. Does nothing when not started as root.",
 }, {
 	.name = "pid_file", IN_CONF(pid_file), .type = CONF_STRING,
 	.restart = true, .argument = "FILE", .fallback = "none",

@@ -3,7 +3,7 @@
  * The fast path as the broker sees it. Everything that talks to libbpf is behind this header; built without BPF, or on a
  * kernel that cannot, the same functions do nothing and every byte goes through the daemon.
  *
- * Threads: open and close are the main thread's; enable is called by one thread at a time, between them (by the control
+ * Threads: open, start and close are the main thread's; enable is called by one thread at a time, between them (by the control
  * socket's). A struct fp_link belongs to the worker that owns its connection,
  * and the functions that take one are that worker's only. Flow functions may be called from any thread; the caller
  * serialises them with its changes of subscriptions (the broker's subscription lock), so that an install cannot slip in
@@ -40,6 +40,10 @@ struct fp_config {
  * refuses (fp_status() says why); -ENOTSUP only with FP_MODE_REQUIRE. Call before the listeners accept. */
 int fp_open(const struct fp_config *cfg);
 void fp_close(void);
+
+/* Start the thread that works for the fast path. Not done by fp_open(): a thread keeps the privileges it was started with.
+ * Before the first fp_attach(). 0 or -errno. */
+int fp_start(void);
 
 /* A TCP listener is open on `fd`: clients on this host are known by its address from the first one on. Other addresses that
  * clients reach it by are learned from their connections. Main thread, after fp_open(), before it accepts. */

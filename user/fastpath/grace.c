@@ -42,12 +42,15 @@ static void *grace_thread(void *arg)
 	return NULL;
 }
 
+int fp_grace_check(void)
+{
+	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) ? -errno : 0;
+}
+
 int fp_grace_start(void)
 {
 	int error;
 
-	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
-		return -errno;
 	grace.stop = false;
 	error = pthread_create(&grace.thread, NULL, grace_thread, NULL);
 	grace.running = !error;

@@ -80,7 +80,9 @@ static inline struct shunt_slot *fp_slot(uint32_t slot)
 	return &fp.slots[slot];
 }
 
-/* grace.c: when every BPF program that ran at the time of the request has ended. Any thread. */
+/* grace.c: when every BPF program that ran at the time of the request has ended. Any thread, but for the start and the
+ * stop of the thread that waits; before its start no period passes. */
+int fp_grace_check(void); /* can this kernel do it? 0 or -errno */
 int fp_grace_start(void);
 void fp_grace_stop(void);
 uint64_t fp_grace_request(void);

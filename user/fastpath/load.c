@@ -199,7 +199,7 @@ static int load(const struct fp_config *cfg)
 	error = attach_to_maps();
 	if (error)
 		return refuse(error, "cannot attach to the socket maps");
-	error = fp_grace_start();
+	error = fp_grace_check();
 	if (error)
 		return refuse(error, "membarrier");
 	error = fp_clients_attach();
@@ -253,6 +253,11 @@ int fp_open(const struct fp_config *cfg)
 		log_warning("Fast path: cannot pin the maps at %s: %s; bpftool will find them by number only.",
 			    cfg->pin_path, strerror(-error));
 	return fp_enable(cfg->mode != FP_MODE_OFF);
+}
+
+int fp_start(void)
+{
+	return fp.bpf ? fp_grace_start() : 0;
 }
 
 int fp_enable(bool on)

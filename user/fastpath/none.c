@@ -17,6 +17,11 @@ void fp_close(void)
 {
 }
 
+int fp_start(void)
+{
+	return 0;
+}
+
 void fp_listening(int fd)
 {
 	(void)fd;

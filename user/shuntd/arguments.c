@@ -60,7 +60,9 @@ static const struct cli cli = {
 		"the foreground and logs to stderr.\n"
 		"\n"
 		"Started as root, it loads the programs, opens its sockets and goes on as an unprivileged user, see the option "
-		"`user` in `shunt.conf`(5). Started by another user it works as well, without the fast path.",
+		"`user` in `shunt.conf`(5). Started by another user it works as well; without the fast path, unless it is given "
+		"CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. Before it serves the first client it has given up every capability, in "
+		"all of its threads and for good.",
 	.options = options,
 	.noptions = sizeof(options) / sizeof(options[0]),
 };

@@ -162,6 +162,7 @@ struct daemon {
 static int prepare(struct daemon *d, const struct conf *conf)
 {
 	struct account account;
+	int err;
 
 	/* A fixed threshold: by default glibc raises it with the largest buffer freed, and then keeps that much. */
 	mallopt(M_TRIM_THRESHOLD, 128 * 1024);
@@ -179,6 +180,11 @@ static int prepare(struct daemon *d, const struct conf *conf)
 	d->pid_file_written = conf->pid_file != NULL;
 	if (account_become(&account))
 		return -1;
+	err = fp_start();
+	if (err) {
+		log_error("Error: Unable to start a thread: %s.", strerror(-err));
+		return -1;
+	}
 	log_fastpath();
 	return 0;
 }

@@ -17,8 +17,9 @@ struct account {
 /* Find out: `user` is the option, NULL its default. 0, or -1 after logging that there is no such user. */
 int account_choose(struct account *a, const char *user);
 
-/* Become that user, with its groups, and give up every capability (unless root is to stay root). 0, or -1 after
- * logging; then the process must not go on. */
+/* Become that user, with its groups, and give up every capability, for good; root that is to stay root keeps
+ * CAP_DAC_OVERRIDE. The capabilities are the calling thread's, so there must be no other. 0, or -1 after logging; then
+ * the process must not go on. */
 int account_become(const struct account *a);
 
 /* Let the process open as many files as it may. */
