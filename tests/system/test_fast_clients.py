@@ -11,7 +11,7 @@ from harness import cgroup, run
 from harness import packets as p
 from harness.client import TIMEOUT, Client
 from harness.network import LOOPBACK, Namespaces, Network, inside
-from harness.suite import SystemTest, own, roads
+from harness.suite import SystemTest, own
 
 SOMEBODY = 54321  # no user has this number
 SHARED = "10.99.0.2"  # an address that several namespaces have
@@ -100,11 +100,11 @@ class Clients(SystemTest):
             self.assertGreater(daemon.stats()["fastpath"][road]["forwarded"], before[road])
 
 
-@roads("local")
 class Options(Clients):
     """fastpath_cgroup, fastpath_exclude_uid, fastpath_exclude_cgroup."""
 
     roads = ("local",)
+    limit = 120
 
     @own
     def test_excluded_user(self):

@@ -2,13 +2,19 @@
 """The daemon stops, dies, comes back, or is not alone: invariant 10, and pins."""
 
 import contextlib
+import errno
+import json
 import os
+import select
+import subprocess
 import threading
 import time
 
 from harness import packets as p
+from harness import run
 from harness.client import TIMEOUT, Closed, Timeout
-from harness.suite import SystemTest, own, recorded
+from harness.network import Namespaces, Network
+from harness.suite import SystemTest, own, recorded, roads
 
 
 class Stop(SystemTest):
@@ -225,6 +231,155 @@ class Kill(SystemTest):
                     publisher.send(data)
             subscriber.closed()
             daemon.start()
+
+
+class Gone(SystemTest):
+    """What a daemon that is gone leaves to its clients: what TCP alone leaves."""
+
+    own_daemon = True
+
+    def pair(self, daemon, name=""):
+        """A subscriber and a publisher with a flow."""
+        subscriber, publisher = self.client(f"s{name}", daemon), self.client(f"p{name}", daemon)
+        subscriber.subscribe(self.topic("t", name))
+        self.install(publisher, subscriber, self.topic("t", name), daemon=daemon)
+        return subscriber, publisher
+
+    def sender(self, client, data):
+        """A thread in blocking sends of the data again and again, and a list that gets the error which ends it."""
+        client.sock.settimeout(None)
+        errors = []
+
+        def send():
+            try:
+                while True:
+                    client.sock.sendall(data)
+            except OSError as error:
+                errors.append(error.errno)
+
+        thread = threading.Thread(target=send, daemon=True)
+        thread.start()
+        return thread, errors
+
+    def assert_ends(self, thread, errors):
+        """It ends as a sender to a closed connection does."""
+        thread.join(TIMEOUT)
+        self.assertFalse(thread.is_alive(), "hangs in send()")
+        self.assertIn(errors[0], (errno.EPIPE, errno.ECONNRESET), os.strerror(errors[0]))
+
+    def until_blocked(self, client):
+        """The socket takes nothing more."""
+        deadline, since = time.monotonic() + TIMEOUT, time.monotonic()
+        while time.monotonic() < since + 0.3:
+            self.assertLess(time.monotonic(), deadline)
+            if select.select([], [client.sock], [], 0.01)[1]:
+                since = time.monotonic()
+
+    def test_blocked_publisher(self):
+        """Publishers that wait in send() for a stopped daemon, with messages that have a flow and with others, get the
+        error of a closed connection when it is killed; the subscriber what was on its way, and the end."""
+        for qos in (0, 1):
+            daemon = self.start()
+            subscriber, publisher = self.pair(daemon)
+            with daemon.stopped():
+                data = p.publish(self.topic("t", ""), b"x" * 1000, qos, mid=1 if qos else None)
+                sending = self.sender(publisher, data)
+                self.until_blocked(publisher)
+                self.assertEqual(sending[1], [])
+                daemon.kill()
+            self.assert_ends(*sending)
+            self.assertTrue(all(packet.payload == b"x" * 1000 for packet in subscriber.closed()))
+            daemon.process = None  # has nothing to stop any more
+
+    def test_busy_publishers(self):
+        """Publishers in the middle of a flood get no other error when the daemon is killed, and when it is stopped."""
+        for end in ("kill", "stop"):
+            daemon = self.start(["workers 2"])
+            pairs = [self.pair(daemon, str(n)) for n in range(4)]
+            senders = [self.sender(publisher, p.publish(self.topic("t", str(n)), b"x" * 64) * 10)
+                       for n, (_, publisher) in enumerate(pairs)]
+            for subscriber, _ in pairs:
+                subscriber.receive(100)
+            getattr(daemon, end)()
+            for sending in senders:
+                self.assert_ends(*sending)
+            for subscriber, _ in pairs:
+                subscriber.closed()
+            daemon.process = None
+
+    def test_no_socket_left(self):
+        """When a daemon was killed or stopped, in the middle of messages, and its clients have closed, no socket is left
+        in the kernel; and what was connected to it before does not keep a client off the next one's fast path."""
+        namespaces = Namespaces(f"{run.tag()}-{os.getpid()}-gone")
+        self.addCleanup(namespaces.close)
+        network = namespaces.clients()
+        if self.road == "local":
+            network = Network("127.0.0.1", namespaces.daemon_ns, namespaces.daemon_ns)
+        port = network.free_port()
+        base = self.settled(namespaces)
+        daemon = self.start(network=network, port=port)
+        for end in ("kill", "stop", "kill"):
+            pairs = [self.pair(daemon, str(n)) for n in range(10)]
+            idle = [self.client(f"idle{n}", daemon) for n in range(10)]
+            senders = [self.sender(publisher, p.publish(self.topic("t", str(n)), b"x" * 64))
+                       for n, (_, publisher) in enumerate(pairs)]
+            pairs[0][0].receive(100)
+            getattr(daemon, end)()
+            for sending in senders:
+                self.assert_ends(*sending)
+            for client in [*idle, *(client for pair in pairs for client in pair)]:
+                client.close()
+            deadline = time.monotonic() + TIMEOUT
+            while namespaces.sockets() != base:
+                self.assertLess(time.monotonic(), deadline, f"{namespaces.sockets()} sockets, at first {base}")
+                time.sleep(0.01)
+            daemon.start()
+
+    def settled(self, namespaces):
+        """The number of sockets when what made the namespaces has gone."""
+        number, since = namespaces.sockets(), time.monotonic()
+        while time.monotonic() < since + 0.5:
+            time.sleep(0.01)
+            if (now := namespaces.sockets()) != number:
+                number, since = now, time.monotonic()
+        return number
+
+    @own
+    @roads("local", "remote")
+    def test_no_map_left(self):
+        """What a killed daemon had pinned is removed by the next one, and the kernel frees it when the last of its
+        clients has closed; these can wait as long as they like, and see the end of the connection."""
+        daemon = self.start()
+        subscriber, publisher = self.pair(daemon)
+        before = self.maps(daemon)
+        self.assertIn("local_socks", before)
+        daemon.kill()
+        daemon.start()
+        self.assertFalse(set(before.values()) & set(self.maps(daemon).values()))
+        self.assertEqual(daemon.flows()["flows"], [])
+        again = self.pair(daemon, "again")
+        with self.carries(100, daemon=daemon):
+            for n in range(100):
+                again[1].publish(self.topic("t", "again"), b"%d" % n)
+                self.assertEqual(again[0].payloads(1), [b"%d" % n])
+        for client in (subscriber, publisher):
+            client.closed()
+            client.close()
+        deadline = time.monotonic() + TIMEOUT
+        while left := {name for name, number in before.items() if self.exists(number)}:
+            self.assertLess(time.monotonic(), deadline, f"{left} left")
+            time.sleep(0.01)
+
+    def maps(self, daemon):
+        """Name -> number of the daemon's pinned maps."""
+        names = os.listdir(daemon.pins)
+        shown = [subprocess.run(["bpftool", "-j", "map", "show", "pinned", f"{daemon.pins}/{name}"],
+                                capture_output=True, check=True).stdout for name in names]
+        return {name: json.loads(text)["id"] for name, text in zip(names, shown)}
+
+    def exists(self, number):
+        """Is there a map of this number?"""
+        return subprocess.run(["bpftool", "map", "show", "id", str(number)], capture_output=True).returncode == 0
 
 
 class Two(SystemTest):

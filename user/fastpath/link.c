@@ -3,6 +3,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -69,7 +70,12 @@ static int attach_remote(struct fp_link *link, int fd)
 {
 	socklen_t len = sizeof(link->cookie);
 	uint64_t value = (uint64_t)fd;
+	const int seconds = 1;
 
+	/* What the client sent and nobody has read does not make a close a reset when it waits in the queue of a map. A
+	 * client that is blocked by a full window would hear nothing until what is left of the connection has gone: for a
+	 * minute, without this. Cannot fail. */
+	setsockopt(fd, IPPROTO_TCP, TCP_LINGER2, &seconds, sizeof(seconds));
 	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &link->cookie, &len))
 		return -errno;
 	if (bpf_map_update_elem(fp.remote_slots_fd, &link->cookie, &link->slot, BPF_ANY))
