@@ -66,7 +66,9 @@ static void prepare(void)
 	}
 }
 
-static void open_with(struct live *l, enum fp_road road, uint32_t without, uid_t uid, const char *pins)
+/* `clients`: whose fields say who takes the local road; NULL: everybody. */
+static void open_with(struct live *l, enum fp_road road, uint32_t without, uid_t uid, const char *pins,
+		      const struct fp_config *clients)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET};
 	socklen_t len = sizeof(a);
@@ -89,6 +91,11 @@ static void open_with(struct live *l, enum fp_road road, uint32_t without, uid_t
 	snprintf(l->pins, sizeof(l->pins), "%s", pins);
 	cfg.ports = &l->port;
 	cfg.pin_path = l->pins;
+	if (clients) {
+		cfg.cgroup = clients->cgroup;
+		cfg.exclude_uids = clients->exclude_uids;
+		cfg.exclude_cgroups = clients->exclude_cgroups;
+	}
 	fp_without = without;
 	assert_int_equal(fp_open(&cfg), 0);
 	assert_int_equal(fp_start(), 0);
@@ -110,12 +117,20 @@ void live_open_as(struct live *l, enum fp_road road, uint32_t without, uid_t uid
 	char pins[64];
 
 	snprintf(pins, sizeof(pins), "/sys/fs/bpf/shunt-test-%d", getpid());
-	open_with(l, road, without, uid, pins);
+	open_with(l, road, without, uid, pins, NULL);
 }
 
 void live_open_at(struct live *l, enum fp_road road, const char *pins)
 {
-	open_with(l, road, 0, (uid_t)-1, pins);
+	open_with(l, road, 0, (uid_t)-1, pins, NULL);
+}
+
+void live_open_for(struct live *l, const struct fp_config *clients)
+{
+	char pins[64];
+
+	snprintf(pins, sizeof(pins), "/sys/fs/bpf/shunt-test-%d", getpid());
+	open_with(l, FP_ROAD_LOCAL, 0, (uid_t)-1, pins, clients);
 }
 
 void live_close(struct live *l)

@@ -51,6 +51,8 @@ void live_open(struct live *l, enum fp_road road, uint32_t without);
 void live_open_as(struct live *l, enum fp_road road, uint32_t without, uid_t uid);
 /* The same, with the pins at a place of the caller's. */
 void live_open_at(struct live *l, enum fp_road road, const char *pins);
+/* Open the local road for the clients that these fields of a configuration tell: cgroup, exclude_uids, exclude_cgroups. */
+void live_open_for(struct live *l, const struct fp_config *clients);
 void live_close(struct live *l);
 
 /* A cmocka test for each road: `run` gets a pointer to the road as its state. */

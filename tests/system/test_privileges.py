@@ -35,6 +35,7 @@ class _Started:
 
 def status_of(daemon):
     """For each thread: a dictionary of the lines of its status."""
+    daemon.stats()  # when the workers have answered all threads are there
     threads = []
     for path in glob.glob(f"/proc/{daemon.process.pid}/task/*/status"):
         with open(path) as status:
