@@ -223,6 +223,7 @@ static int add_flow(const struct fp_flow_info *f, void *arg)
 	json_open_object(j, NULL);
 	json_string(j, "topic", f->topic);
 	json_string(j, "receiver", f->receiver);
+	json_uint(j, "receivers", f->receivers);
 	json_string(j, "road", road_name(f->road));
 	json_uint(j, "namespace", f->ns);
 	json_string(j, "version", f->form ? "5" : "3");
@@ -238,9 +239,44 @@ static void answer_flows(struct json *j, const cJSON *request)
 {
 	(void)request;
 	json_open_object(j, NULL);
+	json_uint(j, "at_ms", clock_ns() / NS_PER_MS);
 	json_open_array(j, "flows");
 	fp_flow_each(add_flow, j);
 	json_close_array(j);
+	json_close_object(j);
+}
+
+/* ---- why -------------------------------------------------------------------------------------------------------- */
+
+static void answer_why(struct json *j, const cJSON *request)
+{
+	const char *topic = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(request, "topic"));
+	const char *client = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(request, "client"));
+	struct broker_why why;
+
+	if (!topic) {
+		error_answer(j, "the command why needs a \"topic\"");
+		return;
+	}
+	if (broker_why(topic, client, &why)) {
+		error_answer(j, "this is no topic that a client can publish to");
+		return;
+	}
+	json_open_object(j, NULL);
+	json_open_object(j, "why");
+	json_string(j, "topic", topic);
+	if (client)
+		json_string(j, "client", client);
+	json_bool(j, "carried", why.nflows);
+	json_string(j, "reason", why.reason);
+	json_string(j, "text", why.text);
+	json_string(j, "detail", why.detail);
+	json_string(j, "session", why.session);
+	json_open_array(j, "flows");
+	for (size_t i = 0; i < why.nflows; i++)
+		add_flow(&why.flows[i], j);
+	json_close_array(j);
+	json_close_object(j);
 	json_close_object(j);
 }
 
@@ -279,10 +315,8 @@ static const struct {
 	const char *name;
 	void (*answer)(struct json *j, const cJSON *request);
 } commands[] = {
-	{"stats", answer_stats},
-	{"clients", answer_clients},
-	{"flows", answer_flows},
-	{"fastpath", answer_fastpath},
+	{"stats", answer_stats}, {"clients", answer_clients},	{"flows", answer_flows},
+	{"why", answer_why},	 {"fastpath", answer_fastpath},
 };
 
 static void answer_command(struct json *j, const cJSON *request)

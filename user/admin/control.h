@@ -8,7 +8,9 @@
  *
  *	{"command":"stats"}			numbers of the daemon
  *	{"command":"clients"}			{"clients":[...]}
- *	{"command":"flows"}			{"flows":[...]}
+ *	{"command":"flows"}			{"at_ms":...,"flows":[...]}; the time is that of a clock which never steps
+ *	{"command":"why","topic":"t","client":"c"}	why the kernel does not carry it: {"why":{...}}; without client: of
+ *						whoever publishes
  *	{"command":"fastpath","state":"on"}	switch the fast path on or "off"; {"fastpath":{"state":...,"reason":...}}
  *
  * A request that cannot be served is answered by {"error":"text"}. Members may be added to answers; those that are

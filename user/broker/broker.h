@@ -93,6 +93,18 @@ struct broker_client {
  * the caller's thread from a snapshot of each worker's clients; the strings are valid during the call. */
 int broker_clients(int (*each)(const struct broker_client *c, void *arg), void *arg);
 
+/* By which way plain messages on a topic go: of QoS 0, not retained, without properties. */
+struct broker_why {
+	const char *reason, *text; /* why the kernel does not carry them: a name and a clause; constants */
+	char detail[256];	   /* more of it, or "" */
+	char session[128];	   /* the client identifier it is about, as far as it fits, or "" */
+	size_t nflows;
+	struct fp_flow_info flows[4]; /* of the topic: by these the kernel carries them; none: it does not */
+};
+/* For what `client` publishes; NULL: for clients on whatever road the receiver is. 0, or -EINVAL when it is no topic name.
+ * why.c */
+int broker_why(const char *topic, const char *client, struct broker_why *out);
+
 /* Log the tree of subscriptions, a line each level, as notices. tree_dump.c */
 void broker_log_tree(void);
 

@@ -88,7 +88,8 @@ struct conn {
 	bool want_target;
 	bool pinged;		/* it sends PINGREQ, which the kernel might answer */
 	uint64_t returned;	/* diverted messages in the output, of which the kernel was not told */
-	uint64_t flow_retry_ns; /* no flow is tried before */
+	uint64_t flow_retry_ns; /* no flow is tried before, */
+	int flow_error;		/* after an install that ended with this -errno */
 	uint32_t pending;	/* deliveries on other workers that were not acknowledged */
 
 	struct inbox_item move;

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <wire.h>
 
 #include "base/log.h"
 #include "broker/authenticate.h"
@@ -239,15 +238,10 @@ static void take_limits(struct conn *c, const struct mqtt_packet *p)
 		c->keep_alive = conf->max_keepalive;
 }
 
-/* The kernel looks at no Maximum Packet Size, and uses no Topic Alias where the daemon would: such clients have no
- * flows. */
+/* The road by which it may receive flows. */
 static enum fp_road road_of(const struct conn *c)
 {
-	uint32_t ours = c->worker->broker->conf->max_packet_size;
-
-	if ((c->sink.max_packet && c->sink.max_packet < (ours ? ours : WIRE_REMAINING_MAX)) || c->sink.aliases.max)
-		return FP_ROAD_NONE;
-	return c->link.road;
+	return flow_receiver_limit(c) ? FP_ROAD_NONE : c->link.road;
 }
 
 static void log_connect(const struct conn *c, const struct mqtt_connect *con)

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "broker/internal.h"
+#include "wire.h"
 
 enum { RETRY_NS = 100000000 }; /* after an install that failed */
 
@@ -47,6 +48,16 @@ static enum flow_reason topic_reason(const struct conf *conf, uint8_t form, stru
 	if (topic.len && topic.data[0] == '$')
 		return FLOW_DOLLAR;
 	return fp_topic_fits(form, topic.len) ? FLOW_POSSIBLE : FLOW_TOPIC_TOO_LONG;
+}
+
+/* And for this publisher, NULL: any. */
+static enum flow_reason publish_reason(const struct worker *w, const struct conn *publisher, struct mqtt_str topic)
+{
+	enum flow_reason reason = topic_reason(w->broker->conf, publisher ? flow_form(publisher->version) : 0, topic);
+
+	if (!reason && publisher && publisher->link.road == FP_ROAD_NONE)
+		return FLOW_PUBLISHER_NO_ROAD;
+	return reason;
 }
 
 /* And what rules out this message. */
@@ -207,11 +218,42 @@ void flow_consider(struct conn *publisher, struct message *m, bool retain, const
 
 	if (message_reason(m, retain) ||
 	    !fp_flow_wanted(&publisher->link, (const char *)message_topic(m).data, m->topic_len) ||
-	    w->loop.now_ns < publisher->flow_retry_ns || topic_reason(w->broker->conf, form, message_topic(m)) ||
-	    find_receivers(publisher->link.road, form, hits, w->found, &about))
+	    w->loop.now_ns < publisher->flow_retry_ns || publish_reason(w, publisher, message_topic(m)) ||
+	    find_receivers(publisher->link.road, form, hits, w->found, &about) || !all_ready(w, w->found, m))
 		return;
-	if (all_ready(w, w->found, m) && install(w, publisher, m, form, publisher->link.road))
+	publisher->flow_error = install(w, publisher, m, form, publisher->link.road);
+	if (publisher->flow_error)
 		publisher->flow_retry_ns = w->loop.now_ns + RETRY_NS;
+}
+
+enum flow_reason flow_explain(struct worker *w, const struct conn *publisher, struct mqtt_str topic,
+			      struct session **about)
+{
+	uint8_t form = publisher ? flow_form(publisher->version) : 0;
+	enum fp_road road = publisher ? publisher->link.road : FP_ROAD_LOCAL;
+	enum flow_reason reason = publish_reason(w, publisher, topic);
+
+	*about = NULL;
+	if (reason)
+		return reason;
+	subscriptions_lock(w->broker);
+	reason = match_again(w, topic, form, road, about);
+	if (!publisher && (reason == FLOW_OTHER_ROAD || reason == FLOW_OTHER_FORM))
+		reason = match_again(w, topic, (*about)->form, (enum fp_road)(*about)->road, about);
+	subscriptions_unlock(w->broker);
+	if (!reason && publisher && publisher->flow_error && w->loop.now_ns < publisher->flow_retry_ns)
+		return publisher->flow_error == -ENOMEM ? FLOW_NO_MEMORY : FLOW_TABLE_FULL;
+	return reason;
+}
+
+/* The kernel looks at no Maximum Packet Size, and uses no Topic Alias where the daemon would. */
+const char *flow_receiver_limit(const struct conn *c)
+{
+	uint32_t ours = c->worker->broker->conf->max_packet_size;
+
+	if (c->sink.max_packet && c->sink.max_packet < (ours ? ours : WIRE_REMAINING_MAX))
+		return "it has a Maximum Packet Size below max_packet_size";
+	return c->sink.aliases.max ? "it is sent topic aliases" : NULL;
 }
 
 void flow_make_target(struct conn *c)

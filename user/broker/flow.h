@@ -40,6 +40,15 @@ struct session *flow_receiver(uint32_t slot, uint64_t generation);
 void flow_read_sink(struct worker *w);
 void flow_open_sink(struct worker *w);
 
+/* As which flow_consider() would find a plain message on the topic, and what would follow; `publisher` NULL: of one on the
+ * receiver's road and of its form. *about: the session that the reason is about, or NULL; valid until the worker's next
+ * quiescent state. On the worker's thread. */
+enum flow_reason flow_explain(struct worker *w, const struct conn *publisher, struct mqtt_str topic,
+			      struct session **about);
+
+/* Why the connection cannot receive flows although it has a road, for people; NULL: it can. */
+const char *flow_receiver_limit(const struct conn *c);
+
 /* The output is empty and the connection was asked to be a target: become one. Its owner. */
 void flow_make_target(struct conn *c);
 

@@ -4,7 +4,7 @@
 static const struct {
 	const char *name, *text;
 } reasons[FLOW_REASONS] = {
-	[FLOW_POSSIBLE] = {"possible", "nothing keeps the kernel from carrying it"},
+	[FLOW_POSSIBLE] = {"possible", "nothing is against it, and with the next message the kernel takes it over"},
 	[FLOW_OFF] = {"off", "the fast path is off"},
 	[FLOW_LOGGED] = {"logged", "each message is logged (log_type debug), so the daemon must see each"},
 	[FLOW_SIZE_LIMITED] = {"size_limited", "the payload of each message is measured (message_size_limit)"},
@@ -13,6 +13,8 @@ static const struct {
 	[FLOW_PROPERTIES] = {"properties", "it has properties of MQTT 5.0"},
 	[FLOW_DOLLAR] = {"dollar", "the topic begins with $"},
 	[FLOW_TOPIC_TOO_LONG] = {"topic_too_long", "the topic is longer than the kernel's keys"},
+	[FLOW_PUBLISHER_UNKNOWN] = {"publisher_unknown", "there is no such client"},
+	[FLOW_PUBLISHER_AWAY] = {"publisher_away", "the publisher is not connected"},
 	[FLOW_PUBLISHER_NO_ROAD] = {"publisher_no_road", "the publisher's connection is on no road of the kernel"},
 	[FLOW_SHARED] = {"shared", "it matches a shared subscription, of which the daemon chooses the member"},
 	[FLOW_KEPT_FOR_OFFLINE] = {"kept_for_offline",
@@ -28,6 +30,7 @@ static const struct {
 	[FLOW_OTHER_FORM] = {"other_form", "one of publisher and receiver speaks MQTT 5.0, the other an older version"},
 	[FLOW_RECEIVER_NOT_READY] = {"receiver_not_ready",
 				     "the receiver is not prepared; the first message on a topic prepares it"},
+	[FLOW_TABLE_FULL] = {"table_full", "the table of flows is full (fastpath_flows)"},
 	[FLOW_NO_MEMORY] = {"no_memory", "memory is short"},
 };
 

@@ -22,6 +22,8 @@ enum flow_reason {
 	FLOW_DOLLAR,
 	FLOW_TOPIC_TOO_LONG,
 	/* who publishes it */
+	FLOW_PUBLISHER_UNKNOWN,
+	FLOW_PUBLISHER_AWAY,
 	FLOW_PUBLISHER_NO_ROAD,
 	/* who is to receive it */
 	FLOW_SHARED,
@@ -37,6 +39,7 @@ enum flow_reason {
 	FLOW_OTHER_FORM,
 	/* for now */
 	FLOW_RECEIVER_NOT_READY, /* it was not asked yet, or has output that must go first */
+	FLOW_TABLE_FULL,
 	FLOW_NO_MEMORY,
 	FLOW_REASONS,
 };

@@ -63,8 +63,8 @@ void fp_status(struct fp_status *out);
 
 /* ---- one connection -------------------------------------------------------------------------------------------- */
 
-/* Zero-initialised by its owner. The fields are private to user/fastpath, but `road`, `whole_max`, `slot`, `generation` and
- * `isn_pair` may be read (to make a struct fp_receiver). */
+/* Zero-initialised by its owner. The fields are private to user/fastpath, but `road`, `no_road`, `whole_max`, `slot`,
+ * `generation` and `isn_pair` may be read (to make a struct fp_receiver). */
 struct fp_link {
 	enum fp_road road;
 	bool target;   /* may receive by flows */
@@ -73,12 +73,13 @@ struct fp_link {
 	size_t whole_max;    /* see fp_send(); 0: no rule */
 	uint64_t generation; /* 0: not a target */
 	uint64_t isn_pair;
-	uint64_t cookie;    /* of the socket (remote road) */
-	uint64_t base;	    /* bytes read from the socket before the kernel began to count (remote road) */
-	uint64_t ticket;    /* grace period waited for while draining, or after fp_retire() */
-	uint64_t drain_ns;  /* when draining began, later when the last large packet went out */
-	size_t large_left;  /* bytes of a large packet still to go */
-	uint32_t known[16]; /* topics a flow was installed for, by hash: what fp_flow_wanted() need not ask again */
+	uint64_t cookie;     /* of the socket (remote road) */
+	const char *no_road; /* while road is FP_ROAD_NONE: why, for people; a constant */
+	uint64_t base;	     /* bytes read from the socket before the kernel began to count (remote road) */
+	uint64_t ticket;     /* grace period waited for while draining, or after fp_retire() */
+	uint64_t drain_ns;   /* when draining began, later when the last large packet went out */
+	size_t large_left;   /* bytes of a large packet still to go */
+	uint32_t known[16];  /* topics a flow was installed for, by hash: what fp_flow_wanted() need not ask again */
 	uint32_t known_version;
 };
 
@@ -182,6 +183,7 @@ void fp_flows_clear(void);
 /* Remove the flows to a receiver that is gone or no target any more; slot 0 is nobody. */
 void fp_flow_remove_receiver(uint32_t slot);
 
+/* What is known of a flow. */
 struct fp_flow_info {
 	uint16_t ns;
 	uint8_t form;
@@ -191,7 +193,11 @@ struct fp_flow_info {
 	uint32_t receivers;
 	uint64_t messages, bytes, last_ns;
 };
-/* Call `each` for every installed flow; stops when it returns non-zero. Any thread. */
+/* The flow of publishers on this road and of this form, if there is one. Any thread. */
+bool fp_flow_find(uint16_t ns, uint8_t form, enum fp_road road, const char *topic, size_t topic_len,
+		  struct fp_flow_info *out);
+/* Call `each` for every flow that is installed all the time; stops when it returns non-zero. Any thread; `each` must not
+ * call back. */
 int fp_flow_each(int (*each)(const struct fp_flow_info *, void *), void *arg);
 
 /* ---- deliveries that come back --------------------------------------------------------------------------------- */

@@ -348,6 +348,23 @@ static void describe(const struct flow *flow, struct fp_flow_info *info)
 	memcpy(info->receiver, flow->receiver, sizeof(info->receiver));
 }
 
+bool fp_flow_find(uint16_t ns, uint8_t form, enum fp_road road, const char *topic, size_t topic_len,
+		  struct fp_flow_info *out)
+{
+	struct shunt_flow_key key;
+	const struct flow *flow;
+
+	if (!fp.bpf || topic_len > SHUNT_TOPIC_MAX)
+		return false;
+	make_key(&key, ns, form, road, topic, topic_len);
+	pthread_mutex_lock(&table.lock);
+	flow = *find(&key);
+	if (flow)
+		describe(flow, out);
+	pthread_mutex_unlock(&table.lock);
+	return flow;
+}
+
 int fp_flow_each(int (*each)(const struct fp_flow_info *, void *), void *arg)
 {
 	struct fp_flow_info info;
@@ -355,14 +372,15 @@ int fp_flow_each(int (*each)(const struct fp_flow_info *, void *), void *arg)
 
 	if (!fp.bpf)
 		return 0;
-	pthread_mutex_lock(&table.lock);
 	for (unsigned i = 0; i < BUCKETS && !result; i++) {
+		/* Not the whole table at once: subscribers would wait. A flow never changes its bucket. */
+		pthread_mutex_lock(&table.lock);
 		for (const struct flow *flow = table.buckets[i]; flow && !result; flow = flow->next) {
 			describe(flow, &info);
 			result = each(&info, arg);
 		}
+		pthread_mutex_unlock(&table.lock);
 	}
-	pthread_mutex_unlock(&table.lock);
 	return result;
 }
 

@@ -104,17 +104,23 @@ void fp_attach(struct fp_link *link, int fd, uint16_t ns, uint8_t form, const ch
 	int error;
 
 	memset(link, 0, sizeof(*link));
-	if (!fp.bpf || !fp_switched_on() || !is_tcp(fd))
+	link->no_road = !fp.bpf || !fp_switched_on() ? "the fast path was off when it connected"
+			: !is_tcp(fd)		     ? "it is no TCP connection"
+						     : NULL;
+	if (link->no_road)
 		return;
-	if (find_local_client(fd, &state))
+	if (find_local_client(fd, &state)) {
 		link->road = FP_ROAD_LOCAL;
-	else if (fp.remote)
+	} else if (fp.remote) {
 		link->road = FP_ROAD_REMOTE;
-	else
+	} else {
+		link->no_road = "the local road did not take it, and there is no remote road";
 		return;
+	}
 	link->slot = fp_slot_alloc();
 	if (!link->slot) {
 		link->road = FP_ROAD_NONE;
+		link->no_road = "the kernel knows as many connections as it can";
 		return;
 	}
 	link->isn_pair = link->road == FP_ROAD_LOCAL ? state.isn_pair : 0;
@@ -126,6 +132,7 @@ void fp_attach(struct fp_link *link, int fd, uint16_t ns, uint8_t form, const ch
 		store64(&fp_slot(link->slot)->isn_pair, 0);
 		fp_slot_free(link->slot);
 		memset(link, 0, sizeof(*link));
+		link->no_road = "the kernel did not take its socket; log_type debug tells more";
 	}
 }
 

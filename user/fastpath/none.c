@@ -42,6 +42,7 @@ void fp_attach(struct fp_link *link, int fd, uint16_t ns, uint8_t form, const ch
 {
 	(void)fd, (void)ns, (void)form, (void)client_id, (void)received;
 	link->road = FP_ROAD_NONE;
+	link->no_road = "there is none without BPF";
 }
 
 void fp_handled(struct fp_link *link, uint64_t received)
@@ -187,6 +188,13 @@ void fp_flows_clear(void)
 void fp_flow_remove_receiver(uint32_t slot)
 {
 	(void)slot;
+}
+
+bool fp_flow_find(uint16_t ns, uint8_t form, enum fp_road road, const char *topic, size_t topic_len,
+		  struct fp_flow_info *out)
+{
+	(void)ns, (void)form, (void)road, (void)topic, (void)topic_len, (void)out;
+	return false;
 }
 
 int fp_flow_each(int (*each)(const struct fp_flow_info *, void *), void *arg)
