@@ -2,11 +2,9 @@
 """shuntctl scram: the file of users, which needs no daemon."""
 
 import base64
-import fcntl
 import hashlib
 import hmac
 import os
-import pty
 import re
 import resource
 import shutil
@@ -14,12 +12,11 @@ import signal
 import stat
 import subprocess
 import tempfile
-import termios
-import time
 
 from harness import build, run
 from harness.client import TIMEOUT
 from harness.suite import SystemTest
+from harness.terminal import Terminal
 
 LINE = re.compile(r"(?P<user>[^:]+):SCRAM-SHA-256\$(?P<iterations>\d+):(?P<salt>[^$]+)\$(?P<stored>[^:]+):(?P<server>.+)")
 OTHER = b"other:SCRAM-SHA-256$4096:AAAA$%s:%s" % (b"A" * 43 + b"=", b"B" * 42 + b"A=")
@@ -251,56 +248,14 @@ class Scram(UsersFile):
                 (["scram", self.path], 'write "scram FILE USER"'),
                 (["scram", self.path, "user", "pencil"], 'write "scram FILE USER"'),
                 (["scram", "--delete", "--iterations", "5000", self.path, "user"], "either --delete or --iterations"),
-                (["-s", "x", "scram", self.path, "user"], "scram asks no daemon: it takes neither -s nor --json"),
-                (["--json", "scram", self.path, "user"], "scram asks no daemon: it takes neither -s nor --json"),
-                (["--delete", "stats"], "--delete and --iterations go with scram only"),
-                (["--iterations", "5000", "stats"], "--delete and --iterations go with scram only")):
+                (["-s", "x", "scram", self.path, "user"], "-s does not go with scram"),
+                (["--json", "scram", self.path, "user"], "--json does not go with scram"),
+                (["--delete", "stats"], "--delete does not go with stats"),
+                (["--iterations", "5000", "stats"], "--iterations does not go with stats")):
             done = subprocess.run([f"{build.BUILD}/shuntctl", *arguments], input=b"pencil", capture_output=True,
                                   timeout=TIMEOUT)
             self.assertEqual((done.returncode, done.stdout, done.stderr.decode()), (2, b"", f"shuntctl: {why}\n{end}"))
         self.assertFalse(os.listdir(self.folder))
-
-
-class Terminal:
-    """A terminal, and shuntctl on it."""
-
-    def __init__(self, test, command):
-        self.master, slave = pty.openpty()
-        test.addCleanup(os.close, self.master)
-        self.output = b""
-        # The slave is the child's controlling terminal, where a password is asked for.
-        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
-        os.close(slave)
-        test.addCleanup(self.end)
-
-    def answer(self, prompt, text):
-        """Type when the prompt has come and echo is off."""
-        deadline = time.monotonic() + TIMEOUT
-        while prompt not in self.output:
-            self.output += os.read(self.master, 1024)
-        self.output = self.output.partition(prompt)[2]
-        while termios.tcgetattr(self.master)[3] & termios.ECHO:
-            assert time.monotonic() < deadline, "the password would be shown"
-            time.sleep(0.001)
-        os.write(self.master, text)
-
-    def finish(self):
-        """The exit status; `output` has what came after the last answer."""
-        status = self.process.wait(TIMEOUT)
-        self.echo = termios.tcgetattr(self.master)[3] & termios.ECHO
-        try:
-            while data := os.read(self.master, 1024):
-                self.output += data
-        except OSError:
-            pass  # how a terminal tells that nobody is there any more
-        return status
-
-    def end(self):
-        """Kill it if it still runs."""
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
 
 
 class ScramTerminal(UsersFile):

@@ -50,9 +50,9 @@ static const char *advice(int err)
 	return "Name another socket by -s FILE.";
 }
 
-static int say_unreachable(const char *path, int err)
+static int say_unreachable(FILE *complaints, const char *path, int err)
 {
-	fprintf(stderr, "shuntctl: no daemon can be reached at %s: %s.\n%s\n", path,
+	fprintf(complaints, "shuntctl: no daemon can be reached at %s: %s.\n%s\n", path,
 		err == -EAGAIN ? "it does not answer" : strerror(-err), advice(err));
 	return EXIT_NO_DAEMON;
 }
@@ -104,7 +104,7 @@ static int receive_answer(int fd, char **answer)
 	return err;
 }
 
-int ask(const char *path, const char *request, char **answer)
+int ask(const char *path, const char *request, FILE *complaints, char **answer)
 {
 	char own[CONTROL_PATH_MAX];
 	int fd, err;
@@ -126,10 +126,10 @@ int ask(const char *path, const char *request, char **answer)
 		}
 	}
 	if (fd < 0)
-		return say_unreachable(path, fd);
+		return say_unreachable(complaints, path, fd);
 	err = send_request(fd, request);
 	if (!err)
 		err = receive_answer(fd, answer);
 	close(fd);
-	return err ? say_unreachable(path, err) : EXIT_DONE;
+	return err ? say_unreachable(complaints, path, err) : EXIT_DONE;
 }

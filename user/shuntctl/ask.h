@@ -3,6 +3,8 @@
 #ifndef SHUNT_ASK_H
 #define SHUNT_ASK_H
 
+#include <stdio.h>
+
 /* Status of shuntctl. */
 enum {
 	EXIT_DONE = 0,
@@ -12,8 +14,8 @@ enum {
 };
 
 /* Send the request, a line without its end, to the daemon at `path` (NULL: wherever it is by default) and get the
- * answer, one line without its end, to be freed. Returns EXIT_DONE, or another status after saying on stderr what is
- * wrong. */
-int ask(const char *path, const char *request, char **answer);
+ * answer, one line without its end, to be freed. Returns EXIT_DONE, or another status after saying to `complaints` what
+ * is wrong. */
+int ask(const char *path, const char *request, FILE *complaints, char **answer);
 
 #endif

@@ -11,11 +11,16 @@
 #include "base/document.h"
 #include "base/number.h"
 #include "base/version.h"
+#include "shuntctl/answer.h"
 #include "shuntctl/ask.h"
+#include "shuntctl/flows.h"
 #include "shuntctl/scram.h"
 #include "shuntctl/show.h"
+#include "shuntctl/top.h"
 
-enum argument { SOCKET, JSON, ITERATIONS, DELETE, HELP, VERSION, MAN };
+enum argument { SOCKET, JSON, INTERVAL, LIMIT, SORT, COUNT, ITERATIONS, DELETE, HELP, VERSION, MAN, ARGUMENTS };
+
+enum { FLOWS_LIMIT = 100, SECONDS_MAX = 3600 };
 
 static const struct cli_option options[] = {
 	[SOCKET] = {'s', NULL, "FILE",
@@ -23,8 +28,23 @@ static const struct cli_option options[] = {
 		    "Without it: /run/shunt/control.sock for root; for other users $XDG_RUNTIME_DIR/shunt.sock or "
 		    "/tmp/shunt-UID.sock, and root's if there is none."},
 	[JSON] = {0, "json", NULL,
-		  "Print the daemon's answer as it is, one line of JSON.\n"
+		  "Print one line of JSON.\n"
 		  "Names that are there stay from version to version; others may be added."},
+	[INTERVAL] =
+		{0, "interval", "S",
+		 "With `flows` measure for S seconds how many messages go by each, with `top` show it anew every S "
+		 "seconds; 1 without it.\n"
+		 "S may have decimals. `flows` with 0 does not measure."},
+	[LIMIT] = {0, "limit", "N",
+		   "List at most N flows with `flows`, N topics and N clients with `top`.\n"
+		   "Without it `flows` lists the 100 busiest, or with --json all, and `top` as many as there is room "
+		   "for. 0 lists all."},
+	[SORT] =
+		{0, "sort", "KEY",
+		 "With `top`: sort by KEY, which is `rate`, `in`, `out`, `queued`, `dropped` or `name`; by rate without "
+		 "it.\n"
+		 "Topics, of which nothing but rates is known, are sorted by `rate` unless it is `name`."},
+	[COUNT] = {0, "count", "N", "With `top`: print N snapshots as plain text and exit."},
 	[ITERATIONS] =
 		{0, "iterations", "N",
 		 "With `scram`: hash the password N times; 100000 without it.\n"
@@ -50,7 +70,20 @@ static const struct cli_command commands[] = {
 	 "List the clients, and the sessions of clients that are away.\n"
 	 "`in` and `out` count messages from and to the client; `of kernel`, how many of them the kernel carried; `road` is "
 	 "the road of its connection, `local`, `remote` or `none`."},
-	{"flows", NULL, "List the topics whose messages the kernel carries, and to whom."},
+	{"flows", NULL,
+	 "List the topics whose messages the kernel carries, to whom, and how many.\n"
+	 "The busiest come first. `rate` is what went by while `shuntctl` was looking, see --interval; `messages` and "
+	 "`bytes` count since the flow was installed. A flow is removed whenever something changes for its topic, and "
+	 "installed again by the next message."},
+	{"top", NULL,
+	 "Show, anew every second, how many messages go which way, the busiest topics and clients.\n"
+	 "Messages a second are those that came in: by the kernel's local and remote road, and by the daemon. Topics are "
+	 "those that the kernel carries. Keys change what is sorted by: r rate, i in, o out, u queued, d dropped, n name; "
+	 "q ends it. When standard output is no terminal, snapshots are printed one after the other."},
+	{"why", "TOPIC [CLIENT]",
+	 "Say by which road messages on TOPIC go, or the first reason why the kernel does not carry them.\n"
+	 "With CLIENT, for messages that this client publishes. What is said holds for messages of QoS 0 that are not to "
+	 "be retained and have no properties; the kernel carries no others."},
 	{"fastpath", "on|off", "Switch the fast path on or off. Messages get where they should in both cases."},
 	{"scram", "FILE USER",
 	 "Set the password with which USER authenticates by SCRAM-SHA-256, in FILE.\n"
@@ -62,14 +95,15 @@ static const struct cli_command commands[] = {
 	 "FILE is replaced as a whole, keeping its owner and the other lines; a new one can be read by its owner only. No "
 	 "daemon is needed. A running one reads the file again at SIGHUP."},
 };
+enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
 _Static_assert(SCRAM_ITERATIONS_DEFAULT == 100000 && SCRAM_ITERATIONS_MIN == 4096, "as the help says");
 
-/* How the answers of the daemon are shown, in the order of `commands`; NULL: no daemon is asked. */
-static int (*const shows[])(const cJSON *answer) = {show_stats, show_clients, show_flows, show_fastpath, NULL};
-
 static const char *const synopsis[] = {
-	"[-s FILE] [--json] stats|clients|flows",
+	"[-s FILE] [--json] stats|clients",
+	"[-s FILE] [--json] [--interval S] [--limit N] flows",
+	"[-s FILE] [--interval S] [--limit N] [--sort KEY] [--count N] top",
+	"[-s FILE] [--json] why TOPIC [CLIENT]",
 	"[-s FILE] [--json] fastpath on|off",
 	"scram [--iterations N | --delete] FILE USER",
 	"--help | --version | --man",
@@ -89,9 +123,8 @@ static const struct cli cli = {
 	.options = options,
 	.noptions = sizeof(options) / sizeof(options[0]),
 	.commands = commands,
-	.ncommands = sizeof(commands) / sizeof(commands[0]),
+	.ncommands = COMMANDS,
 };
-_Static_assert(sizeof(commands) / sizeof(commands[0]) == sizeof(shows) / sizeof(shows[0]), "each command is shown");
 
 static void print_man(void)
 {
@@ -106,6 +139,10 @@ static void print_man(void)
 			 "\n"
 			 "\tshuntctl --json stats | jq .fastpath.local.forwarded\n"
 			 "\n"
+			 "Why does the kernel not carry what sensor-7 publishes?\n"
+			 "\n"
+			 "\tshuntctl why hall/temperature sensor-7\n"
+			 "\n"
 			 "A user with a long random password, which is printed once:\n"
 			 "\n"
 			 "\topenssl rand -base64 18 | tee /dev/tty | shuntctl scram /etc/shunt/users sensor-7");
@@ -113,96 +150,197 @@ static void print_man(void)
 	man_text(stdout, "`shuntd`(8), `shunt.conf`(5)");
 }
 
-/* The answer, parsed, has an "error" or something to show. */
-static int show_answer(const char *answer, bool json, int (*show)(const cJSON *))
-{
-	cJSON *parsed = cJSON_Parse(answer);
-	const char *error = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(parsed, "error"));
-	int status = EXIT_DONE;
+/* ---- running a command ------------------------------------------------------------------------------------------- */
 
-	if (!parsed) {
-		fprintf(stderr, "shuntctl: the answer of the daemon cannot be read\n");
-		status = EXIT_REFUSED;
-	} else if (error) {
-		fprintf(stderr, "shuntctl: %s\n", error);
-		status = EXIT_REFUSED;
-	} else if (json) {
-		puts(answer);
-	} else if (show(parsed)) {
+/* The command line: what is to be done, and the options. */
+struct order {
+	char **words;
+	int nwords;
+	unsigned given; /* options, a bit each */
+	const char *values[ARGUMENTS];
+};
+
+static bool given(const struct order *o, enum argument option)
+{
+	return o->given >> option & 1;
+}
+
+static int finish(int status)
+{
+	if (fflush(stdout) || ferror(stdout)) {
+		perror("shuntctl: stdout");
+		return EXIT_REFUSED;
+	}
+	return status;
+}
+
+/* The value of an option that is a whole number, or `otherwise` when it was not given. False after saying what is
+ * wrong. */
+static bool take_number(const struct order *o, enum argument option, uint64_t least, uint64_t max, uint64_t otherwise,
+			uint64_t *out)
+{
+	*out = otherwise;
+	if (!given(o, option) || (!number_parse(o->values[option], max, out) && *out >= least))
+		return true;
+	cli_usage_error(&cli, "--%s takes a number from %llu to %llu", options[option].name, (unsigned long long)least,
+			(unsigned long long)max);
+	return false;
+}
+
+static bool take_seconds(const struct order *o, double *out)
+{
+	char *end = NULL;
+
+	*out = 1;
+	if (!given(o, INTERVAL))
+		return true;
+	*out = strtod(o->values[INTERVAL], &end);
+	if (end != o->values[INTERVAL] && !*end && *out >= 0 && *out <= SECONDS_MAX)
+		return true;
+	cli_usage_error(&cli, "--interval takes seconds from 0 to %d", SECONDS_MAX);
+	return false;
+}
+
+/* Ask the daemon by the JSON object and show what it answers; frees the request. */
+static int ask_and_show(const struct order *o, cJSON *request, int (*show)(const cJSON *))
+{
+	char *text = cJSON_PrintUnformatted(request);
+	cJSON *answer = NULL;
+	int status = EXIT_REFUSED, err = -1;
+
+	if (text) {
+		err = 0;
+		status = answer_get(o->values[SOCKET], text, stderr, &answer);
+	}
+	if (status == EXIT_DONE && given(o, JSON))
+		err = answer_print(answer);
+	else if (status == EXIT_DONE)
+		err = show(answer);
+	if (err) {
 		fprintf(stderr, "shuntctl: out of memory\n");
 		status = EXIT_REFUSED;
 	}
-	cJSON_Delete(parsed);
-	if (fflush(stdout) || ferror(stdout)) {
-		perror("shuntctl: stdout");
-		status = EXIT_REFUSED;
-	}
-	return status;
+	cJSON_free(text);
+	cJSON_Delete(answer);
+	cJSON_Delete(request);
+	return finish(status);
 }
 
-/* What is to be done, and the options that go with it. */
-struct order {
-	const char *socket;
-	bool json;
-	bool delete;
-	const char *iterations; /* NULL: not given */
-};
-
-static int run_scram(const struct order *o, char **words, int nwords)
+static cJSON *request_for(const char *command)
 {
-	uint64_t iterations = SCRAM_ITERATIONS_DEFAULT;
+	cJSON *request = cJSON_CreateObject();
 
-	if (o->socket || o->json)
-		return cli_usage_error(&cli, "scram asks no daemon: it takes neither -s nor --json");
-	if (nwords != 3)
-		return cli_usage_error(&cli, "write \"scram FILE USER\"");
-	if (o->delete &&o->iterations)
+	cJSON_AddStringToObject(request, "command", command);
+	return request;
+}
+
+static int run_stats(const struct order *o)
+{
+	return ask_and_show(o, request_for("stats"), show_stats);
+}
+
+static int run_clients(const struct order *o)
+{
+	return ask_and_show(o, request_for("clients"), show_clients);
+}
+
+static int run_flows(const struct order *o)
+{
+	uint64_t limit;
+	double seconds;
+
+	if (!take_number(o, LIMIT, 0, UINT32_MAX, given(o, JSON) ? 0 : FLOWS_LIMIT, &limit) ||
+	    !take_seconds(o, &seconds))
+		return EXIT_USAGE;
+	return finish(flows_list(o->values[SOCKET], given(o, JSON), seconds, limit));
+}
+
+static int run_top(const struct order *o)
+{
+	struct top_settings settings = {.socket = o->values[SOCKET]};
+
+	if (!take_number(o, LIMIT, 0, UINT32_MAX, TOP_LIMIT_BY_ROOM, &settings.limit) ||
+	    !take_number(o, COUNT, 1, UINT32_MAX, 0, &settings.count) || !take_seconds(o, &settings.seconds))
+		return EXIT_USAGE;
+	if (settings.seconds < TOP_SECONDS_MIN)
+		return cli_usage_error(&cli, "with top --interval takes seconds from %g", TOP_SECONDS_MIN);
+	if (given(o, SORT) && !top_sort_key(o->values[SORT], &settings.key))
+		return cli_usage_error(&cli, "--sort takes rate, in, out, queued, dropped or name");
+	return finish(top(&settings));
+}
+
+static int run_why(const struct order *o)
+{
+	cJSON *request = request_for("why");
+
+	cJSON_AddStringToObject(request, "topic", o->words[1]);
+	if (o->nwords > 2)
+		cJSON_AddStringToObject(request, "client", o->words[2]);
+	return ask_and_show(o, request, show_why);
+}
+
+static int run_fastpath(const struct order *o)
+{
+	cJSON *request = request_for("fastpath");
+
+	cJSON_AddStringToObject(request, "state", o->words[1]);
+	return ask_and_show(o, request, show_fastpath);
+}
+
+static int run_scram(const struct order *o)
+{
+	uint64_t iterations;
+
+	if (given(o, DELETE) && given(o, ITERATIONS))
 		return cli_usage_error(&cli, "either --delete or --iterations");
-	if (o->delete)
-		return scram_delete(words[1], words[2]);
-	if (o->iterations &&
-	    (number_parse(o->iterations, SCRAM_ITERATIONS_MAX, &iterations) || iterations < SCRAM_ITERATIONS_MIN))
-		return cli_usage_error(&cli, "--iterations takes a number from %d to %d", SCRAM_ITERATIONS_MIN,
-				       SCRAM_ITERATIONS_MAX);
-	return scram_set(words[1], words[2], (uint32_t)iterations);
+	if (given(o, DELETE))
+		return scram_delete(o->words[1], o->words[2]);
+	if (!take_number(o, ITERATIONS, SCRAM_ITERATIONS_MIN, SCRAM_ITERATIONS_MAX, SCRAM_ITERATIONS_DEFAULT,
+			 &iterations))
+		return EXIT_USAGE;
+	return scram_set(o->words[1], o->words[2], (uint32_t)iterations);
 }
 
-static int run_daemon(const struct order *o, size_t command, char **words, int nwords)
+/* In the order of `commands`: what each does, the options that go with it, and how many words it takes. */
+static const struct {
+	int (*run)(const struct order *o);
+	unsigned options;
+	int least, most;
+} runs[] = {
+	{run_stats, 1u << SOCKET | 1u << JSON, 1, 1},
+	{run_clients, 1u << SOCKET | 1u << JSON, 1, 1},
+	{run_flows, 1u << SOCKET | 1u << JSON | 1u << INTERVAL | 1u << LIMIT, 1, 1},
+	{run_top, 1u << SOCKET | 1u << INTERVAL | 1u << LIMIT | 1u << SORT | 1u << COUNT, 1, 1},
+	{run_why, 1u << SOCKET | 1u << JSON, 2, 3},
+	{run_fastpath, 1u << SOCKET | 1u << JSON, 2, 2},
+	{run_scram, 1u << ITERATIONS | 1u << DELETE, 3, 3},
+};
+_Static_assert(COMMANDS == sizeof(runs) / sizeof(runs[0]), "each command does something");
+
+static int run(const struct order *o)
 {
-	const struct cli_command *c = &commands[command];
-	char request[128], *answer;
-	int status;
-
-	if (o->delete || o->iterations)
-		return cli_usage_error(&cli, "--delete and --iterations go with scram only");
-	if (nwords > 1 + (c->argument != NULL))
-		return cli_usage_error(&cli, "what is \"%s\"?", words[nwords - 1]);
-	if (c->argument && (nwords < 2 || (strcmp(words[1], "on") != 0 && strcmp(words[1], "off") != 0)))
-		return cli_usage_error(&cli, "write \"%s %s\"", c->name, c->argument);
-
-	if (c->argument)
-		snprintf(request, sizeof(request), "{\"command\":\"%s\",\"state\":\"%s\"}", words[0], words[1]);
-	else
-		snprintf(request, sizeof(request), "{\"command\":\"%s\"}", words[0]);
-	status = ask(o->socket, request, &answer);
-	if (status != EXIT_DONE)
-		return status;
-	status = show_answer(answer, o->json, shows[command]);
-	free(answer);
-	return status;
-}
-
-static int run(const struct order *o, char **words, int nwords)
-{
+	const struct cli_command *c;
 	size_t i = 0;
 
-	if (nwords == 0)
+	if (o->nwords == 0)
 		return cli_usage_error(&cli, "what shall be done?");
-	while (i < cli.ncommands && strcmp(commands[i].name, words[0]) != 0)
+	while (i < cli.ncommands && strcmp(commands[i].name, o->words[0]) != 0)
 		i++;
 	if (i == cli.ncommands)
-		return cli_usage_error(&cli, "there is no command \"%s\"", words[0]);
-	return shows[i] ? run_daemon(o, i, words, nwords) : run_scram(o, words, nwords);
+		return cli_usage_error(&cli, "there is no command \"%s\"", o->words[0]);
+	c = &commands[i];
+	for (unsigned k = 0; k < cli.noptions; k++) {
+		if (!given(o, k) || runs[i].options >> k & 1)
+			continue;
+		if (options[k].name)
+			return cli_usage_error(&cli, "--%s does not go with %s", options[k].name, c->name);
+		return cli_usage_error(&cli, "-%c does not go with %s", options[k].letter, c->name);
+	}
+	if (o->nwords < runs[i].least || (o->nwords > runs[i].most && c->argument))
+		return cli_usage_error(&cli, "write \"%s %s\"", c->name, c->argument);
+	if (o->nwords > runs[i].most)
+		return cli_usage_error(&cli, "what is \"%s\"?", o->words[runs[i].most]);
+	return runs[i].run(o);
 }
 
 int main(int argc, char **argv)
@@ -213,18 +351,6 @@ int main(int argc, char **argv)
 
 	while ((option = cli_next(&cli, argc, argv, &value)) >= 0) {
 		switch ((enum argument)option) {
-		case SOCKET:
-			order.socket = value;
-			break;
-		case JSON:
-			order.json = true;
-			break;
-		case ITERATIONS:
-			order.iterations = value;
-			break;
-		case DELETE:
-			order.delete = true;
-			break;
 		case HELP:
 			cli_help(stdout, &cli);
 			return EXIT_DONE;
@@ -234,9 +360,14 @@ int main(int argc, char **argv)
 		case MAN:
 			print_man();
 			return EXIT_DONE;
+		default:
+			order.given |= 1u << option;
+			order.values[option] = value;
 		}
 	}
 	if (option == CLI_WRONG)
 		return EXIT_USAGE;
-	return run(&order, argv + optind, argc - optind);
+	order.words = argv + optind;
+	order.nwords = argc - optind;
+	return run(&order);
 }

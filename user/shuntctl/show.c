@@ -6,70 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "shuntctl/answer.h"
 #include "shuntctl/text_table.h"
-
-/* The item at a path of names with dots between them, as "fastpath.local.forwarded"; NULL if it is not there. */
-static const cJSON *find(const cJSON *item, const char *path)
-{
-	char name[64];
-
-	while (item && *path) {
-		size_t len = strcspn(path, ".");
-
-		snprintf(name, sizeof(name), "%.*s", (int)len, path);
-		item = cJSON_GetObjectItemCaseSensitive(item, name);
-		path += len + (path[len] == '.');
-	}
-	return item;
-}
-
-static uint64_t number(const cJSON *item, const char *path)
-{
-	const cJSON *n = find(item, path);
-
-	return cJSON_IsNumber(n) && n->valuedouble > 0 ? (uint64_t)n->valuedouble : 0;
-}
-
-static const char *string(const cJSON *item, const char *path)
-{
-	const char *s = cJSON_GetStringValue(find(item, path));
-
-	return s ? s : "";
-}
-
-static bool is_true(const cJSON *item, const char *path)
-{
-	return cJSON_IsTrue(find(item, path));
-}
-
-/* "3 d 4 h", "59 s": the two largest units that are not zero at the front. */
-static void format_duration(char *out, size_t size, uint64_t seconds)
-{
-	if (seconds >= 86400)
-		snprintf(out, size, "%" PRIu64 " d %" PRIu64 " h", seconds / 86400, seconds / 3600 % 24);
-	else if (seconds >= 3600)
-		snprintf(out, size, "%" PRIu64 " h %" PRIu64 " min", seconds / 3600, seconds / 60 % 60);
-	else if (seconds >= 60)
-		snprintf(out, size, "%" PRIu64 " min %" PRIu64 " s", seconds / 60, seconds % 60);
-	else
-		snprintf(out, size, "%" PRIu64 " s", seconds);
-}
-
-/* Is it the number of one reason, in an object that may hold their total as well? */
-static bool is_reason(const cJSON *item)
-{
-	return cJSON_IsNumber(item) && item->valuedouble > 0 && strcmp(item->string, "total") != 0;
-}
-
-/* The sum of the reasons in an object. */
-static uint64_t sum(const cJSON *object)
-{
-	const cJSON *item;
-	uint64_t total = 0;
-
-	cJSON_ArrayForEach(item, object) total += is_reason(item) ? (uint64_t)item->valuedouble : 0;
-	return total;
-}
 
 /* "clients   3 connected, 1 disconnected": a line of some numbers of an object, `name` at its head. */
 static void show_line(const cJSON *answer, const char *name, const char *title)
@@ -78,7 +16,7 @@ static void show_line(const cJSON *answer, const char *name, const char *title)
 	const char *separator = "";
 
 	printf("%-15s", title);
-	cJSON_ArrayForEach(item, find(answer, name))
+	cJSON_ArrayForEach(item, answer_find(answer, name))
 	{
 		if (!cJSON_IsNumber(item))
 			continue;
@@ -91,13 +29,13 @@ static void show_line(const cJSON *answer, const char *name, const char *title)
 /* "dropped   3: 2 queue_full, 1 kernel": the sum of an object of reasons, and those that are not zero. */
 static void show_reasons(const cJSON *answer, const char *name, const char *title)
 {
-	const cJSON *item, *object = find(answer, name);
+	const cJSON *item, *object = answer_find(answer, name);
 	const char *separator = ": ";
 
-	printf("%-15s%" PRIu64, title, sum(object));
+	printf("%-15s%" PRIu64, title, answer_sum(object));
 	cJSON_ArrayForEach(item, object)
 	{
-		if (!is_reason(item))
+		if (!answer_is_reason(item))
 			continue;
 		printf("%s%.0f %s", separator, item->valuedouble, item->string);
 		separator = ", ";
@@ -121,17 +59,17 @@ static int show_traffic(const cJSON *answer)
 	putchar('\n');
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		text_cell(&t, "%s", rows[i].title);
-		text_cell(&t, "%" PRIu64, number(answer, rows[i].received));
-		text_cell(&t, "%" PRIu64, number(answer, rows[i].sent));
+		text_cell(&t, "%" PRIu64, answer_number(answer, rows[i].received));
+		text_cell(&t, "%" PRIu64, answer_number(answer, rows[i].sent));
 	}
 	return text_table_print(&t, stdout);
 }
 
 static void show_state(const cJSON *fastpath)
 {
-	const char *reason = string(fastpath, "reason"), *pins = string(fastpath, "pin_path");
+	const char *reason = answer_string(fastpath, "reason"), *pins = answer_string(fastpath, "pin_path");
 
-	printf("fast path %s", string(fastpath, "state"));
+	printf("fast path %s", answer_string(fastpath, "state"));
 	if (*reason)
 		printf(": %s", reason);
 	if (*pins)
@@ -142,52 +80,53 @@ static void show_state(const cJSON *fastpath)
 static int show_roads(const cJSON *fastpath)
 {
 	static const struct text_column columns[] = {{"road", false}, {"local", true}, {"remote", true}};
-	const cJSON *local = find(fastpath, "local"), *remote = find(fastpath, "remote"), *reason;
+	const cJSON *local = answer_find(fastpath, "local"), *remote = answer_find(fastpath, "remote"), *reason;
 	struct text_table t = {.columns = columns, .ncolumns = 3};
 
 	text_cell(&t, "available");
-	text_cell(&t, "%s", is_true(local, "available") ? "yes" : "no");
-	text_cell(&t, "%s", is_true(remote, "available") ? "yes" : "no");
+	text_cell(&t, "%s", answer_true(local, "available") ? "yes" : "no");
+	text_cell(&t, "%s", answer_true(remote, "available") ? "yes" : "no");
 	text_cell(&t, "messages forwarded");
-	text_cell(&t, "%" PRIu64, number(local, "forwarded"));
-	text_cell(&t, "%" PRIu64, number(remote, "forwarded"));
+	text_cell(&t, "%" PRIu64, answer_number(local, "forwarded"));
+	text_cell(&t, "%" PRIu64, answer_number(remote, "forwarded"));
 	text_cell(&t, "bytes forwarded");
-	text_cell(&t, "%" PRIu64, number(local, "forwarded_bytes"));
-	text_cell(&t, "%" PRIu64, number(remote, "forwarded_bytes"));
+	text_cell(&t, "%" PRIu64, answer_number(local, "forwarded_bytes"));
+	text_cell(&t, "%" PRIu64, answer_number(remote, "forwarded_bytes"));
 	text_cell(&t, "times passed to the daemon");
-	text_cell(&t, "%" PRIu64, number(local, "passed"));
-	text_cell(&t, "%" PRIu64, number(remote, "passed"));
-	cJSON_ArrayForEach(reason, find(local, "passed_by_reason"))
+	text_cell(&t, "%" PRIu64, answer_number(local, "passed"));
+	text_cell(&t, "%" PRIu64, answer_number(remote, "passed"));
+	cJSON_ArrayForEach(reason, answer_find(local, "passed_by_reason"))
 	{
 		text_cell(&t, "  %s", reason->string);
 		text_cell(&t, "%.0f", reason->valuedouble);
-		text_cell(&t, "%" PRIu64, number(find(remote, "passed_by_reason"), reason->string));
+		text_cell(&t, "%" PRIu64, answer_number(answer_find(remote, "passed_by_reason"), reason->string));
 	}
 	return text_table_print(&t, stdout);
 }
 
 int show_stats(const cJSON *answer)
 {
-	const cJSON *fastpath = find(answer, "fastpath");
-	char up[64];
+	const cJSON *fastpath = answer_find(answer, "fastpath");
+	char up[DURATION_MAX];
 	int err;
 
-	format_duration(up, sizeof(up), number(answer, "uptime"));
-	printf("shuntd %s, up %s, %" PRIu64 " workers\n\n", string(answer, "version"), up, number(answer, "workers"));
+	format_duration(up, answer_number(answer, "uptime"));
+	printf("shuntd %s, up %s, %" PRIu64 " workers\n\n", answer_string(answer, "version"), up,
+	       answer_number(answer, "workers"));
 	show_line(answer, "clients", "clients");
 	show_line(answer, "connections", "connections");
 	show_reasons(answer, "closed", "closed");
-	printf("%-15s%" PRIu64 "\n", "subscriptions", number(answer, "subscriptions"));
-	printf("%-15s%" PRIu64 "\n", "shared", number(answer, "shared_subscriptions"));
-	printf("%-15s%" PRIu64 "\n", "retained", number(answer, "retained"));
-	printf("%-15s%" PRIu64 " messages, %" PRIu64 " bytes\n", "stored", number(answer, "messages.stored"),
-	       number(answer, "messages.stored_bytes"));
+	printf("%-15s%" PRIu64 "\n", "subscriptions", answer_number(answer, "subscriptions"));
+	printf("%-15s%" PRIu64 "\n", "shared", answer_number(answer, "shared_subscriptions"));
+	printf("%-15s%" PRIu64 "\n", "retained", answer_number(answer, "retained"));
+	printf("%-15s%" PRIu64 " messages, %" PRIu64 " bytes\n", "stored", answer_number(answer, "messages.stored"),
+	       answer_number(answer, "messages.stored_bytes"));
 	show_reasons(answer, "dropped", "dropped");
 	err = show_traffic(answer);
 	putchar('\n');
 	show_state(fastpath);
-	printf("%" PRIu64 " flows, %" PRIu64 " connections known\n", number(fastpath, "flows"),
-	       number(fastpath, "slots"));
+	printf("%" PRIu64 " flows, %" PRIu64 " connections known\n", answer_number(fastpath, "flows"),
+	       answer_number(fastpath, "slots"));
 	return err | show_roads(fastpath);
 }
 
@@ -200,57 +139,62 @@ int show_clients(const cJSON *answer)
 	};
 	struct text_table t = {.columns = columns, .ncolumns = sizeof(columns) / sizeof(columns[0])};
 	const cJSON *c;
-	char age[64];
+	char age[DURATION_MAX];
 
-	cJSON_ArrayForEach(c, find(answer, "clients"))
+	cJSON_ArrayForEach(c, answer_find(answer, "clients"))
 	{
-		bool connected = is_true(c, "connected");
-		uint64_t in = number(c, "fastpath.messages_in"), out = number(c, "fastpath.messages_out");
+		bool connected = answer_true(c, "connected");
+		uint64_t in = answer_number(c, "fastpath.messages_in"), out = answer_number(c, "fastpath.messages_out");
 
-		format_duration(age, sizeof(age), number(c, "connected_seconds"));
-		text_cell(&t, "%s", string(c, "id"));
-		text_cell(&t, "%s", connected ? string(c, "address") : "-");
-		text_cell(&t, "%s", connected ? string(c, "version") : "-");
+		format_duration(age, answer_number(c, "connected_seconds"));
+		text_cell(&t, "%s", answer_string(c, "id"));
+		text_cell(&t, "%s", connected ? answer_string(c, "address") : "-");
+		text_cell(&t, "%s", connected ? answer_string(c, "version") : "-");
 		text_cell(&t, "%s", connected ? age : "-");
-		text_cell(&t, "%" PRIu64, number(c, "keep_alive"));
-		text_cell(&t, "%" PRIu64, number(c, "subscriptions"));
-		text_cell(&t, "%" PRIu64, number(c, "messages_in") + in);
-		text_cell(&t, "%" PRIu64, number(c, "messages_out") + out);
+		text_cell(&t, "%" PRIu64, answer_number(c, "keep_alive"));
+		text_cell(&t, "%" PRIu64, answer_number(c, "subscriptions"));
+		text_cell(&t, "%" PRIu64, answer_number(c, "messages_in") + in);
+		text_cell(&t, "%" PRIu64, answer_number(c, "messages_out") + out);
 		text_cell(&t, "%" PRIu64, in + out);
-		text_cell(&t, "%" PRIu64, number(c, "inflight"));
-		text_cell(&t, "%" PRIu64, number(c, "queued"));
-		text_cell(&t, "%" PRIu64, sum(find(c, "dropped")));
-		text_cell(&t, "%s", string(c, "fastpath.road"));
-	}
-	return text_table_print(&t, stdout);
-}
-
-int show_flows(const cJSON *answer)
-{
-	static const struct text_column columns[] = {
-		{"topic", false},   {"receiver", false}, {"road", false},      {"MQTT", false},
-		{"messages", true}, {"bytes", true},	 {"last used", false},
-	};
-	struct text_table t = {.columns = columns, .ncolumns = sizeof(columns) / sizeof(columns[0])};
-	const cJSON *f;
-	char age[64];
-
-	cJSON_ArrayForEach(f, find(answer, "flows"))
-	{
-		format_duration(age, sizeof(age), number(f, "idle_ms") / 1000);
-		text_cell(&t, "%s", string(f, "topic"));
-		text_cell(&t, "%s", string(f, "receiver"));
-		text_cell(&t, "%s", string(f, "road"));
-		text_cell(&t, "%s", string(f, "version"));
-		text_cell(&t, "%" PRIu64, number(f, "messages"));
-		text_cell(&t, "%" PRIu64, number(f, "bytes"));
-		text_cell(&t, find(f, "idle_ms") ? "%s ago" : "never", age);
+		text_cell(&t, "%" PRIu64, answer_number(c, "inflight"));
+		text_cell(&t, "%" PRIu64, answer_number(c, "queued"));
+		text_cell(&t, "%" PRIu64, answer_sum(answer_find(c, "dropped")));
+		text_cell(&t, "%s", answer_string(c, "fastpath.road"));
 	}
 	return text_table_print(&t, stdout);
 }
 
 int show_fastpath(const cJSON *answer)
 {
-	show_state(find(answer, "fastpath"));
+	show_state(answer_find(answer, "fastpath"));
 	return 0;
+}
+
+static int show_carried(const cJSON *flow)
+{
+	uint64_t receivers = answer_number(flow, "receivers");
+	char more[64] = "", last[DURATION_MAX + 32] = "", age[DURATION_MAX];
+
+	if (receivers > 1)
+		snprintf(more, sizeof(more), " and %" PRIu64 " more", receivers - 1);
+	if (answer_find(flow, "idle_ms")) {
+		format_duration(age, answer_number(flow, "idle_ms") / 1000);
+		snprintf(last, sizeof(last), ", the last one %s ago", age);
+	}
+	return text_line(stdout, "The kernel carries it on the %s road to %s%s: %" PRIu64 " messages until now%s.",
+			 answer_string(flow, "road"), answer_string(flow, "receiver"), more,
+			 answer_number(flow, "messages"), last);
+}
+
+int show_why(const cJSON *answer)
+{
+	const cJSON *why = answer_find(answer, "why"), *flow;
+	const char *detail = answer_string(why, "detail"), *session = answer_string(why, "session");
+	int err = 0;
+
+	if (!answer_true(why, "carried"))
+		return text_line(stdout, "The daemon carries it: %s%s%s%s%s%s.", answer_string(why, "text"),
+				 *detail ? ": " : "", detail, *session ? " (" : "", session, *session ? ")" : "");
+	cJSON_ArrayForEach(flow, answer_find(why, "flows")) err |= show_carried(flow);
+	return err;
 }

@@ -7,7 +7,7 @@
 
 int show_stats(const cJSON *answer);
 int show_clients(const cJSON *answer);
-int show_flows(const cJSON *answer);
 int show_fastpath(const cJSON *answer);
+int show_why(const cJSON *answer);
 
 #endif

@@ -22,24 +22,47 @@ static void keep_cell(struct text_table *t, char *text)
 	t->cells[t->ncells++] = text;
 }
 
-void text_cell(struct text_table *t, const char *fmt, ...)
+/* What comes from clients must not steer the terminal. NULL without memory. */
+static char *harmless(const char *fmt, va_list args)
 {
-	va_list args;
 	char *text;
-	int len;
 
-	va_start(args, fmt);
-	len = vasprintf(&text, fmt, args);
-	va_end(args);
-	if (len < 0) {
-		t->failed = true;
-		return;
-	}
+	if (vasprintf(&text, fmt, args) < 0)
+		return NULL;
 	for (char *c = text; *c; c++) {
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
 			*c = '?';
 	}
-	keep_cell(t, text);
+	return text;
+}
+
+void text_cell(struct text_table *t, const char *fmt, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, fmt);
+	text = harmless(fmt, args);
+	va_end(args);
+	if (text)
+		keep_cell(t, text);
+	else
+		t->failed = true;
+}
+
+int text_line(FILE *f, const char *fmt, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, fmt);
+	text = harmless(fmt, args);
+	va_end(args);
+	if (!text)
+		return -1;
+	fprintf(f, "%s\n", text);
+	free(text);
+	return 0;
 }
 
 /* Columns of the terminal, as far as that is the number of characters of UTF-8. */

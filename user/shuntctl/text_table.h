@@ -20,11 +20,13 @@ struct text_table {
 	bool failed; /* out of memory */
 };
 
-/* Add the next cell, filling rows from the left. Control characters become '?': what comes from clients must not steer
- * the terminal. */
+/* Add the next cell, filling rows from the left. Control characters become '?'. */
 void text_cell(struct text_table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Print titles and rows, and free the cells. 0, or -1 when memory is short. */
 int text_table_print(struct text_table *t, FILE *f);
+
+/* Print a line, which the format does not end. Control characters become '?'. 0, or -1 when memory is short. */
+int text_line(FILE *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -220,8 +220,8 @@ class Daemon:
         return json.loads(self.ctl("clients", "--json"))
 
     def flows(self):
-        """shuntctl flows --json."""
-        return json.loads(self.ctl("flows", "--json"))
+        """shuntctl flows --json, without rates."""
+        return json.loads(self.ctl("flows", "--json", "--interval", "0"))
 
     # ---- resources
 
