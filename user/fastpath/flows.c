@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * The flows the daemon has installed, beside the kernel's map of them: by key, to find the ones a filter touches, and by
- * receiver, to find those of a client that left. One mutex; the kernel reads only its map.
+ * The flows the daemon has installed, beside the kernel's map of them: by key, by topic, to find the ones a filter touches,
+ * and by receiver, to find those of a client that left. One mutex; the kernel reads only its map.
  */
 #include <assert.h>
 #include <bpf/bpf.h>
@@ -11,8 +11,8 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "fastpath/flow_index.h"
 #include "fastpath/internal.h"
-#include "mqtt/topic.h"
 
 _Static_assert((int)FP_SLOTS == SHUNT_SLOTS_MAX && (int)FP_RECEIVERS_MAX == SHUNT_RECEIVERS_MAX,
 	       "the broker's numbers");
@@ -29,6 +29,7 @@ struct way {
 struct flow {
 	struct shunt_flow_key key;
 	struct flow *next; /* in its bucket */
+	struct flow_index_entry *indexed;
 	char receiver[SHUNT_NAME_MAX];
 	uint32_t members; /* several receivers: their list in the kernel's map */
 	uint32_t nways;
@@ -39,9 +40,10 @@ static struct {
 	pthread_mutex_t lock;
 	struct flow *buckets[BUCKETS];
 	struct way *to[SHUNT_SLOTS_MAX];
-	__u64 count, remote; /* atomic readers */
-	uint32_t version;    /* grows with every removal; atomic readers */
-} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct flow_index index; /* by topic */
+	__u64 count, remote;	 /* atomic readers */
+	uint32_t version;	 /* grows with every removal; atomic readers */
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER, .index.entries = {&table.index.entries, &table.index.entries}};
 
 static struct flow **bucket_of(const struct shunt_flow_key *key)
 {
@@ -149,6 +151,7 @@ static void remove_at(struct flow **at)
 	*at = flow->next;
 	unlink_ways(flow);
 	fp_members_free(flow->members);
+	flow_index_remove(&table.index, flow->indexed);
 	count(flow, -1);
 	free(flow);
 }
@@ -185,6 +188,23 @@ static bool leads_to(const struct flow *flow, const struct fp_receiver *to, size
 	return true;
 }
 
+static struct flow *new_flow(const struct shunt_flow_key *key, size_t n)
+{
+	struct flow *flow = calloc(1, sizeof(*flow) + n * sizeof(flow->way[0]));
+
+	if (!flow)
+		return NULL;
+	flow->key = *key;
+	flow->nways = (uint32_t)n;
+	flow->indexed = flow_index_add(
+		&table.index, (struct mqtt_str){.data = (const uint8_t *)flow->key.topic, .len = key->topic_len}, flow);
+	if (!flow->indexed) {
+		free(flow);
+		return NULL;
+	}
+	return flow;
+}
+
 static int install(const struct shunt_flow_key *key, const struct fp_receiver *to, size_t n, const char *receiver_id)
 {
 	struct flow **at = find(key), *flow;
@@ -195,11 +215,9 @@ static int install(const struct shunt_flow_key *key, const struct fp_receiver *t
 		return 0;
 	if (*at)
 		remove_at(at);
-	flow = calloc(1, sizeof(*flow) + n * sizeof(flow->way[0]));
+	flow = new_flow(key, n);
 	if (!flow)
 		return -ENOMEM;
-	flow->key = *key;
-	flow->nways = (uint32_t)n;
 	strncpy(flow->receiver, receiver_id, sizeof(flow->receiver) - 1);
 	at = bucket_of(key);
 	flow->next = *at;
@@ -292,18 +310,15 @@ static void invalidate_exact(uint16_t ns, const char *topic, size_t len)
 
 static void invalidate_wildcard(uint16_t ns, struct mqtt_str filter)
 {
-	for (unsigned i = 0; i < BUCKETS && table.count; i++) {
-		struct flow **at = &table.buckets[i];
+	struct list found, *l;
 
-		while (*at) {
-			const struct shunt_flow_key *key = &(*at)->key;
-			struct mqtt_str topic = {.data = (const uint8_t *)key->topic, .len = key->topic_len};
+	list_init(&found);
+	flow_index_match(&table.index, filter, &found);
+	while ((l = list_pop(&found))) {
+		const struct flow *flow = container_of(l, struct flow_index_entry, found)->owner;
 
-			if (key->ns == ns && topic_matches(filter, topic))
-				remove_at(at);
-			else
-				at = &(*at)->next;
-		}
+		if (flow->key.ns == ns)
+			remove_at(find(&flow->key));
 	}
 }
 
@@ -408,5 +423,6 @@ void fp_flows_clear(void)
 		while (table.buckets[i])
 			remove_at(&table.buckets[i]);
 	}
+	flow_index_free(&table.index);
 	pthread_mutex_unlock(&table.lock);
 }
