@@ -240,8 +240,8 @@ class Top(Inspect):
         """Nothing is drawn that does not fit, and a new size counts at once."""
         self.pair("t" * 60)
         terminal = self.live("--interval", "600", lines=12, columns=40)
+        terminal.until(b"\x1b[J")
         for lines, columns in ((20, 60), (5, 20), (24, 30)):
-            terminal.output = b""
             terminal.resize(lines, columns)
             drawn = terminal.until(b"\x1b[J").partition(b"\x1b[H")[2].decode().split("\x1b[K\r\n")
             self.assertLess(len(drawn), lines + 1)

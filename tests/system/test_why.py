@@ -135,13 +135,20 @@ class Why(Reasons):
 
     @own
     def test_two_receivers(self):
-        """More than one."""
+        """The local road carries to several, the remote one does not."""
         second = self.client("second")
         second.subscribe(self.topic("+"))
         subscriber, publisher = self.client("s"), self.client("p")
         subscriber.subscribe(self.topic("t"))
         self.one_by_one(publisher, self.topic("t"), subscriber, second)
-        self.reason("many_receivers", self.topic("t"), self.id("p"))
+        if self.road == "local":
+            flow, = self.why(self.topic("t"), self.id("p"))["flows"]
+            self.assertEqual(flow["receivers"], 2)
+            self.assertIn(f"to {flow['receiver']} and 1 more: ", self.daemon.ctl("why", self.topic("t")))
+            self.assertRegex(self.daemon.ctl("flows", "--interval", "0"),
+                             rf"(?m)^{self.topic('t')} +{flow['receiver']} and 1 more +local ")
+        else:
+            self.reason("many_receivers", self.topic("t"), self.id("p"))
         second.disconnect()
         self.install(publisher, subscriber, self.topic("t"))
         self.assertEqual(self.why(self.topic("t"))["carried"], self.road != "off")
@@ -255,8 +262,9 @@ class WhyOptions(Reasons):
         self.check("upgraded", "upgrade_outgoing_qos true", filters=[(self.topic("t"), 1)])
 
     @own
+    @roads("off", "remote")
     def test_many_copies(self):
-        """allow_duplicate_messages, with overlapping subscriptions."""
+        """allow_duplicate_messages, with overlapping subscriptions; the local road can make two copies."""
         daemon = self.start(["allow_duplicate_messages true"])
         subscriber, publisher = self.client("s", daemon), self.client("p", daemon)
         subscriber.subscribe(self.topic("t"), self.topic("+"))

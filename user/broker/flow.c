@@ -241,9 +241,10 @@ enum flow_reason flow_explain(struct worker *w, const struct conn *publisher, st
 	if (!publisher && (reason == FLOW_OTHER_ROAD || reason == FLOW_OTHER_FORM))
 		reason = match_again(w, topic, (*about)->form, (enum fp_road)(*about)->road, about);
 	subscriptions_unlock(w->broker);
-	if (!reason && publisher && publisher->flow_error && w->loop.now_ns < publisher->flow_retry_ns)
-		return publisher->flow_error == -ENOMEM ? FLOW_NO_MEMORY : FLOW_TABLE_FULL;
-	return reason;
+	/* -EAGAIN: what had changed between two looks was looked at again now. */
+	if (reason || !publisher || w->loop.now_ns >= publisher->flow_retry_ns || publisher->flow_error == -EAGAIN)
+		return reason;
+	return publisher->flow_error == -ENOMEM ? FLOW_NO_MEMORY : FLOW_TABLE_FULL;
 }
 
 /* The kernel looks at no Maximum Packet Size, and uses no Topic Alias where the daemon would. */

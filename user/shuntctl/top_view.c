@@ -210,8 +210,8 @@ static void show_head(FILE *f, const struct top_look *before, const struct top_l
 		      uint64_t queued)
 {
 	double in = rate_of(before, now, "publish.received", seconds);
-	double local = rate_of(before, now, "fastpath.local.forwarded", seconds);
-	double remote = rate_of(before, now, "fastpath.remote.forwarded", seconds);
+	double local = rate_of(before, now, "fastpath.local.taken", seconds);
+	double remote = rate_of(before, now, "fastpath.remote.taken", seconds);
 	double daemon = in - local - remote;
 	char up[DURATION_MAX];
 
