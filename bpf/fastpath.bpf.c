@@ -38,6 +38,10 @@ enum { CGROUP_DEPTH_MAX = 256 };
 struct shunt_control control;
 struct shunt_sink sinks[SHUNT_SINKS_MAX];
 
+/* By group of shared subscriptions: the place of the member that got the last message. The daemon's too, so that turns go on
+ * whoever takes the next message; not atomically, as a turn that two publishers take at once does not matter. */
+__u32 share_turns[SHUNT_SHARES_MAX];
+
 /* All of the remote road together. Any CPU, and not atomically: a lost count changes nothing. */
 struct shunt_load remote_load;
 
@@ -1092,29 +1096,52 @@ static __always_inline int publish_to_many(struct sk_msg_md *msg, struct shunt_s
 	return SK_PASS;
 }
 
-/* One member gets it: whose turn it is, or one of the next if that one is not ready. */
+struct turn {
+	struct shunt_member *member; /* whose turn it is */
+	__u64 flow;
+	__u32 next; /* to look at */
+	__u32 last; /* place of the one before */
+};
+
+static long find_turn(__u32 i, void *arg)
+{
+	struct turn *turn = arg;
+	__u32 index = turn->next;
+	struct shunt_member *m = bpf_map_lookup_elem(&members, &index);
+
+	if (!m || m->flow != turn->flow)
+		return 1;
+	turn->next = m->next;
+	if (!i || m->place > turn->last)
+		turn->member = m;
+	return (turn->last != ~0U && m->place > turn->last) || !turn->next;
+}
+
+/* One member of the group gets it: whose turn it is, here as in the daemon, which gets the message if that one is not
+ * ready. */
 static __always_inline int publish_to_share(struct sk_msg_md *msg, struct shunt_slot *mine, struct shunt_flow *flow,
 					    __u32 packets, __u64 payload)
 {
-	__u32 index = flow->turn ? flow->turn : flow->members, reason = SHUNT_PASS_DEAD, len = msg->size;
+	struct turn turn = {.flow = flow->id, .next = flow->members};
+	__u32 group = flow->shared - 1, len = msg->size, reason;
+	struct shunt_slot *to;
 
-	for (int i = 0; i < SHUNT_TURNS_MAX; i++) {
-		struct shunt_member *m = bpf_map_lookup_elem(&members, &index);
-		struct shunt_slot *to;
-
-		if (!m || m->flow != flow->id)
-			break;
-		index = m->next ? m->next : flow->members;
-		flow->turn = index;
-		reason = redirect_local(msg, m->generation, m->isn_pair, m->slot);
-		to = slot_at(m->slot);
-		if (reason == SHUNT_PASS_REASONS && to) {
-			count_taken(SHUNT_ROAD_LOCAL, mine, flow, packets, len, payload);
-			count_forwarded(SHUNT_ROAD_LOCAL, to, packets, len, payload);
-			return SK_PASS;
-		}
-	}
-	return pass(SHUNT_ROAD_LOCAL, reason);
+	if (group >= SHUNT_SHARES_MAX)
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_FLOW);
+	barrier_var(group); /* the verifier is to see the bounds on what is used */
+	group %= SHUNT_SHARES_MAX;
+	turn.last = share_turns[group];
+	bpf_loop(SHUNT_SHARE_MEMBERS_MAX, find_turn, &turn, 0);
+	if (!turn.member)
+		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_DEAD);
+	reason = redirect_local(msg, turn.member->generation, turn.member->isn_pair, turn.member->slot);
+	to = slot_at(turn.member->slot);
+	if (reason != SHUNT_PASS_REASONS || !to)
+		return pass(SHUNT_ROAD_LOCAL, reason);
+	share_turns[group] = turn.member->place;
+	count_taken(SHUNT_ROAD_LOCAL, mine, flow, packets, len, payload);
+	count_forwarded(SHUNT_ROAD_LOCAL, to, packets, len, payload);
+	return SK_PASS;
 }
 
 /* ---- local road: PINGREQ ---------------------------------------------------------------------------------------- */

@@ -26,7 +26,8 @@ enum {
 	SHUNT_RECEIVERS_MAX = 1024, /* of one flow; a topic with more stays with the daemon */
 	SHUNT_COPY_MAX = 16384,	    /* bytes of a message that is copied to several receivers; longer ones pass */
 	SHUNT_COPIES_AREA = 32768,  /* bytes of copies made at once */
-	SHUNT_TURNS_MAX = 4,	    /* members of a share that are tried for a message */
+	SHUNT_SHARES_MAX = 4096,    /* groups of shared subscriptions with flows at once */
+	SHUNT_SHARE_MEMBERS_MAX = 64, /* connected members of such a group */
 	SHUNT_SINKS_MAX = 256,	    /* workers; the others' publishers have flows with one receiver only */
 	SHUNT_SINK_CAP = 1 << 20,   /* bytes that wait in a sink, from which on messages to several receivers pass */
 };
@@ -83,11 +84,9 @@ struct shunt_flow {
 	__u64 id;		       /* never used twice */
 	__u32 receivers;	       /* in the list */
 	__u16 other_form;	       /* some of them have another form than the publisher */
-	__u16 shared;		       /* one of them gets each message, in turn */
-	/* kernel, any CPU */
-	__u32 turn; /* shared: the member whose turn it is; 0: the first's. Not atomically: a lost turn is just that */
-	__u32 reserved;
-	__u64 messages, bytes; /* taken by this flow; atomically */
+	__u16 shared;		       /* one of them gets each message, in turn: 1 + index in share_turns; 0: no */
+	/* kernel, any CPU, atomically */
+	__u64 messages, bytes; /* taken by this flow */
 	__u64 last_ns;	       /* CLOCK_MONOTONIC of the last one */
 };
 
@@ -100,7 +99,10 @@ struct shunt_member {
 	__u32 slot;
 	__u32 next; /* 0: the last */
 	__u32 form;
-	__u32 same; /* so many in the list have this form from here on */
+	union {
+		__u32 same;  /* so many in the list have this form from here on */
+		__u32 place; /* in the group, if the flow is shared: its list is in that order */
+	};
 };
 
 /* In front of each copy as long as it lies in the publisher's message, and in front of what goes to a sink. */
@@ -261,7 +263,7 @@ enum shunt_look_command {
 };
 
 _Static_assert(sizeof(struct shunt_flow_key) == 136, "layout shared with the kernel");
-_Static_assert(sizeof(struct shunt_flow) == 104, "layout shared with the kernel");
+_Static_assert(sizeof(struct shunt_flow) == 96, "layout shared with the kernel");
 _Static_assert(sizeof(struct shunt_member) == 40, "layout shared with the kernel");
 _Static_assert(sizeof(struct shunt_copy) == 32, "layout shared with the kernel");
 _Static_assert(sizeof(struct shunt_slot) == 192, "cache lines");

@@ -214,7 +214,7 @@ int live_flow(struct live_conn *publisher, const char *topic, const struct live_
 	struct fp_receiver r = {
 		.road = to->road, .slot = to->slot, .generation = to->generation, .isn_pair = to->isn_pair};
 
-	return fp_flow_install(&publisher->link, LIVE_NS, 0, topic, strlen(topic), &r, 1, receiver->name);
+	return fp_flow_install(&publisher->link, LIVE_NS, 0, topic, strlen(topic), &r, 1, NULL, receiver->name);
 }
 
 ssize_t live_send(struct live_conn *c, const void *data, size_t len)

@@ -8,7 +8,7 @@ import socket
 from harness import properties as pr
 from harness import run
 from harness.client import Client
-from harness.network import Network
+from harness.network import Network, inside
 from harness.suite import SystemTest, own, roads
 
 NO_LOCAL = 4
@@ -155,8 +155,9 @@ class Why(Reasons):
 
     @own
     def test_shared(self):
-        """A shared subscription."""
-        self.pair("$share/group/" + self.topic("t"))
+        """A shared subscription beside another one."""
+        self.pair("$share/group/" + self.topic("t"), self.topic("other"))
+        self.client("o").subscribe(self.topic("#"))
         self.reason("shared", self.topic("t"), self.id("p"))
 
     @own
@@ -175,8 +176,9 @@ class Why(Reasons):
         self.reason("identifier", self.topic("t"), self.id("p"), session=self.id("s"))
 
     @own
+    @roads("off", "remote")
     def test_other_form(self):
-        """One of both speaks 5.0."""
+        """One of both speaks 5.0, which the kernel changes on the local road only."""
         for level in (4, 5):
             subscriber, publisher = self.client("s", level=level), self.client("p", level=9 - level)
             subscriber.subscribe(self.topic("t"))
@@ -305,10 +307,12 @@ class WhyOptions(Reasons):
     @roads("remote")
     def test_other_road(self):
         """One of both is on the local road, the other on the remote one."""
-        inside = Network("127.0.0.1", self.network.daemon_ns, self.network.daemon_ns)
-        daemon = self.start(["fastpath_local on"], network=inside, listen="0.0.0.0")
-        # Nobody has connected to this address before, so the kernel does not know that it is one of this host.
-        sock = self.network.socket(daemon.port)
+        there = Network("127.0.0.1", self.network.daemon_ns, self.network.daemon_ns)
+        daemon = self.start(["fastpath_local on", "fastpath_exclude_uid 65534"], network=there)
+        with inside(self.network.daemon_ns):
+            sock = socket.socket()
+        os.fchown(sock.fileno(), 65534, -1)
+        sock.connect((there.address, daemon.port))
         far, near = Client(sock, "far").connect(self.id("far")), self.client("near", daemon)
         self.addCleanup(far.close)
         far.subscribe(self.topic("t"))

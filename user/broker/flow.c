@@ -96,37 +96,93 @@ static enum flow_reason receiver_reason(const struct session *s, enum fp_road ro
 											 : FLOW_OTHER_FORM;
 }
 
-/* The connected sessions that get the message, if the kernel can stand in for the daemon there, which chooses no member of a
- * share. *about is the session that the reason is about, or NULL. */
+/* A connected session that gets the message. */
+static enum flow_reason add_receiver(enum fp_road road, uint8_t form, const struct tree_hit *hit, size_t max,
+				     struct flow_receivers *to)
+{
+	struct session *s = hit->subscriber;
+	enum flow_reason reason = hit_reason(hit);
+
+	if (!reason)
+		reason = receiver_reason(s, road, form);
+	if (reason)
+		return reason;
+	if (to->n >= max)
+		return to->n && to->session[to->n - 1] == s ? FLOW_MANY_COPIES : FLOW_MANY_RECEIVERS;
+	to->session[to->n++] = s;
+	return FLOW_POSSIBLE;
+}
+
+static bool is_online(const struct session *s)
+{
+	return __atomic_load_n(&s->online, __ATOMIC_ACQUIRE);
+}
+
+/* The connected members of a group, of which the kernel chooses one in turn. */
+static enum flow_reason find_members(enum fp_road road, uint8_t form, struct tree_share *share,
+				     struct flow_receivers *to, struct session **about)
+{
+	size_t max = fp_receivers_max(road) < FP_SHARE_MAX ? fp_receivers_max(road) : FP_SHARE_MAX;
+	uint32_t at = 0, place;
+	struct tree_hit hit;
+
+	to->share = share;
+	while (tree_share_member(share, &at, &place, &hit)) {
+		struct session *s = hit.subscriber;
+		enum flow_reason reason;
+
+		*about = s;
+		if (!is_online(s))
+			continue;
+		reason = __atomic_load_n(&s->form, __ATOMIC_RELAXED) == form ? FLOW_POSSIBLE : FLOW_OTHER_FORM;
+		if (!reason)
+			reason = add_receiver(road, form, &hit, max, to);
+		if (reason)
+			return reason;
+		to->receiver[to->n - 1].place = place;
+	}
+	return to->n ? FLOW_POSSIBLE : FLOW_NO_RECEIVER;
+}
+
+/* The connected sessions that get the message, if the kernel can stand in for the daemon there. *about is the session that
+ * the reason is about, or NULL. */
 static enum flow_reason find_receivers(enum fp_road road, uint8_t form, const struct tree_hits *hits,
 				       struct flow_receivers *to, struct session **about)
 {
-	size_t max = fp_receivers_max(road);
 	enum flow_reason reason;
 
 	to->n = 0;
+	to->share = NULL;
 	*about = NULL;
+	if (hits->nshares == 1 && !hits->n && fp_forms_mix(road))
+		return find_members(road, form, hits->shares[0], to, about);
 	if (hits->nshares)
 		return FLOW_SHARED;
 	for (size_t i = 0; i < hits->n; i++) {
-		struct session *s = hits->v[i].subscriber;
-
-		*about = s;
-		if (!__atomic_load_n(&s->online, __ATOMIC_ACQUIRE)) {
-			if (s->conf->queue_qos0_messages)
+		*about = hits->v[i].subscriber;
+		if (!is_online(*about)) {
+			if ((*about)->conf->queue_qos0_messages)
 				return FLOW_KEPT_FOR_OFFLINE;
 			continue;
 		}
-		reason = hit_reason(&hits->v[i]);
-		if (!reason)
-			reason = receiver_reason(s, road, form);
+		reason = add_receiver(road, form, &hits->v[i], fp_receivers_max(road), to);
 		if (reason)
 			return reason;
-		if (to->n >= max)
-			return to->n && to->session[to->n - 1] == s ? FLOW_MANY_COPIES : FLOW_MANY_RECEIVERS;
-		to->session[to->n++] = s;
 	}
 	return to->n ? FLOW_POSSIBLE : FLOW_NO_RECEIVER;
+}
+
+/* Where the kernel finds the turn of the group; under the lock. NULL: there is no more room. */
+static uint32_t *turn_of(struct tree_share *share)
+{
+	uint32_t *turn = tree_share_turn(share);
+
+	if (turn)
+		return turn;
+	turn = fp_turn_new();
+	if (turn)
+		tree_share_keep_turn(share, turn, fp_turn_free);
+	return turn;
 }
 
 /* Match again, under the lock, now that no subscription can change. */
@@ -143,7 +199,10 @@ static enum flow_reason match_again(struct worker *w, struct mqtt_str topic, uin
 		return FLOW_NO_MEMORY;
 	reason = find_receivers(road, form, &w->hits, to, about);
 	for (size_t i = 0; !reason && i < to->n; i++) {
+		uint32_t place = to->receiver[i].place;
+
 		to->receiver[i] = to->session[i]->receiver;
+		to->receiver[i].place = place;
 		*about = to->session[i];
 		if (!to->receiver[i].generation)
 			reason = FLOW_RECEIVER_NOT_READY;
@@ -155,14 +214,20 @@ static enum flow_reason match_again(struct worker *w, struct mqtt_str topic, uin
 static int install(struct worker *w, struct conn *publisher, const struct message *m, uint8_t form, enum fp_road road)
 {
 	struct mqtt_str topic = message_topic(m);
+	struct flow_receivers *to = w->found;
+	uint32_t *turn = NULL;
 	struct session *about;
 	int rc = -EAGAIN;
 
 	subscriptions_lock(w->broker);
-	if (!match_again(w, topic, form, road, &about))
-		rc = fp_flow_install(publisher ? &publisher->link : NULL, FLOW_NAMESPACE, form,
-				     (const char *)topic.data, topic.len, w->found->receiver, w->found->n,
-				     w->found->session[0]->id);
+	if (!match_again(w, topic, form, road, &about)) {
+		if (to->share)
+			turn = turn_of(to->share);
+		rc = to->share && !turn ? -ENOSPC
+					: fp_flow_install(publisher ? &publisher->link : NULL, FLOW_NAMESPACE, form,
+							  (const char *)topic.data, topic.len, to->receiver, to->n, turn,
+							  to->session[0]->id);
+	}
 	subscriptions_unlock(w->broker);
 	return rc;
 }

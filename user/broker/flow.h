@@ -24,6 +24,7 @@ enum {
 /* Who gets a message; one a worker. */
 struct flow_receivers {
 	size_t n;
+	struct tree_share *share; /* they are its members; NULL: all get it */
 	struct session *session[FP_RECEIVERS_MAX];
 	struct fp_receiver receiver[FP_RECEIVERS_MAX];
 };

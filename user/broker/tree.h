@@ -118,6 +118,14 @@ int tree_match(struct tree *t, struct mqtt_str topic, struct tree_hits *hits);
  * if there is none. out->ids is the Subscription Identifier itself, or 0. */
 bool tree_share_next(struct tree_share *share, bool (*usable)(const void *subscriber, const void *arg), const void *arg,
 		     struct tree_hit *out);
+/* All members in the order of their turns: begin with *at = 0. *place is the member's; the one after the place that was last
+ * chosen has its turn. False at the end. */
+bool tree_share_member(const struct tree_share *share, uint32_t *at, uint32_t *place, struct tree_hit *out);
+/* Keep the place that was last chosen there from now on (under the lock), and release it when the group is gone; in any
+ * thread. Once. */
+void tree_share_keep_turn(struct tree_share *share, uint32_t *where, void (*release)(uint32_t *where));
+/* Where; NULL: nowhere yet. Under the lock. */
+uint32_t *tree_share_turn(const struct tree_share *share);
 /* Keep the group beyond the next quiescent state; it may have no members then. Any thread. */
 struct tree_share *tree_share_ref(struct tree_share *share);
 void tree_share_unref(struct tree_share *share);

@@ -24,7 +24,8 @@ static struct tree_share *share_new(struct mqtt_str name)
 	if (!s)
 		return NULL;
 	s->refs = 1;
-	s->last = UINT32_MAX;
+	s->own_last = UINT32_MAX;
+	s->last = &s->own_last;
 	s->name_len = name.len;
 	memcpy(s->name, name.data, name.len);
 	return s;
@@ -80,13 +81,13 @@ static uint32_t members_until(const struct sub_array *a, uint32_t last)
 void tree_share_remove(struct tree_node *n, struct tree_sub *sub)
 {
 	struct tree_share *s = sub->share;
-	uint32_t last = __atomic_load_n(&s->last, __ATOMIC_RELAXED);
+	uint32_t last = __atomic_load_n(s->last, __ATOMIC_RELAXED);
 	uint32_t before = last == UINT32_MAX ? 0 : members_until(s->subs, last) - (sub->index <= last);
 
 	sub->share = NULL;
 	/* Where the next turn is stays right, but for a choice that is made at this moment. */
 	if (tree_array_remove(&s->subs, sub))
-		__atomic_store_n(&s->last, before - 1, __ATOMIC_RELAXED);
+		__atomic_store_n(s->last, before - 1, __ATOMIC_RELAXED);
 	if (s->subs->n > s->subs->dead)
 		return;
 	share_unlink(n, s);
@@ -94,6 +95,16 @@ void tree_share_remove(struct tree_node *n, struct tree_sub *sub)
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
+
+/* The Subscription Identifier itself in `ids`. */
+static struct tree_hit hit_of(const struct tree_sub *sub)
+{
+	return (struct tree_hit){
+		.subscriber = sub->subscriber,
+		.ids = __atomic_load_n(&sub->id, __ATOMIC_RELAXED),
+		.options = __atomic_load_n(&sub->options, __ATOMIC_RELAXED),
+	};
+}
 
 struct tree_share *tree_share_ref(struct tree_share *s)
 {
@@ -105,8 +116,39 @@ void tree_share_unref(struct tree_share *s)
 {
 	if (__atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
+	if (s->release)
+		s->release(s->last);
 	free(s->subs);
 	free(s);
+}
+
+uint32_t *tree_share_turn(const struct tree_share *s)
+{
+	return s->release ? s->last : NULL;
+}
+
+void tree_share_keep_turn(struct tree_share *s, uint32_t *where, void (*release)(uint32_t *where))
+{
+	__atomic_store_n(where, __atomic_load_n(s->last, __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+	__atomic_store_n(&s->last, where, __ATOMIC_RELEASE);
+	s->release = release;
+}
+
+bool tree_share_member(const struct tree_share *s, uint32_t *at, uint32_t *place, struct tree_hit *out)
+{
+	const struct sub_array *a = __atomic_load_n(&s->subs, __ATOMIC_ACQUIRE);
+	uint32_t n = __atomic_load_n(&a->n, __ATOMIC_ACQUIRE);
+
+	while (*at < n) {
+		const struct tree_sub *sub = __atomic_load_n(&a->v[*at], __ATOMIC_ACQUIRE);
+
+		*place = (*at)++;
+		if (!sub)
+			continue;
+		*out = hit_of(sub);
+		return true;
+	}
+	return false;
 }
 
 /* The first usable member behind the place `last`, around the end; its place, or UINT32_MAX. */
@@ -125,9 +167,7 @@ static uint32_t next_member(const struct sub_array *a, uint32_t last,
 		sub = __atomic_load_n(&a->v[at], __ATOMIC_ACQUIRE);
 		if (!sub || !usable(sub->subscriber, arg))
 			continue;
-		*out = (struct tree_hit){.subscriber = sub->subscriber,
-					 .ids = __atomic_load_n(&sub->id, __ATOMIC_RELAXED),
-					 .options = __atomic_load_n(&sub->options, __ATOMIC_RELAXED)};
+		*out = hit_of(sub);
 		return at;
 	}
 	return UINT32_MAX;
@@ -137,7 +177,8 @@ bool tree_share_next(struct tree_share *s, bool (*usable)(const void *subscriber
 		     struct tree_hit *out)
 {
 	const struct sub_array *a = __atomic_load_n(&s->subs, __ATOMIC_ACQUIRE);
-	uint32_t last = __atomic_load_n(&s->last, __ATOMIC_RELAXED);
+	uint32_t *turn = __atomic_load_n(&s->last, __ATOMIC_ACQUIRE);
+	uint32_t last = __atomic_load_n(turn, __ATOMIC_RELAXED);
 	uint32_t at;
 
 	do {
@@ -145,6 +186,6 @@ bool tree_share_next(struct tree_share *s, bool (*usable)(const void *subscriber
 		if (at == UINT32_MAX)
 			return false;
 		/* Another worker may have chosen meanwhile: then it is the turn of the next one. */
-	} while (!__atomic_compare_exchange_n(&s->last, &last, at, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+	} while (!__atomic_compare_exchange_n(turn, &last, at, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	return true;
 }

@@ -152,6 +152,7 @@ struct fp_receiver {
 	uint32_t slot;
 	uint64_t generation;
 	uint64_t isn_pair;
+	uint32_t place; /* in the group, if the flow is shared */
 };
 
 /* Does the fast path forward at all? Any thread. */
@@ -165,10 +166,16 @@ bool fp_flow_wanted(struct fp_link *publisher, const char *topic, size_t topic_l
 
 /* Install the flow (namespace, form, the receivers' road; topic) -> n receivers of one road: at most fp_receivers_max(), and
  * of the publisher's form unless fp_forms_mix(). The caller holds the subscription lock and has matched under it: these
- * receivers are all there are. They are put into another order. `publisher` is the caller's own link, which then need not
+ * receivers are all there are. They are put into another order. With `turn` the flow is shared: one of the receivers, which
+ * are in the order of their places, at most FP_SHARE_MAX and of the publisher's form, gets each message: the one behind the
+ * place *turn, or the first one. It comes from fp_turn_new(), and the daemon uses it for its own choices. `publisher` is the caller's own link, which then need not
  * ask again, or NULL; receiver_id names one of the receivers. 0, or -errno (map full). */
 int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const char *topic, size_t topic_len,
-		    struct fp_receiver *to, size_t n, const char *receiver_id);
+		    struct fp_receiver *to, size_t n, uint32_t *turn, const char *receiver_id);
+
+/* Any thread. NULL: there can be no shared flow. Free it when nobody uses it any more; before fp_close(). */
+uint32_t *fp_turn_new(void);
+void fp_turn_free(uint32_t *turn);
 
 /* Can the kernel change a message into the receiver's form on this road? */
 bool fp_forms_mix(enum fp_road road);
@@ -219,6 +226,7 @@ struct fp_diverted {
 
 enum {
 	FP_SLOTS = 16384,	 /* slots are below this */
+	FP_SHARE_MAX = 64,
 	FP_RECEIVERS_MAX = 1024, /* fp_receivers_max() is not greater */
 };
 

@@ -14,7 +14,8 @@
 #include "fastpath/flow_index.h"
 #include "fastpath/internal.h"
 
-_Static_assert((int)FP_SLOTS == SHUNT_SLOTS_MAX && (int)FP_RECEIVERS_MAX == SHUNT_RECEIVERS_MAX,
+_Static_assert((int)FP_SLOTS == SHUNT_SLOTS_MAX && (int)FP_RECEIVERS_MAX == SHUNT_RECEIVERS_MAX &&
+		       (int)FP_SHARE_MAX == SHUNT_SHARE_MEMBERS_MAX,
 	       "the broker's numbers");
 
 enum { BUCKETS = 16384 };
@@ -32,6 +33,7 @@ struct flow {
 	struct flow_index_entry *indexed;
 	char receiver[SHUNT_NAME_MAX];
 	uint32_t members; /* several receivers: their list in the kernel's map */
+	const uint32_t *turn; /* of a shared flow */
 	uint32_t nways;
 	struct way way[]; /* one for each receiver */
 };
@@ -156,15 +158,17 @@ static void remove_at(struct flow **at)
 	free(flow);
 }
 
-static int put_into_map(struct flow *flow, const struct fp_receiver *to, size_t n)
+static int put_into_map(struct flow *flow, const struct fp_receiver *to, size_t n, const uint32_t *turn)
 {
 	static uint64_t last_id;
 	struct shunt_flow value = {.id = ++last_id, .receivers = (uint32_t)n};
 
 	for (size_t i = 0; i < n; i++)
 		value.other_form |= to[i].form != flow->key.form;
-	if (n > 1 || value.other_form) {
-		flow->members = fp_members_alloc(value.id, to, n);
+	if (turn)
+		value.shared = (uint16_t)(turn - fp.turns + 1);
+	if (n > 1 || value.other_form || turn) {
+		flow->members = fp_members_alloc(value.id, to, n, turn != NULL);
 		if (!flow->members)
 			return -ENOSPC;
 		value.members = flow->members;
@@ -178,9 +182,9 @@ static int put_into_map(struct flow *flow, const struct fp_receiver *to, size_t 
 }
 
 /* A generation is never used twice, so it says which connection. */
-static bool leads_to(const struct flow *flow, const struct fp_receiver *to, size_t n)
+static bool leads_to(const struct flow *flow, const struct fp_receiver *to, size_t n, const uint32_t *turn)
 {
-	if (flow->nways != n)
+	if (flow->nways != n || flow->turn != turn)
 		return false;
 	for (size_t i = 0; i < n; i++)
 		if (flow->way[i].generation != to[i].generation)
@@ -205,13 +209,14 @@ static struct flow *new_flow(const struct shunt_flow_key *key, size_t n)
 	return flow;
 }
 
-static int install(const struct shunt_flow_key *key, const struct fp_receiver *to, size_t n, const char *receiver_id)
+static int install(const struct shunt_flow_key *key, const struct fp_receiver *to, size_t n, const uint32_t *turn,
+		   const char *receiver_id)
 {
 	struct flow **at = find(key), *flow;
 	int error;
 
 	/* Another publisher of the same topic may have had it installed, perhaps for earlier receivers. */
-	if (*at && leads_to(*at, to, n))
+	if (*at && leads_to(*at, to, n, turn))
 		return 0;
 	if (*at)
 		remove_at(at);
@@ -224,7 +229,8 @@ static int install(const struct shunt_flow_key *key, const struct fp_receiver *t
 	*at = flow;
 	count(flow, 1);
 	link_ways(flow, to);
-	error = put_into_map(flow, to, n);
+	flow->turn = turn;
+	error = put_into_map(flow, to, n, turn);
 	if (error)
 		remove_at(at);
 	return error;
@@ -265,7 +271,7 @@ static void sort_by_form(struct fp_receiver *to, size_t n, uint8_t form)
 }
 
 int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const char *topic, size_t topic_len,
-		    struct fp_receiver *to, size_t n, const char *receiver_id)
+		    struct fp_receiver *to, size_t n, uint32_t *turn, const char *receiver_id)
 {
 	struct shunt_flow_key key;
 	uint32_t version;
@@ -273,12 +279,13 @@ int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const 
 
 	if (!fp.bpf || topic_len > SHUNT_TOPIC_MAX)
 		return -ENOTSUP;
-	if (!all_fit(to, n, form))
+	if (!all_fit(to, n, form) || (turn && n > FP_SHARE_MAX))
 		return -EINVAL;
-	sort_by_form(to, n, form);
+	if (!turn)
+		sort_by_form(to, n, form);
 	make_key(&key, ns, form, to->road, topic, topic_len);
 	pthread_mutex_lock(&table.lock);
-	error = install(&key, to, n, receiver_id);
+	error = install(&key, to, n, turn, receiver_id);
 	version = table.version;
 	pthread_mutex_unlock(&table.lock);
 	if (error)

@@ -45,6 +45,7 @@ struct fastpath {
 	struct shunt_slot *slots;     /* mapped; see maps.h for who writes what */
 	struct shunt_member *members; /* mapped */
 	struct shunt_sink *sinks;     /* mapped */
+	uint32_t *turns;	      /* mapped */
 	volatile struct shunt_control
 		*control; /* mapped; the main thread, but for heartbeat_ns: any worker, atomically */
 	int flows_fd, counters_fd, sock_state_fd, local_clients_fd, broker_socks_fd, remote_socks_fd, remote_slots_fd,
@@ -106,7 +107,7 @@ void fp_sink_stop(void);
 
 /* members.c: lists of receivers for `flow`, in this order; the index of the first, 0 when there is no room. */
 void fp_members_start(void); /* with a new map */
-uint32_t fp_members_alloc(uint64_t flow, const struct fp_receiver *to, size_t n);
+uint32_t fp_members_alloc(uint64_t flow, const struct fp_receiver *to, size_t n, bool shared);
 void fp_members_free(uint32_t first);
 
 /* flows.c */

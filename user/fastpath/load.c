@@ -109,6 +109,7 @@ static int map_memory(void)
 	fp.members = p;
 	fp_members_start();
 	fp.sinks = fp.bpf->bss->sinks;
+	fp.turns = fp.bpf->bss->share_turns;
 	fp.sink_socks_fd = bpf_map__fd(fp.bpf->maps.sink_socks);
 	fp.control = &fp.bpf->bss->control;
 	fp.flows_fd = bpf_map__fd(fp.bpf->maps.flows);

@@ -57,7 +57,7 @@ static uint32_t take_one(void)
 	return ++pool.never_used;
 }
 
-uint32_t fp_members_alloc(uint64_t flow, const struct fp_receiver *to, size_t n)
+uint32_t fp_members_alloc(uint64_t flow, const struct fp_receiver *to, size_t n, bool shared)
 {
 	uint32_t next = 0, same = 0;
 
@@ -75,7 +75,7 @@ uint32_t fp_members_alloc(uint64_t flow, const struct fp_receiver *to, size_t n)
 			.slot = to[n].slot,
 			.next = next,
 			.form = to[n].form,
-			.same = same,
+			.same = shared ? to[n].place : same,
 		};
 		next = index;
 	}

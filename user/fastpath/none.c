@@ -128,9 +128,9 @@ bool fp_flow_wanted(struct fp_link *publisher, const char *topic, size_t topic_l
 }
 
 int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const char *topic, size_t topic_len,
-		    struct fp_receiver *to, size_t n, const char *receiver_id)
+		    struct fp_receiver *to, size_t n, uint32_t *turn, const char *receiver_id)
 {
-	(void)publisher, (void)ns, (void)form, (void)topic, (void)topic_len, (void)to, (void)n, (void)receiver_id;
+	(void)publisher, (void)ns, (void)form, (void)topic, (void)topic_len, (void)to, (void)n, (void)turn, (void)receiver_id;
 	return -ENOTSUP;
 }
 
@@ -138,6 +138,16 @@ size_t fp_receivers_max(enum fp_road road)
 {
 	(void)road;
 	return 0;
+}
+
+uint32_t *fp_turn_new(void)
+{
+	return NULL;
+}
+
+void fp_turn_free(uint32_t *turn)
+{
+	(void)turn;
 }
 
 bool fp_forms_mix(enum fp_road road)

@@ -143,7 +143,7 @@ static int install_flow(struct probe *p, size_t n)
 						    .slot = to[i]->slot,
 						    .generation = to[i]->generation,
 						    .isn_pair = to[i]->isn_pair};
-	return fp_flow_install(&p->pub.link, PROBE_NS, 0, "probe", 5, receivers, n, "probe");
+	return fp_flow_install(&p->pub.link, PROBE_NS, 0, "probe", 5, receivers, n, NULL, "probe");
 }
 
 static bool unused(const struct fp_link *link)

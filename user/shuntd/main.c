@@ -215,8 +215,8 @@ out:
 	/* The control socket first: its answers ask the workers. */
 	control_close(d.control);
 	broker_stop();
-	fp_close();
 	broker_free();
+	fp_close();
 	if (d.pid_file_written)
 		unlink(conf->pid_file); /* not ours any more to remove, where root owns the folder */
 	return status;
