@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """The daemon stops, dies, comes back, or is not alone: invariant 10, and pins."""
 
+import array
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import select
 import subprocess
+import termios
 import threading
 import time
 
@@ -290,6 +293,35 @@ class Gone(SystemTest):
             self.assert_ends(*sending)
             self.assertTrue(all(packet.payload == b"x" * 1000 for packet in subscriber.closed()))
             daemon.process = None  # has nothing to stop any more
+
+    def test_unread_is_kept(self):
+        """What has reached a subscriber before the daemon is killed can be read afterwards, also when nothing was pinned
+        and when a new daemon has removed the pins; then comes the end."""
+        wanted = [b"%d" % n for n in range(50)]
+        for pins, restart in ((None, False), ("/proc/none", False), (None, True)):
+            daemon = self.start(pins=pins)
+            subscriber, publisher = self.pair(daemon)
+            for payload in wanted:
+                publisher.publish(self.topic("t", ""), payload)
+            publisher.publish(self.topic("t", ""), b"end", 1)
+            self.until_arrived(subscriber, sum(len(p.publish(self.topic("t", ""), x)) for x in [*wanted, b"end"]))
+            daemon.kill()
+            if restart:
+                daemon.start()
+                again = self.client("again", daemon)
+                again.ping()
+            self.assertEqual([packet.payload for packet in subscriber.closed()], [*wanted, b"end"])
+            publisher.closed()
+            if not restart:
+                daemon.process = None
+
+    def until_arrived(self, client, size):
+        """So many bytes can be read."""
+        deadline, unread = time.monotonic() + TIMEOUT, array.array("i", [0])
+        while unread[0] < size:
+            self.assertLess(time.monotonic(), deadline, f"{unread[0]} bytes of {size}")
+            fcntl.ioctl(client.sock, termios.FIONREAD, unread)
+            time.sleep(0.01)
 
     def test_busy_publishers(self):
         """Publishers in the middle of a flood get no other error when the daemon is killed, and when it is stopped."""
