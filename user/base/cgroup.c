@@ -17,10 +17,8 @@ static void unescape(char *s)
 	char *to = s;
 
 	for (; *s; s++, to++) {
-		unsigned char code;
-
-		if (s[0] == '\\' && sscanf(s + 1, "%3hho", &code) == 1) {
-			*to = (char)code;
+		if (s[0] == '\\' && strspn(s + 1, "01234567") >= 3) {
+			*to = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
 			s += 3;
 		} else {
 			*to = *s;

@@ -176,7 +176,7 @@ static void add_address(const struct sockaddr *sa)
 /* Failure is no error: they will be learned. */
 void fp_listening(int fd)
 {
-	struct sockaddr_storage bound;
+	struct sockaddr_storage bound = {0};
 	struct sockaddr *sa = (struct sockaddr *)&bound;
 	socklen_t len = sizeof(bound);
 	struct ifaddrs *all;
