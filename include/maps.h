@@ -15,7 +15,7 @@ enum {
 	SHUNT_TOPIC_MAX = 128,	   /* longest topic a flow can have, bytes; longer ones stay with the daemon */
 	SHUNT_NAME_MAX = 32,	   /* of a client identifier, what fits is shown in the maps, with a NUL */
 	SHUNT_SLOTS_MAX = 16384,   /* connections the fast path can know at once; the others stay with the daemon */
-	SHUNT_FLOWS_MAX = 65536,   /* flows at once; when full the others stay with the daemon */
+	SHUNT_FLOWS_MAX = 65536,   /* flows at once, unless option fastpath_flows says otherwise */
 	SHUNT_CLIENTS_MAX = 32768, /* sockets of local clients at once, connected to any listener */
 	SHUNT_INJECT_HEADER = 4,   /* bytes in front of an injected packet: the slot of its receiver, native order */
 	SHUNT_PORTS_MAX = 64,

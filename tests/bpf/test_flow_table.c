@@ -2,6 +2,7 @@
 /* The table of flows: what a filter removes, what it costs, and who makes room when it is full. */
 #include "live.h"
 
+#include "fastpath/flow_age.h"
 #include "fastpath/flow_index.h"
 #include "mqtt/topic.h"
 
@@ -78,6 +79,104 @@ static void finds_what_matches(void **state)
 	flow_index_free(&index);
 }
 
+/* ---- who makes room ---------------------------------------------------------------------------------------------- */
+
+static struct used {
+	struct flow_age age;
+	uint64_t ns;
+} used[100];
+static unsigned looks;
+
+static uint64_t last_use(const struct flow_age *age)
+{
+	looks++;
+	return container_of(age, struct used, age)->ns;
+}
+
+/* The index of who makes room, which goes then; -1: nobody. */
+static int make_room(struct flow_ages *ages, uint64_t now)
+{
+	struct flow_age *age;
+
+	looks = 0;
+	age = flow_ages_victim(ages, now, last_use);
+	assert_in_range(looks, 0, FLOW_AGE_LOOKS);
+	if (!age)
+		return -1;
+	flow_ages_remove(age);
+	return (int)(container_of(age, struct used, age) - used);
+}
+
+static void fill(struct flow_ages *ages, unsigned n)
+{
+	flow_ages_init(ages);
+	memset(used, 0, sizeof(used));
+	for (unsigned i = 0; i < n; i++)
+		flow_ages_add(ages, &used[i].age, i + 1);
+}
+
+/* Those that were not used go in the order they came; those that were stay, until the others are gone. */
+static void idle_ones_go(void **state)
+{
+	struct flow_ages ages;
+	uint64_t now = 60 * NS_PER_S;
+
+	(void)state;
+	fill(&ages, 16);
+	for (unsigned i = 0; i < 16; i += 2)
+		used[i].ns = now - i;
+	for (int i = 1; i < 16; i += 2)
+		assert_int_equal(make_room(&ages, now), i);
+}
+
+/* Of those that were used, who was used least recently goes, as far as they are looked at. */
+static void least_recently_used_goes(void **state)
+{
+	struct flow_ages ages;
+	uint64_t now = 60 * NS_PER_S;
+
+	(void)state;
+	fill(&ages, 16);
+	for (unsigned i = 0; i < 16; i++)
+		used[i].ns = now - 10 * NS_PER_S - (i * 7 % 16) * NS_PER_MS;
+	assert_int_equal(make_room(&ages, now), 9); /* 9 * 7 % 16 is 15 */
+	assert_int_equal(looks, 16);
+	fill(&ages, 100);
+	for (unsigned i = 0; i < 100; i++)
+		used[i].ns = now - 10 * NS_PER_S - i;
+	assert_int_equal(make_room(&ages, now), FLOW_AGE_LOOKS - 1);
+}
+
+/* Where all are in use, few of those who ask get room; as soon as one is idle, everybody. */
+static void busy_ones_stay(void **state)
+{
+	struct flow_ages ages;
+	uint64_t now = 60 * NS_PER_S;
+	unsigned got = 0;
+
+	(void)state;
+	fill(&ages, 16);
+	for (unsigned n = 0; n < 8 * FLOW_AGE_ONE_IN_MANY; n++) {
+		int victim;
+
+		now += NS_PER_MS;
+		for (unsigned i = 0; i < 16; i++)
+			used[i].ns = now;
+		victim = make_room(&ages, now);
+		if (victim >= 0) {
+			got++;
+			flow_ages_add(&ages, &used[victim].age, now);
+		}
+	}
+	assert_int_equal(got, 8);
+	now += (uint64_t)FLOW_AGE_IDLE_MS * NS_PER_MS;
+	for (unsigned i = 0; i < 16; i++)
+		used[i].ns = i == 5 ? used[i].ns : now;
+	assert_int_equal(make_room(&ages, now), 5);
+	flow_ages_init(&ages);
+	assert_int_equal(make_room(&ages, now), -1);
+}
+
 /* ---- what it costs ----------------------------------------------------------------------------------------------- */
 
 static void time_invalidations(const char *what, const char *fmt)
@@ -134,6 +233,9 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_what_matches),
+		cmocka_unit_test(idle_ones_go),
+		cmocka_unit_test(least_recently_used_goes),
+		cmocka_unit_test(busy_ones_stay),
 		cmocka_unit_test(cost),
 	};
 

@@ -76,6 +76,8 @@ static void fastpath_stats(struct json *j, const struct fp_stats *s)
 	fastpath_state(j, &status);
 	json_string(j, "pin_path", status.pin_path);
 	json_uint(j, "flows", s->flows);
+	json_uint(j, "flows_max", s->flows_max);
+	json_uint(j, "evicted", s->evicted);
 	json_uint(j, "slots", s->slots);
 	json_uint(j, "dropped", s->dropped);
 	road_stats(j, "local", status.local, &s->local);

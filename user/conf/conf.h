@@ -85,6 +85,7 @@ struct conf {
 	char *fastpath_cgroup; /* full path; NULL: the root of cgroup v2 */
 	char **fastpath_exclude_uid;	/* numbers in decimal, NULL at the end; NULL: none */
 	char **fastpath_exclude_cgroup; /* full paths, likewise; they need not exist */
+	uint32_t fastpath_flows;	/* default 65536 */
 	char *bpf_pin_path;		/* default /sys/fs/bpf/shunt */
 	char *control_socket;		/* NULL: control_default_path() of admin/control.h */
 

@@ -336,6 +336,12 @@ const struct conf_option conf_options[] = {
 		"\n"
 		"\tfastpath_exclude_cgroup system.slice/recorder.service",
 }, {
+	.name = "fastpath_flows", IN_CONF(fastpath_flows), .type = CONF_UINT,
+	.min = 16, .max = 1048576, .restart = true, .argument = "COUNT", .value = "65536",
+	.help = "Let the kernel know at most COUNT topics at once whose messages it carries; each takes about 1 KiB of memory. When "
+		"one more is needed, about the least recently used one makes room (`evicted` in `shuntctl stats`); where all are in "
+		"use, only some of the others do.",
+}, {
 	.name = "bpf_pin_path", IN_CONF(bpf_pin_path), .type = CONF_STRING, .parse = conf_parse_pin_path,
 	.restart = true, .argument = "FOLDER", .value = "/sys/fs/bpf/shunt",
 	.help = "Show the maps of the fast path in FOLDER, which must be below a mounted bpffs.\n"

@@ -29,6 +29,7 @@ struct fp_config {
 	const char *cgroup;	      /* option fastpath_cgroup: full path; NULL: the root of cgroup v2 */
 	char *const *exclude_uids;    /* option fastpath_exclude_uid: in decimal, NULL at the end; NULL: none */
 	char *const *exclude_cgroups; /* option fastpath_exclude_cgroup: full paths, likewise */
+	uint32_t flows;		      /* option fastpath_flows; 0: its default */
 	uint32_t max_packet_size;     /* option max_packet_size: longer packets pass to the daemon; 0: no limit */
 	const uint16_t *ports;	      /* TCP ports of plain MQTT listeners */
 	size_t nports;
@@ -255,7 +256,9 @@ struct fp_road_stats {
 struct fp_stats {
 	struct fp_road_stats local, remote;
 	uint64_t flows, slots;
-	uint64_t dropped; /* messages lost in the kernel, by any reason */
+	uint64_t flows_max; /* there may be */
+	uint64_t evicted;   /* flows that made room for others */
+	uint64_t dropped;   /* messages lost in the kernel, by any reason */
 };
 void fp_stats(struct fp_stats *out);
 

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "fastpath/flow_age.h"
 #include "fastpath/flow_index.h"
 #include "fastpath/internal.h"
 
@@ -31,6 +32,7 @@ struct flow {
 	struct shunt_flow_key key;
 	struct flow *next; /* in its bucket */
 	struct flow_index_entry *indexed;
+	struct flow_age age;
 	char receiver[SHUNT_NAME_MAX];
 	uint32_t members; /* several receivers: their list in the kernel's map */
 	const uint32_t *turn; /* of a shared flow */
@@ -43,9 +45,13 @@ static struct {
 	struct flow *buckets[BUCKETS];
 	struct way *to[SHUNT_SLOTS_MAX];
 	struct flow_index index; /* by topic */
-	__u64 count, remote;	 /* atomic readers */
-	uint32_t version;	 /* grows with every removal; atomic readers */
-} table = {.lock = PTHREAD_MUTEX_INITIALIZER, .index.entries = {&table.index.entries, &table.index.entries}};
+	struct flow_ages ages;
+	__u64 count, remote; /* atomic readers */
+	__u64 evicted;	     /* atomic readers */
+	uint32_t version;    /* grows with every removal; atomic readers */
+} table = {.lock = PTHREAD_MUTEX_INITIALIZER,
+	   .index.entries = {&table.index.entries, &table.index.entries},
+	   .ages.order = {&table.ages.order, &table.ages.order}};
 
 static struct flow **bucket_of(const struct shunt_flow_key *key)
 {
@@ -154,6 +160,7 @@ static void remove_at(struct flow **at)
 	unlink_ways(flow);
 	fp_members_free(flow->members);
 	flow_index_remove(&table.index, flow->indexed);
+	flow_ages_remove(&flow->age);
 	count(flow, -1);
 	free(flow);
 }
@@ -192,6 +199,29 @@ static bool leads_to(const struct flow *flow, const struct fp_receiver *to, size
 	return true;
 }
 
+static uint64_t last_use(const struct flow_age *age)
+{
+	struct shunt_flow value = {0};
+
+	bpf_map_lookup_elem(fp.flows_fd, &container_of(age, struct flow, age)->key, &value);
+	return value.last_ns;
+}
+
+/* When there are as many flows as there may be one of them goes. 0 or -ENOSPC. */
+static int make_room(void)
+{
+	struct flow_age *age;
+
+	if (table.count < fp.flows_max)
+		return 0;
+	age = flow_ages_victim(&table.ages, clock_ns(), last_use);
+	if (!age)
+		return -ENOSPC;
+	remove_at(find(&container_of(age, struct flow, age)->key));
+	__atomic_add_fetch(&table.evicted, 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
 static struct flow *new_flow(const struct shunt_flow_key *key, size_t n)
 {
 	struct flow *flow = calloc(1, sizeof(*flow) + n * sizeof(flow->way[0]));
@@ -206,6 +236,7 @@ static struct flow *new_flow(const struct shunt_flow_key *key, size_t n)
 		free(flow);
 		return NULL;
 	}
+	flow_ages_add(&table.ages, &flow->age, clock_ns());
 	return flow;
 }
 
@@ -220,6 +251,9 @@ static int install(const struct shunt_flow_key *key, const struct fp_receiver *t
 		return 0;
 	if (*at)
 		remove_at(at);
+	error = make_room();
+	if (error)
+		return error;
 	flow = new_flow(key, n);
 	if (!flow)
 		return -ENOMEM;
@@ -409,6 +443,11 @@ int fp_flow_each(int (*each)(const struct fp_flow_info *, void *), void *arg)
 uint64_t fp_flows_count(void)
 {
 	return load64(&table.count);
+}
+
+uint64_t fp_flows_evicted(void)
+{
+	return load64(&table.evicted);
 }
 
 bool fp_wants_heartbeat(void)

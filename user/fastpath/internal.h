@@ -37,6 +37,7 @@ enum {
 struct fastpath {
 	struct fastpath_bpf *bpf; /* NULL: not loaded */
 	bool local, remote;	  /* roads that passed the probe */
+	uint32_t flows_max;	  /* flows there may be */
 	bool many;		  /* on the local road flows may have several receivers, and of another form */
 	bool pings;		  /* PINGREQ can be answered on the local road */
 	char reason[200];
@@ -112,6 +113,7 @@ void fp_members_free(uint32_t first);
 
 /* flows.c */
 uint64_t fp_flows_count(void);
+uint64_t fp_flows_evicted(void);
 
 /* Any thread; the switch itself is one thread's at a time, see fp_enable(). */
 static inline bool fp_switched_on(void)

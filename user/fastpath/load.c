@@ -189,6 +189,10 @@ static int load(const struct fp_config *cfg)
 	error = fp_clients_size(cfg);
 	if (error)
 		return refuse(error, "cannot size the maps");
+	fp.flows_max = cfg->flows ? cfg->flows : SHUNT_FLOWS_MAX;
+	error = bpf_map__set_max_entries(fp.bpf->maps.flows, fp.flows_max);
+	if (error)
+		return refuse(error, "cannot set the number of flows");
 	error = fastpath_bpf__load(fp.bpf);
 	if (error)
 		return refuse_programs(error);

@@ -47,5 +47,7 @@ void fp_stats(struct fp_stats *out)
 	sum_road(FP_ROAD_LOCAL, &out->local, &out->dropped);
 	sum_road(FP_ROAD_REMOTE, &out->remote, &out->dropped);
 	out->flows = fp_flows_count();
+	out->flows_max = fp.flows_max;
+	out->evicted = fp_flows_evicted();
 	out->slots = fp_slots_used();
 }

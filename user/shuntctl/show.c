@@ -125,8 +125,9 @@ int show_stats(const cJSON *answer)
 	err = show_traffic(answer);
 	putchar('\n');
 	show_state(fastpath);
-	printf("%" PRIu64 " flows, %" PRIu64 " connections known\n", answer_number(fastpath, "flows"),
-	       answer_number(fastpath, "slots"));
+	printf("%" PRIu64 " flows of at most %" PRIu64 ", %" PRIu64 " evicted; %" PRIu64 " connections known\n",
+	       answer_number(fastpath, "flows"), answer_number(fastpath, "flows_max"),
+	       answer_number(fastpath, "evicted"), answer_number(fastpath, "slots"));
 	return err | show_roads(fastpath);
 }
 

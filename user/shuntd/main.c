@@ -89,6 +89,7 @@ static int open_fastpath(const struct conf *conf, const struct account *account)
 		.cgroup = conf->fastpath_cgroup,
 		.exclude_uids = conf->fastpath_exclude_uid,
 		.exclude_cgroups = conf->fastpath_exclude_cgroup,
+		.flows = conf->fastpath_flows,
 		.max_packet_size = conf->max_packet_size,
 		.ports = ports,
 		.uid = account->uid,

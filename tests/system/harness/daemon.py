@@ -22,7 +22,7 @@ MOSQUITTO = "/usr/sbin/mosquitto"
 # Options that Debian's mosquitto does not have: it is started without them.
 OWN_OPTIONS = {
     "fastpath", "fastpath_local", "fastpath_cgroup", "fastpath_exclude_uid", "fastpath_exclude_cgroup",
-    "bpf_pin_path", "control_socket", "workers", "max_output_bytes", "scram_file",
+    "fastpath_flows", "bpf_pin_path", "control_socket", "workers", "max_output_bytes", "scram_file",
     "response_information", "server_reference", "wildcard_subscriptions", "shared_subscriptions",
     "subscription_identifiers", "max_topic_alias", "max_topic_alias_broker", "accept_protocol_versions",
 }
