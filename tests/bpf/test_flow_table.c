@@ -79,6 +79,39 @@ static void finds_what_matches(void **state)
 	flow_index_free(&index);
 }
 
+static size_t count_matches(struct flow_index *index, const char *filter)
+{
+	struct list found;
+	size_t n = 0;
+
+	list_init(&found);
+	flow_index_match(index, (struct mqtt_str){.data = (const uint8_t *)filter, .len = (uint32_t)strlen(filter)},
+			 &found);
+	while (list_pop(&found))
+		n++;
+	return n;
+}
+
+/* Levels deeper than those that are listed count as well. */
+static void deep_levels_match(void **state)
+{
+	static const char text[] = "1/2/3/4/5/6/7/8/9/10/11";
+	struct mqtt_str topic = {.data = (const uint8_t *)text, .len = sizeof(text) - 1};
+	struct flow_index index;
+	struct flow_index_entry *entry;
+
+	(void)state;
+	flow_index_init(&index);
+	entry = flow_index_add(&index, topic, NULL);
+	assert_non_null(entry);
+	assert_int_equal(count_matches(&index, "+/+/+/+/+/+/+/+/+/10/+"), 1);
+	assert_int_equal(count_matches(&index, "+/2/+/+/+/+/+/+/9/#"), 1);
+	assert_int_equal(count_matches(&index, "+/+/+/+/+/+/+/+/+/11/+"), 0);
+	assert_int_equal(count_matches(&index, "1/2/3/4/5/6/7/8/9/+"), 0);
+	flow_index_remove(&index, entry);
+	flow_index_free(&index);
+}
+
 /* ---- who makes room ---------------------------------------------------------------------------------------------- */
 
 static struct used {
@@ -232,11 +265,9 @@ static void cost(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(finds_what_matches),
-		cmocka_unit_test(idle_ones_go),
-		cmocka_unit_test(least_recently_used_goes),
-		cmocka_unit_test(busy_ones_stay),
-		cmocka_unit_test(cost),
+		cmocka_unit_test(finds_what_matches), cmocka_unit_test(deep_levels_match),
+		cmocka_unit_test(idle_ones_go),	      cmocka_unit_test(least_recently_used_goes),
+		cmocka_unit_test(busy_ones_stay),     cmocka_unit_test(cost),
 	};
 
 	if (argc > 1)

@@ -192,6 +192,10 @@ class Top(Inspect):
                 break
         process.stdout.close()
         self.assertNotEqual(process.wait(TIMEOUT), 0)
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(self.command("top", "--interval", "0.1"), stdout=full, stderr=subprocess.DEVNULL,
+                                  timeout=TIMEOUT)
+        self.assertEqual(done.returncode, 1)
 
     def live(self, *words, **arguments):
         """It runs on a terminal and has drawn."""
