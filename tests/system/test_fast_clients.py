@@ -3,6 +3,7 @@
 
 import json
 import os
+import select
 import socket
 import subprocess
 import threading
@@ -118,8 +119,22 @@ class Options(Clients):
         ours = self.client("ours", daemon)
         for client, road in ((number, "remote"), (name, "remote"), (other, "local"), (ours, "local")):
             self.assert_road(client, road, daemon)
+        self.assert_splices(number)
         for one, two in ((number, name), (other, ours), (number, ours), (ours, number)):
             self.assert_carried(one, two, daemon)
+
+    def assert_splices(self, client):
+        """splice() finds what the broker sends: a proxy that copies with it works when it is excluded."""
+        client.send(p.PING)
+        self.assertTrue(select.select([client.sock], [], [], TIMEOUT)[0])
+        out, into = os.pipe()
+        try:
+            size = os.splice(client.sock.fileno(), into, 4096)
+            self.assertEqual(os.read(out, 4096), b"\xd0\x00")
+            self.assertEqual(size, 2)
+        finally:
+            os.close(out)
+            os.close(into)
 
     @own
     def test_excluded_ourselves(self):
