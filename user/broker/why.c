@@ -60,7 +60,7 @@ static void ask_publisher(struct worker *w, void *arg)
 		q->road = publisher->link.road;
 		q->version = publisher->version;
 	}
-	if (q->reason == FLOW_PUBLISHER_NO_ROAD)
+	if (publisher && q->reason == FLOW_PUBLISHER_NO_ROAD)
 		say(q, publisher->link.no_road);
 	if (!about || q->reason == FLOW_POSSIBLE)
 		return;
