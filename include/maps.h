@@ -20,16 +20,16 @@ enum {
 	SHUNT_INJECT_HEADER = 4,   /* bytes in front of an injected packet: the slot of its receiver, native order */
 	SHUNT_PORTS_MAX = 64,
 	SHUNT_LOAD_WINDOW_NS = 10000000,
-	SHUNT_RUN_MAX = 32,	    /* packets in one send or skb that are forwarded together */
-	SHUNT_PULL_MAX = 65536,	    /* a longer message that is not in one piece is not copied into one */
-	SHUNT_MEMBERS_MAX = 131072, /* receivers of all flows with several receivers together */
-	SHUNT_RECEIVERS_MAX = 1024, /* of one flow; a topic with more stays with the daemon */
-	SHUNT_COPY_MAX = 16384,	    /* bytes of a message that is copied to several receivers; longer ones pass */
-	SHUNT_COPIES_AREA = 32768,  /* bytes of copies made at once */
-	SHUNT_SHARES_MAX = 4096,    /* groups of shared subscriptions with flows at once */
+	SHUNT_RUN_MAX = 32,	      /* packets in one send or skb that are forwarded together */
+	SHUNT_PULL_MAX = 65536,	      /* a longer message that is not in one piece is not copied into one */
+	SHUNT_MEMBERS_MAX = 131072,   /* receivers of all flows with several receivers together */
+	SHUNT_RECEIVERS_MAX = 1024,   /* of one flow; a topic with more stays with the daemon */
+	SHUNT_COPY_MAX = 16384,	      /* bytes of a message that is copied to several receivers; longer ones pass */
+	SHUNT_COPIES_AREA = 32768,    /* bytes of copies made at once */
+	SHUNT_SHARES_MAX = 4096,      /* groups of shared subscriptions with flows at once */
 	SHUNT_SHARE_MEMBERS_MAX = 64, /* connected members of such a group */
-	SHUNT_SINKS_MAX = 256,	    /* workers; the others' publishers have flows with one receiver only */
-	SHUNT_SINK_CAP = 1 << 20,   /* bytes that wait in a sink, from which on messages to several receivers pass */
+	SHUNT_SINKS_MAX = 256,	      /* workers; the others' publishers have flows with one receiver only */
+	SHUNT_SINK_CAP = 1 << 20,     /* bytes that wait in a sink, from which on messages to several receivers pass */
 };
 
 enum shunt_road {

@@ -38,7 +38,8 @@ static int flow_to_all(struct scene *s)
 					     .generation = link->generation,
 					     .isn_pair = link->isn_pair};
 	}
-	return fp_flow_install(&s->pub.link, LIVE_NS, s->pub.form, s->topic, strlen(s->topic), to, s->n, NULL, "receivers");
+	return fp_flow_install(&s->pub.link, LIVE_NS, s->pub.form, s->topic, strlen(s->topic), to, s->n, NULL,
+			       "receivers");
 }
 
 static void connect_as(struct scene *s, struct live_conn *c, const char *name, uint8_t form)

@@ -225,8 +225,8 @@ static int install(struct worker *w, struct conn *publisher, const struct messag
 			turn = turn_of(to->share);
 		rc = to->share && !turn ? -ENOSPC
 					: fp_flow_install(publisher ? &publisher->link : NULL, FLOW_NAMESPACE, form,
-							  (const char *)topic.data, topic.len, to->receiver, to->n, turn,
-							  to->session[0]->id);
+							  (const char *)topic.data, topic.len, to->receiver, to->n,
+							  turn, to->session[0]->id);
 	}
 	subscriptions_unlock(w->broker);
 	return rc;

@@ -28,12 +28,12 @@ struct sub_array {
 /* The shared subscriptions of a node that have one ShareName. */
 struct tree_share {
 	struct rcu_later later;
-	uint32_t refs;		 /* atomic; one of the tree's, dropped a grace period after it left the tree */
-	uint32_t *last;		 /* atomic, and what it points to, too: place of the member that was last chosen */
-	uint32_t own_last;	 /* where that is until tree_share_keep_turn() */
+	uint32_t refs;	   /* atomic; one of the tree's, dropped a grace period after it left the tree */
+	uint32_t *last;	   /* atomic, and what it points to, too: place of the member that was last chosen */
+	uint32_t own_last; /* where that is until tree_share_keep_turn() */
 	void (*release)(uint32_t *last); /* NULL before */
-	struct tree_share *next; /* atomic; at the same node */
-	struct sub_array *subs;	 /* atomic */
+	struct tree_share *next;	 /* atomic; at the same node */
+	struct sub_array *subs;		 /* atomic */
 	uint32_t name_len;
 	uint8_t name[];
 };

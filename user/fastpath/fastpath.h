@@ -226,7 +226,7 @@ struct fp_diverted {
 };
 
 enum {
-	FP_SLOTS = 16384,	 /* slots are below this */
+	FP_SLOTS = 16384, /* slots are below this */
 	FP_SHARE_MAX = 64,
 	FP_RECEIVERS_MAX = 1024, /* fp_receivers_max() is not greater */
 };

@@ -34,7 +34,7 @@ struct flow {
 	struct flow_index_entry *indexed;
 	struct flow_age age;
 	char receiver[SHUNT_NAME_MAX];
-	uint32_t members; /* several receivers: their list in the kernel's map */
+	uint32_t members;     /* several receivers: their list in the kernel's map */
 	const uint32_t *turn; /* of a shared flow */
 	uint32_t nways;
 	struct way way[]; /* one for each receiver */

@@ -130,7 +130,8 @@ bool fp_flow_wanted(struct fp_link *publisher, const char *topic, size_t topic_l
 int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const char *topic, size_t topic_len,
 		    struct fp_receiver *to, size_t n, uint32_t *turn, const char *receiver_id)
 {
-	(void)publisher, (void)ns, (void)form, (void)topic, (void)topic_len, (void)to, (void)n, (void)turn, (void)receiver_id;
+	(void)publisher, (void)ns, (void)form, (void)topic, (void)topic_len, (void)to, (void)n, (void)turn,
+		(void)receiver_id;
 	return -ENOTSUP;
 }
 
