@@ -3,6 +3,7 @@
 #   make             builds everything into build/          make lint      checks the sources
 #   make run         starts the broker on 127.0.0.1:1883    make format    formats the C sources
 #   make check       runs every test, or ONLY="unit lint"   make fuzz      fuzzes, FUZZ_SECONDS each target
+#   make chaos       clients, daemon and network in trouble for SECONDS, again with SEED
 #   make model       runs random operations against a model of a broker, OPERATIONS of them, again with SHUNT_MODEL_SEED
 #   make bench       runs the benchmarks                    make install   DESTDIR, PREFIX, SYSCONFDIR
 #
@@ -14,6 +15,8 @@ SYSCONFDIR ?= /etc
 SANITIZE ?=
 FUZZ_SECONDS ?= 60
 OPERATIONS ?= 200000
+SECONDS ?= 3600
+SEED ?=
 VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
 WITH_BPF ?= $(if $(wildcard $(VMLINUX_BTF)),1,0)
 comma := ,
@@ -60,9 +63,11 @@ BPF_SRC := $(wildcard bpf/*.bpf.c tests/bpf/*.bpf.c)
 BPF := $(patsubst %.c,%,$(wildcard tests/bpf/test_*.c))
 MAN := $(addprefix $(BUILD)/man/,$(addsuffix .1,$(filter-out shuntd,$(TOOLS))) \
 	$(if $(filter shuntd,$(TOOLS)),shuntd.8 shunt.conf.5))
+CHAOS := $(BUILD)/tests/chaos/storm $(BUILD)/gen/lossy.bpf.o
 left_out := user/fastpath/none.c
 ifneq ($(WITH_BPF),1)
 left_out := $(filter-out $(left_out),$(wildcard user/fastpath/*.c)) $(BPF_SRC) $(wildcard tests/bpf/*.c)
+CHAOS :=
 endif
 LIB_SRC := $(filter-out $(left_out),$(LIB_SRC))
 BPF_SRC := $(filter-out $(left_out),$(BPF_SRC))
@@ -74,7 +79,7 @@ all: $(TOOLS:%=$(BUILD)/%) $(MAN)
 ifneq ($(WITH_BPF),1)
 	@echo "    note  built without the fast path: $(if $(wildcard $(VMLINUX_BTF)),WITH_BPF=$(WITH_BPF),no $(VMLINUX_BTF))"
 endif
-tests: unit-tests $(BPF:%=$(BUILD)/%)
+tests: unit-tests $(BPF:%=$(BUILD)/%) $(CHAOS)
 unit-tests: $(UNIT:%=$(BUILD)/%)
 fuzzers: $(FUZZ:%=$(BUILD)/%)
 .PHONY: all tests unit-tests fuzzers FORCE
@@ -135,7 +140,7 @@ $(BUILD)/gen/vmlinux.h: $(BUILD)/bpf-flags
 	@mkdir -p $(@D)
 	$(Q)bpftool btf dump file $(VMLINUX_BTF) format c >$@
 
-vpath %.bpf.c bpf tests/bpf
+vpath %.bpf.c bpf tests/bpf tests/chaos
 $(BUILD)/gen/%.bpf.o: %.bpf.c $(BUILD)/gen/vmlinux.h
 	$(call say,BPF,$<)
 	$(Q)$(CLANG) $(bpfflags) -MMD -MP -c -o $@ $<
@@ -161,6 +166,11 @@ model:
 	$(submake) all
 	@SHUNT_BUILD=$(BUILD) SHUNT_MODEL_OPERATIONS=$(OPERATIONS) tests/system/run -k test_model
 
+chaos:
+	@scripts/setup check
+	$(submake) all $(CHAOS)
+	@SHUNT_BUILD=$(BUILD) tests/chaos/run --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
 bench:
 	@BUILD=$(BUILD) scripts/setup bench
 	$(submake) all
@@ -172,7 +182,7 @@ fuzz-build:
 		WITH_BPF=0 LIB='base mqtt auth conf' fuzzers
 fuzz-%: fuzz-build
 	@scripts/fuzz $(BUILD)/fuzz/tests/fuzz/fuzz_$* $(FUZZ_SECONDS)
-.PHONY: run check model bench fuzz fuzz-build
+.PHONY: run check model chaos bench fuzz fuzz-build
 
 # ---- lint -----------------------------------------------------------------------------------------------------------
 c_files = $(wildcard bpf/*.[ch] include/*.h user/*/*.[ch] tests/*/*.[ch])

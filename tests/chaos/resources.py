@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""What a run has to give back: sockets, descriptors, entries of maps, memory."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import time
+
+from harness.memory import Growth
+from harness.network import inside
+
+MB = 1 << 20
+PATIENCE = 45  # seconds, for connections that are still closing, and for the noise of others
+GROWTH = 96 * MB  # the daemon's allocator and the kernel's slabs keep some of a peak
+MADE_WHEN_NEEDED = 16  # descriptors of a daemon for its own sockets into the fast path
+SOCKETS_OF_OTHERS = 300  # who use the same machine
+
+
+def _sockstat(namespace):
+    with inside(namespace), open("/proc/thread-self/net/sockstat") as lines:
+        text = lines.read()
+    return {name: int(value) for name, value in re.findall(r"(\w+) (\d+)", text[text.index("TCP:"):])}
+
+
+class Resources:
+    """A reading before there are any clients."""
+
+    def __init__(self, daemon):
+        self.network = daemon.network
+        self.namespaces = sorted({self.network.daemon_ns, self.network.client_ns})
+        self.sockets = {name: _sockstat(name)["inuse"] for name in self.namespaces}
+        self.alloc = _sockstat(self.namespaces[0])["alloc"]
+        self.memory = Growth(daemon)
+        self.daemon = daemon
+        self.daemon_started(daemon)
+
+    def daemon_started(self, daemon):
+        """Another daemon, which nobody has used yet; its workers may still be starting."""
+        self.fds, before = len(self._fds(daemon)), None
+        while self.fds != before:
+            time.sleep(0.1)
+            self.fds, before = len(self._fds(daemon)), self.fds
+
+    def _fds(self, daemon):
+        folder, found = f"/proc/{daemon.process.pid}/fd", []
+        for name in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                found.append(os.readlink(f"{folder}/{name}"))
+        return found
+
+    def checks(self):
+        """[(check, what is wrong or None)], when all clients have left."""
+        return [
+            ("sockets are gone", self._wait(self._sockets)),
+            ("descriptors are closed", self._wait(self._descriptors)),
+            ("entries of maps are gone", self._wait(self._entries)),
+            ("memory is back", self._wait(self._memory)),
+        ]
+
+    def _wait(self, look):
+        deadline = time.monotonic() + PATIENCE
+        while (wrong := look()) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        return wrong
+
+    def _sockets(self):
+        for name in self.namespaces:
+            now = _sockstat(name)["inuse"]
+            if now > self.sockets[name]:
+                return f"{now} TCP sockets in use in {name}, {self.sockets[name]} at the start\n{_listed(name)}"
+        alloc = _sockstat(self.namespaces[0])["alloc"]
+        if alloc > self.alloc + SOCKETS_OF_OTHERS:
+            return f"the kernel has {alloc} TCP sockets, {self.alloc} at the start"
+        return None
+
+    def _descriptors(self):
+        now = self._fds(self.daemon)
+        if len(now) <= self.fds + MADE_WHEN_NEEDED:
+            return None
+        return f"the daemon has {len(now)} descriptors, {self.fds} at the start: {' '.join(sorted(now))}"
+
+    def _entries(self):
+        """Of a socket that was never released the entry stays."""
+        stats = self.daemon.stats()["fastpath"]
+        left = {"slots": stats["slots"], "flows": stats["flows"]}
+        for name in ("local_clients", "remote_slots"):
+            path = f"{self.daemon.pins}/{name}"
+            if os.path.exists(path):
+                dump = subprocess.run(["bpftool", "-j", "map", "dump", "pinned", path], capture_output=True, text=True)
+                left[name] = len(json.loads(dump.stdout))
+        left = {name: count for name, count in left.items() if count}
+        return f"still there: {left}" if left else None
+
+    def _memory(self):
+        charged, used = self.memory.bytes(GROWTH, patience=0)
+        if max(charged, used) > GROWTH:
+            return f"charged {charged // MB} MB more than at the start, in use {used // MB} MB more"
+        return None
+
+
+def _listed(namespace):
+    done = subprocess.run(["nsenter", f"--net=/run/netns/{namespace}", "ss", "-tanH"], capture_output=True, text=True)
+    return "\n".join(done.stdout.splitlines()[:10])
