@@ -35,6 +35,7 @@ enum {
 	FAILURE_LEN = 320,
 	EVENTS_KEPT = 512, /* a power of two */
 	EVENT_LEN = 112,
+	DAEMONS = 1024,
 	PATIENCE_MS = 60000, /* what must come must come within this time, the daemon's stops not counted */
 };
 
@@ -63,10 +64,11 @@ struct world {
 	uint32_t calm;	     /* nobody leaves any more and everybody reads */
 	uint32_t silent;     /* publishers send no more */
 	uint32_t end;
-	uint32_t resting; /* publishers that have sent their last */
-	uint32_t settled; /* subscribers that have looked whether they got it */
-	uint32_t running; /* publishers and subscribers that have not ended */
-	uint64_t sent, sent_bytes, received, gaps, connects, cut, pings;
+	uint32_t resting;	/* publishers that have sent their last */
+	uint32_t settled;	/* subscribers that have looked whether they got it */
+	uint32_t running;	/* publishers and subscribers that have not ended */
+	uint64_t gaps[DAEMONS]; /* by the daemon that the subscriber was connected to, the later ones in turn */
+	uint64_t sent, sent_bytes, received, connects, cut, pings;
 	uint64_t leaves[8]; /* by enum way */
 	uint64_t events;
 	uint32_t failures, failed[CHECKS];

@@ -48,7 +48,8 @@ static void report(bool all)
 	printf("{\"sent\": %lu, \"sent_bytes\": %lu, \"received\": %lu, \"gaps\": %lu, \"connects\": %lu, \"cut\": %lu, "
 	       "\"failures\": %u, ",
 	       (unsigned long)world->sent, (unsigned long)world->sent_bytes, (unsigned long)world->received,
-	       (unsigned long)world->gaps, (unsigned long)world->connects, (unsigned long)world->cut, world->failures);
+	       (unsigned long)world->gaps[look(&world->generation) / 2 % DAEMONS], (unsigned long)world->connects,
+	       (unsigned long)world->cut, world->failures);
 	for (int i = 0; i < CHECKS; i++)
 		printf("%s\"%s\": %u", i ? ", " : "\"failed\": {", names[i], world->failed[i]);
 	printf("}, \"leaves\": [");

@@ -90,7 +90,7 @@ static void check_gap(struct subscriber *s, const struct letter *l)
 		uint64_t gap = l->on_topic - seen->on_topic - 1;
 
 		s->gaps += gap;
-		count(&world->gaps, gap);
+		count(&world->gaps[s->conn.generation / 2 % DAEMONS], gap);
 		__atomic_store_n(&world->seats[s->number].gaps, s->gaps, __ATOMIC_RELEASE);
 		if (s->gaps == gap && s->kind != SLOW)
 			event("%s misses %lu of publisher %d before %lu on topic %d", s->id, (unsigned long)gap,
