@@ -49,8 +49,8 @@ struct subscriber {
 
 static enum kind kind_of(int number)
 {
-	static const enum kind kinds[] = {STEADY, RESTLESS, STEADY, SLOW,     RESTLESS,
-					  MORTAL, TAKEN,    STEADY, RESTLESS, ALL_SHARED};
+	static const enum kind kinds[] = {STEADY, RESTLESS, SLOW,   STEADY, RESTLESS, MORTAL,
+					  SLOW,	  TAKEN,    STEADY, SLOW,   RESTLESS, ALL_SHARED};
 
 	if (number >= owners())
 		return CROWD;
@@ -295,8 +295,9 @@ static bool slice(struct subscriber *s)
 	size_t most = rng_below(&s->rng, 6) ? INPUT_MAX : 1 + rng_below(&s->rng, 5000);
 
 	if (s->kind == SLOW && !look(&world->calm)) {
-		pause_us(rng_below(&s->rng, 8) ? 1000 : 20000 * (1 + rng_below(&s->rng, 40)));
-		most = 1 + rng_below(&s->rng, 30000);
+		/* so that its queue is now full, now not */
+		pause_us(rng_below(&s->rng, 20) ? rng_below(&s->rng, 8000) : 20000 * (1 + rng_below(&s->rng, 40)));
+		most = 1 + rng_below(&s->rng, rng_below(&s->rng, 3) ? 200000 : 20000);
 	}
 	if (conn_read(&s->conn, SLICE_MS, most) < 0)
 		return false;

@@ -11,8 +11,9 @@ from resources import Resources
 from storm import Idle, Storm
 
 OPTIONS = ["workers 2", "max_output_bytes 2000000", "log_type error", "log_type warning", "allow_anonymous true"]
-PROGRESS = 10.0  # seconds
+PROGRESS = 10.0
 CALM = 4.0
+GATHER = 1.0  # clients that come while the fast path is switched off stay without it
 FILES = 20000  # of the daemon
 LAST_EVENTS = 60
 
@@ -71,6 +72,7 @@ class Turmoil:
         deeds = [self._pause, self._stop, self._kill, self._switch] + ([self._weather] * 2 if self.link else [])
         weights = [5, 4, 2, 4] + [3] * (len(deeds) - 4)
         full_from, full_until = begin + (end - begin) * 0.2, begin + (end - begin) * 0.5
+        time.sleep(GATHER)
         while time.monotonic() < end:
             now = time.monotonic()
             if full and not self.idle and full_from < now < full_until:
