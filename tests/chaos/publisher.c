@@ -146,8 +146,6 @@ static bool read_answers(struct publisher *p)
 /* Another connection of the same identifier, while the first one goes on sending until it finds itself closed. */
 static bool take_over(struct publisher *p)
 {
-	uint32_t life = p->life;
-
 	count(&world->leaves[TAKE_OVER], 1);
 	p->batch = 1;
 	p->old = p->conn;
@@ -161,15 +159,15 @@ static bool take_over(struct publisher *p)
 	}
 	p->open = 0;
 	for (int i = 0; p->old.fd >= 0 && p->conn.fd >= 0 && i < 200; i++) {
-		p->life = life;
+		p->life++; /* what the old one loses is no gap among those of the new one */
 		if (!send_some(p, &p->old))
 			break;
 		p->open = 0;
-		p->life = life + 1;
+		p->life++;
 		if (i % 2 && !send_some(p, &p->conn))
 			break;
 	}
-	p->life = life + 1;
+	p->life++;
 	if (p->old.fd >= 0)
 		conn_leave(&p->old, CLOSE);
 	free(p->old.input);
