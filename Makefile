@@ -67,7 +67,7 @@ CHAOS := $(BUILD)/tests/chaos/storm $(BUILD)/gen/lossy.bpf.o
 left_out := user/fastpath/none.c
 ifneq ($(WITH_BPF),1)
 left_out := $(filter-out $(left_out),$(wildcard user/fastpath/*.c)) $(BPF_SRC) $(wildcard tests/bpf/*.c)
-CHAOS :=
+CHAOS := $(filter-out %.bpf.o,$(CHAOS))
 endif
 LIB_SRC := $(filter-out $(left_out),$(LIB_SRC))
 BPF_SRC := $(filter-out $(left_out),$(BPF_SRC))

@@ -94,6 +94,20 @@ struct settings {
 extern struct world *world;
 extern struct settings settings;
 
+/* What kind of subscriber a thread is, from its number. */
+enum kind {
+	STEADY,
+	RESTLESS,   /* comes, subscribes, unsubscribes and leaves */
+	SLOW,	    /* its queue is now full, now not */
+	MORTAL,	    /* a process that is killed */
+	TAKEN,	    /* all of them have the same client identifier */
+	HUNTED,	    /* leaves after a moment, in the middle of a stream of its own */
+	ALL_SHARED, /* by wildcard */
+	CROWD,
+};
+
+enum kind kind_of(int subscriber);
+
 /* ---- world.c ---------------------------------------------------------------------------------------------------- */
 
 int world_open(void);

@@ -8,7 +8,7 @@
 
 #include "chaos.h"
 
-enum { AT_ONCE = 12, CHOSEN = 3, INFLIGHT = 8, RETAINED_MAX = 400 };
+enum { AT_ONCE = 12, CHOSEN = 3, INFLIGHT = 8, HUNTERS = 2, SPECIALISTS = 4, RETAINED_MAX = 400 };
 
 struct publisher {
 	int number;
@@ -43,6 +43,33 @@ static uint32_t some_size(uint64_t *rng)
 	}
 }
 
+/* A topic of a subscriber of this kind, if there is one. */
+static int topic_of(struct publisher *p, enum kind kind)
+{
+	int topic = (int)rng_below(&p->rng, (uint32_t)owners());
+
+	for (int i = 0; i < owners() && kind_of(topic) != kind; i++)
+		topic = (topic + 1) % owners();
+	return topic;
+}
+
+/* The first publishers always look for the same trouble: a receiver that leaves at this moment, and one whose queue is
+ * sometimes full, so that messages of both ways meet. */
+static void new_specialty(struct publisher *p)
+{
+	for (int i = 0; i < CHOSEN; i++)
+		p->chosen[i] = i ? p->chosen[0] : topic_of(p, p->number < HUNTERS ? HUNTED : SLOW);
+	p->writing = WHOLE;
+	p->batch = 1;
+	if (p->number < HUNTERS) {
+		p->size = 64;
+		p->pause = rng_below(&p->rng, 3) ? 1 : 200;
+	} else {
+		p->size = 1000 + rng_below(&p->rng, 3000);
+		p->pause = 100 + rng_below(&p->rng, 900);
+	}
+}
+
 static void new_habit(struct publisher *p)
 {
 	static const uint32_t pauses[] = {0, 100, 300, 1000, 1000, 2000, 2000, 5000, 5000, 20000};
@@ -70,6 +97,8 @@ static void new_habit(struct publisher *p)
 	if (p->batch > 1)
 		p->pause += p->batch * 500;
 	p->habit_until = now_ns() + (200 + rng_below(&p->rng, 1500)) * 1000000ull;
+	if (p->number < SPECIALISTS)
+		new_specialty(p);
 	if (look(&world->calm)) { /* the last messages: small, few, on all topics in turn */
 		p->size = 64 + rng_below(&p->rng, 200);
 		p->batch = 1;
@@ -93,7 +122,8 @@ static size_t write_one(struct publisher *p, uint8_t *to, uint8_t level, int top
 	bool retain = letter.len < RETAINED_MAX && rng_below(&p->rng, 200) == 0;
 	uint16_t id = 0;
 
-	if (rng_below(&p->rng, 60) == 0 && p->open < INFLIGHT && !look(&world->calm)) {
+	if (rng_below(&p->rng, p->number < SPECIALISTS && p->number >= HUNTERS ? 12 : 60) == 0 && p->open < INFLIGHT &&
+	    !look(&world->calm)) {
 		p->last_id = p->last_id % 60000 + 1;
 		id = p->last_id;
 		p->open++;

@@ -130,7 +130,7 @@ static int start(pthread_t *threads)
 
 static int storm(void)
 {
-	pthread_t threads[PUBLISHERS_MAX + SUBSCRIBERS_MAX];
+	pthread_t threads[PUBLISHERS_MAX + SUBSCRIBERS_MAX] = {0};
 	char line[32];
 
 	if (start(threads))

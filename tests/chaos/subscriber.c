@@ -8,10 +8,7 @@
 
 #include "chaos.h"
 
-enum { PENDING_MAX = 8, SLICE_MS = 50 };
-
-/* What kind of client a thread is, from its number. */
-enum kind { STEADY, RESTLESS, SLOW, MORTAL, TAKEN, ALL_SHARED, CROWD };
+enum { PENDING_MAX = 8, SLICE_MS = 20 };
 
 struct subscription {
 	bool on;	 /* from SUBSCRIBE to UNSUBACK */
@@ -44,17 +41,18 @@ struct subscriber {
 		uint32_t life;
 	} seen[PUBLISHERS_MAX][TOPICS_MAX];
 	uint64_t gaps;
+	uint32_t got; /* messages on this connection */
 	bool settled;
 };
 
-static enum kind kind_of(int number)
+enum kind kind_of(int subscriber)
 {
-	static const enum kind kinds[] = {STEADY, RESTLESS, SLOW,   STEADY, RESTLESS, MORTAL,
-					  SLOW,	  TAKEN,    STEADY, SLOW,   RESTLESS, ALL_SHARED};
+	static const enum kind kinds[] = {STEADY, RESTLESS, SLOW, HUNTED, RESTLESS, MORTAL,
+					  SLOW,	  TAKEN,    SLOW, STEADY, RESTLESS, ALL_SHARED};
 
-	if (number >= owners())
+	if (subscriber >= owners())
 		return CROWD;
-	return kinds[number % (int)(sizeof(kinds) / sizeof(*kinds))];
+	return kinds[subscriber % (int)(sizeof(kinds) / sizeof(*kinds))];
 }
 
 /* ---- what comes --------------------------------------------------------------------------------------------------- */
@@ -118,6 +116,7 @@ static void publish_came(struct subscriber *s, const struct packet *packet)
 		return;
 	}
 	count(&world->received, 1);
+	s->got++;
 	if (l.topic != topic)
 		wrong(s, STREAMS, &l, "on another topic");
 	check_topic(s, &l);
@@ -262,7 +261,7 @@ static bool act(struct subscriber *s)
 						: s->number;
 		return s->subs[topic < 0 ? owners() : topic].on || ask(s, topic, false);
 	}
-	if (rng_below(&s->rng, often ? 4 : 40))
+	if (s->kind == HUNTED || rng_below(&s->rng, often ? 4 : 40))
 		return true;
 	if (rng_below(&s->rng, 10) == 0)
 		return conn_send(&s->conn, "\xc0\0", 2, WHOLE, &s->rng);
@@ -312,6 +311,8 @@ static uint32_t lifetime_ms(struct subscriber *s)
 	case RESTLESS:
 	case MORTAL:
 		return rng_below(&s->rng, 3) ? 30 + rng_below(&s->rng, 600) : 5000;
+	case HUNTED:
+		return 2000; /* or when it has got some */
 	case TAKEN:
 		return 200 + rng_below(&s->rng, 3000);
 	case SLOW:
@@ -326,7 +327,7 @@ static bool connected(struct subscriber *s)
 	memset(s->subs, 0, sizeof(s->subs));
 	memset(s->seen, 0, sizeof(s->seen));
 	memset(s->pending, 0, sizeof(s->pending));
-	s->gaps = s->asked = 0;
+	s->gaps = s->asked = s->got = 0;
 	s->conn.excused = s->kind == TAKEN;
 	if (!conn_open(&s->conn, s->id, rng_below(&s->rng, 5) ? 4 : 5))
 		return false;
@@ -376,12 +377,13 @@ static void settle(struct subscriber *s)
 static void live(struct subscriber *s)
 {
 	uint64_t next = 0, until = now_ns() + lifetime_ms(s) * 1000000ull;
+	uint32_t most = s->kind == HUNTED ? 20 + rng_below(&s->rng, 300) : UINT32_MAX;
 
 	if (connected(s)) {
 		while (slice(s) && !look(&world->end)) {
 			uint64_t now = now_ns();
 
-			if (now > until && !look(&world->calm))
+			if ((now > until || s->got > most) && !look(&world->calm))
 				break;
 			if (!s->settled && look(&world->resting) == (uint32_t)settings.publishers) {
 				settle(s);

@@ -481,7 +481,7 @@ class Languages(Pairs):
     def test_java(self):
         """Java: blocking streams, and channels with a selector."""
         self.needs("javac", "default-jdk-headless")
-        folder = f"{run.folder()}/java"
+        folder = f"{run.folder()}/java-{self.road}"
         subprocess.run(["javac", "-d", folder, f"{build.HERE}/Plain.java"], check=True)
         for how in ("streams", "channels"):
             with self.subTest(how):
@@ -489,8 +489,7 @@ class Languages(Pairs):
 
     def test_go(self):
         """Go: net.Conn, edge-triggered epoll by the runtime."""
-        self.needs("go", "golang-go")
-        program = f"{run.folder()}/plain-go"
-        subprocess.run(["go", "build", "-o", program, f"{build.HERE}/plain.go"], check=True,
-                       env={**os.environ, "GOCACHE": f"{run.folder()}/go", "GO111MODULE": "off"})
+        self.needs("gccgo", "gccgo")
+        program = f"{run.folder()}/plain-go-{self.road}"
+        subprocess.run(["gccgo", "-static-libgo", "-o", program, f"{build.HERE}/plain.go"], check=True)
         self.ends_well(program)
