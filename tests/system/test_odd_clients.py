@@ -104,14 +104,15 @@ class Writing(Pairs):
         self.written(lambda sock, packets: sock.sendall(b"".join(packets)), carried=True, batch=10)
 
     def test_a_packet_and_a_half(self):
-        """Sends that end in the middle of a packet."""
-        def write(sock, packets):
-            data = b"".join(packets)
-            cut = len(packets[0]) + len(packets[1]) // 2
-            sock.sendall(data[:cut])
-            sock.sendall(data[cut:])
-
-        self.written(write, batch=2)
+        """Sends that end in the middle of a packet, the rest of which looks like one."""
+        subscriber, publisher = self.pair()
+        inner = b"half " + p.publish(self.topic("t"), b"a packet in a payload")
+        data = p.publish(self.topic("t"), b"whole") + p.publish(self.topic("t"), inner)
+        cut = len(data) - len(inner) + len(b"half ")
+        for _ in range(COUNT):
+            publisher.sock.sendall(data[:cut])
+            publisher.sock.sendall(data[cut:])
+            self.assertEqual(subscriber.payloads(2), [b"whole", inner])
 
     def test_byte_by_byte(self):
         """One byte a send, the long ones a hundred."""
@@ -123,13 +124,14 @@ class Writing(Pairs):
         self.written(write)
 
     def test_every_cut(self):
-        """Cut in two at every byte."""
+        """Cut in two at every byte, also where what follows looks like a packet of its own."""
         subscriber, publisher = self.pair()
-        data = p.publish(self.topic("t"), b"where to cut")
+        inner = b"cut in front of " + p.publish(self.topic("t"), b"a packet in a payload")
+        data = p.publish(self.topic("t"), inner)
         for cut in range(1, len(data)):
             publisher.sock.sendall(data[:cut])
             publisher.sock.sendall(data[cut:])
-            self.assertEqual(subscriber.payloads(1), [b"where to cut"])
+            self.assertEqual(subscriber.payloads(1), [inner])
 
     def test_writev(self):
         """Header, topic and payload from three places."""
@@ -149,7 +151,7 @@ class Writing(Pairs):
                 while at < len(packets[0]):
                     at += os.sendfile(sock.fileno(), file.fileno(), at, len(packets[0]) - at)
 
-        self.written(write)
+        self.written(write, carried=True)
 
     def test_splice(self):
         """From a pipe."""
@@ -163,7 +165,7 @@ class Writing(Pairs):
             while left:
                 left -= os.splice(ours, sock.fileno(), left)
 
-        self.written(write)
+        self.written(write, carried=True)
 
     def test_more(self):
         """MSG_MORE with the header, without it for the rest; and TCP_CORK."""
@@ -214,7 +216,7 @@ class Writing(Pairs):
                     self.assertEqual(message.len, len(data))
                 sent += done
 
-        self.written(write, batch=10)
+        self.written(write, batch=10, carried=True)
 
     def test_nonblocking(self):
         """A non-blocking socket with a small buffer: what one send does not take the next one does."""
