@@ -768,8 +768,9 @@ __noinline int redirect_local(struct sk_msg_md *msg, __u64 generation, __u64 isn
  * which is cut off before the redirect. A copy that cannot go to its receiver now goes with that to the sink of the
  * publisher's worker, and the daemon delivers it.
  *
- * Behind the copies stays the message itself as long as there are receivers for whom there was no room; for the last ones
- * it serves as the last copy. Receivers of another form come last, and the message is changed into their form before.
+ * Behind the copies stays the message itself as long as there are receivers for whom there was no room, as a copy for nobody;
+ * for the last ones it serves as the last copy. Receivers of another form come last, and the message is changed into their
+ * form before.
  *
  * That it is the rest of a message that was redirected, and no new one, can be told from msg->sk_redir, which the kernel
  * clears for a new message only (kernel-notes.md, 1).
@@ -920,7 +921,7 @@ static __always_inline void convert(struct sk_msg_md *msg, struct shunt_copying 
  * message is as it was. */
 static __always_inline int make_copies(struct sk_msg_md *msg, struct shunt_copying *c)
 {
-	__u32 next = c->next, len = c->copy.len, header_len = c->header_len, size, n, total, more, made;
+	__u32 next = c->next, len = c->copy.len, header_len = c->header_len, size, n, rest, total, more;
 	struct shunt_member *m = bpf_map_lookup_elem(&members, &next);
 	struct copying arg = {.msg = msg, .state = c};
 	bool other;
@@ -939,15 +940,11 @@ static __always_inline int make_copies(struct sk_msg_md *msg, struct shunt_copyi
 		n = 1;
 	if (n > m->same)
 		n = m->same;
-	if (n >= c->left) { /* the message is the last copy */
+	if (n > c->left)
 		n = c->left;
-		total = n * size;
-		made = n - 1;
-	} else {
-		total = n * size + len;
-		made = n;
-	}
-	more = total - c->copy.len;
+	rest = n < c->left;
+	total = (n + rest) * size;
+	more = total - msg->size;
 	if (bpf_msg_push_data(msg, 0, more, 0))
 		return -1;
 	if (bpf_msg_pull_data(msg, 0, total, 0)) {
@@ -961,8 +958,12 @@ static __always_inline int make_copies(struct sk_msg_md *msg, struct shunt_copyi
 	c->at = 0;
 	c->unit = c->copy.len >= 64 ? 64 : c->copy.len >= 8 ? 8 : 1;
 	c->records = 0;
-	bpf_loop(made * ((c->copy.len + c->unit - 1) / c->unit), copy_unit, &arg, 0);
+	bpf_loop((n + rest - 1) * ((c->copy.len + c->unit - 1) / c->unit), copy_unit, &arg, 0);
 	bpf_loop(n, record_member, &arg, 0);
+	if (rest) {
+		c->copy.slot = 0;
+		put_record(msg, c, &c->copy);
+	}
 	c->left -= n;
 	return 0;
 }
@@ -1011,9 +1012,9 @@ static __always_inline void divert(struct sk_msg_md *msg, const struct shunt_cop
 	bpf_msg_apply_bytes(msg, copy->len);
 }
 
-/* The verdict for the next copy; copies are made first when there is none. 0 when there is one. A global function, so that
- * the verifier looks at it once. */
-__noinline int send_copy(struct sk_msg_md *msg)
+/* The verdict for the next copy; copies are made first when there is none. 0, or -1: nothing was copied yet, and cannot be. A
+ * global function, so that the verifier looks at it once. */
+__noinline int send_copy(struct sk_msg_md *msg, __u32 begun)
 {
 	struct bpf_sock *sk = msg->sk;
 	struct shunt_copying *c;
@@ -1029,8 +1030,13 @@ __noinline int send_copy(struct sk_msg_md *msg)
 	if (!own)
 		return -1;
 	c = &own->copying;
-	if (c->left && msg->size == c->copy.len && make_copies(msg, c))
-		return -1;
+	if (!begun) {
+		if (make_copies(msg, c))
+			return -1;
+	} else if (c->left && msg->size == sizeof(copy) + c->copy.len && make_copies(msg, c)) {
+		lose(c->left);
+		c->left = 0;
+	}
 	data = (void *)(long)msg->data;
 	end = (void *)(long)msg->data_end;
 	if (data + sizeof(copy) > end)
@@ -1047,24 +1053,6 @@ __noinline int send_copy(struct sk_msg_md *msg)
 	}
 	divert(msg, &copy, slot_at(own->slot), to);
 	return 0;
-}
-
-/* The rest of a message of which some copies went out. */
-static __always_inline int next_copy(struct sk_msg_md *msg)
-{
-	struct bpf_sock *sk = msg->sk;
-	struct shunt_sock *own;
-
-	if (!send_copy(msg))
-		return SK_PASS;
-	/* No memory for more copies. What the kernel does with the message that is left is to give it to the last receiver
-	 * once more, as a whole packet; but into a sink it must not go without its record. */
-	own = sk ? bpf_sk_storage_get(&sock_state, sk, NULL, 0) : NULL;
-	if (own) {
-		lose(own->copying.left);
-		own->copying.left = 0;
-	}
-	return SK_PASS;
 }
 
 static __always_inline int publish_to_many(struct sk_msg_md *msg, struct shunt_sock *own, struct shunt_slot *mine,
@@ -1088,7 +1076,7 @@ static __always_inline int publish_to_many(struct sk_msg_md *msg, struct shunt_s
 	c->form = publish->key.form;
 	c->topic_len = publish->key.topic_len;
 	c->header_len = len - payload - publish->key.topic_len - 2 - !!publish->key.form;
-	if (send_copy(msg)) {
+	if (send_copy(msg, 0)) {
 		c->left = 0;
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_FULL);
 	}
@@ -1184,8 +1172,10 @@ int local_publish(struct sk_msg_md *msg)
 	struct tcp_sock *tp;
 	__u64 payload = 0;
 
-	if (BPF_CORE_READ((struct sk_msg *)(void *)msg, sk_redir))
-		return next_copy(msg);
+	if (BPF_CORE_READ((struct sk_msg *)(void *)msg, sk_redir)) { /* the rest of a message that is being copied */
+		send_copy(msg, 1);
+		return SK_PASS;
+	}
 	if (!sk || !control.enabled)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_OFF);
 	own = bpf_sk_storage_get(&sock_state, sk, NULL, 0);
