@@ -917,11 +917,26 @@ static __always_inline void convert(struct sk_msg_md *msg, struct shunt_copying 
 	c->header_len = header_len;
 }
 
+/* Make the message longer or shorter at its beginning, and have it in one piece. False: it is as it was. */
+static __always_inline bool resize(struct sk_msg_md *msg, __u32 size)
+{
+	__u32 more = size - msg->size;
+
+	if (size <= msg->size) /* it is in one piece already */
+		return size == msg->size || !bpf_msg_pop_data(msg, 0, msg->size - size, 0);
+	if (bpf_msg_push_data(msg, 0, more, 0))
+		return false;
+	if (!bpf_msg_pull_data(msg, 0, size, 0))
+		return true;
+	bpf_msg_pop_data(msg, 0, more, 0);
+	return false;
+}
+
 /* Put copies for as many of the next receivers as there is room for in front of the message. 0 when it worked; else the
  * message is as it was. */
 static __always_inline int make_copies(struct sk_msg_md *msg, struct shunt_copying *c)
 {
-	__u32 next = c->next, len = c->copy.len, header_len = c->header_len, size, n, rest, total, more;
+	__u32 next = c->next, len = c->copy.len, header_len = c->header_len, size, n, rest, total;
 	struct shunt_member *m = bpf_map_lookup_elem(&members, &next);
 	struct copying arg = {.msg = msg, .state = c};
 	bool other;
@@ -944,13 +959,8 @@ static __always_inline int make_copies(struct sk_msg_md *msg, struct shunt_copyi
 		n = c->left;
 	rest = n < c->left;
 	total = (n + rest) * size;
-	more = total - msg->size;
-	if (bpf_msg_push_data(msg, 0, more, 0))
+	if (!resize(msg, total))
 		return -1;
-	if (bpf_msg_pull_data(msg, 0, total, 0)) {
-		bpf_msg_pop_data(msg, 0, more, 0);
-		return -1;
-	}
 	if (other)
 		convert(msg, c, total, len, header_len);
 	c->from = total - c->copy.len;
