@@ -85,6 +85,7 @@ static const struct sample {
 	{"fastpath", "on", FP_MODE_ON, NULL},
 	{"fastpath", "require", FP_MODE_REQUIRE, NULL},
 	{"fastpath_local", "off", 0, NULL},
+	{"fastpath_flows", "1000", 1000, NULL},
 	{"bpf_pin_path", "/sys/fs/bpf/other", 0, "/sys/fs/bpf/other"},
 	{"log_dest", "stdout", LOG_DEST_STDOUT, NULL},
 	{"log_dest", "none", 0, NULL},
