@@ -59,7 +59,7 @@ LIB := base mqtt auth net broker fastpath conf admin
 LIB_SRC := $(wildcard $(LIB:%=user/%/*.c))
 UNIT := $(patsubst %.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst %.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-BPF_SRC := $(wildcard bpf/*.bpf.c tests/bpf/*.bpf.c)
+BPF_SRC := bpf/fastpath.bpf.c $(wildcard tests/bpf/*.bpf.c)
 BPF := $(patsubst %.c,%,$(wildcard tests/bpf/test_*.c))
 MAN := $(addprefix $(BUILD)/man/,$(addsuffix .1,$(filter-out shuntd,$(TOOLS))) \
 	$(if $(filter shuntd,$(TOOLS)),shuntd.8 shunt.conf.5))

@@ -404,7 +404,7 @@ int worker_init(struct worker *w, struct broker *b, unsigned index)
 		return rc;
 	w->out = calloc(b->nworkers, sizeof(w->out[0]));
 	w->scratch = malloc(READ_SIZE + 64);
-	w->found = malloc(sizeof(*w->found));
+	w->found = calloc(1, sizeof(*w->found));
 	return w->out && w->scratch && w->found ? 0 : -ENOMEM;
 }
 
