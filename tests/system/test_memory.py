@@ -3,7 +3,7 @@
 
 from harness import build
 from harness import packets as p
-from harness.memory import Growth
+from harness.memory import ExactTcp, Growth
 from harness.suite import SystemTest, own
 
 LIMIT = 8 << 20
@@ -21,6 +21,7 @@ class Memory(SystemTest):
         super().setUp()
         if build.sanitized():
             self.skipTest("a sanitizer keeps what was freed: the daemon's memory says nothing")
+        self.enterContext(ExactTcp())
 
     def flood(self, size, same_topic):
         """Publish 100 MB to a stuck subscriber, by a publisher with an installed flow; another pair talks meanwhile."""

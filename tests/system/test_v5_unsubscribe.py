@@ -39,6 +39,7 @@ class Unsubscribe(SystemTest):
             client.receive()
             client.unsubscribe(self.topic("t"))
             publisher.publish(self.topic("t"), b"no", qos)
+            publisher.ping()
             client.ping()
 
     def test_begun_deliveries(self):

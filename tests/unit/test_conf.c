@@ -198,7 +198,7 @@ static void test_defaults(void **state)
 	assert_int_equal(conf.max_inflight_messages, 20);
 	assert_int_equal(conf.max_queued_messages, 1000);
 	assert_int_equal(conf.max_queued_bytes, 0);
-	assert_int_equal(conf.max_output_bytes, 2 << 20);
+	assert_int_equal(conf.max_output_bytes, 1 << 20);
 	assert_false(conf.queue_qos0_messages);
 	assert_int_equal(conf.max_packet_size, 2000000);
 	assert_int_equal(conf.max_keepalive, 0);

@@ -52,7 +52,7 @@ struct conf {
 	uint64_t max_inflight_bytes;	       /* payload, per client; 0 no limit; default 0 */
 	uint32_t max_queued_messages;	       /* per client; 0 no limit; default 1000 */
 	uint64_t max_queued_bytes;	       /* per client; 0 no limit; default 0 */
-	uint64_t max_output_bytes;	       /* per client, output the socket does not take; default 2 MiB */
+	uint64_t max_output_bytes;	       /* per client, output the socket does not take; default 1 MiB */
 	bool queue_qos0_messages;	       /* for offline persistent sessions; default false */
 	uint32_t max_packet_size;	       /* bytes, whole packet; default 2000000; 0 no limit */
 	uint32_t message_size_limit;	       /* bytes of payload; 0 no limit; default 0 */

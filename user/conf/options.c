@@ -168,7 +168,7 @@ const struct conf_option conf_options[] = {
 		"first counts, this one or `max_queued_messages`.",
 }, {
 	.name = "max_output_bytes", IN_CONF(max_output_bytes), .type = CONF_UINT, .min = 4096, .max = INT64_MAX,
-	.argument = "BYTES", .value = "2097152",
+	.argument = "BYTES", .value = "1048576",
 	.help = "Keep at most BYTES of output for a connected client that does not read. Messages of QoS 0 above it are "
 		"dropped and counted; those of QoS 1 and 2 wait in the client's queue.",
 }, {
