@@ -44,7 +44,7 @@ endif
 cppflags = -Iinclude -Iuser -I$(BUILD)/gen -D_GNU_SOURCE= -DWITH_BPF=$(WITH_BPF) $(CPPFLAGS)
 cflags = -std=gnu11 $(CFLAGS) -Wall -Wextra -Werror $(mode)
 ldflags = $(CFLAGS) $(mode) $(ldmode) $(LDFLAGS)
-libs := -lurcu-qsbr -lurcu-common -lcjson -lcrypto -lpthread $(if $(filter 1,$(WITH_BPF)),-lbpf -lelf -lz)
+libs := -lurcu-qsbr -lurcu-common -lcjson -lcrypto -lsqlite3 -lpthread $(if $(filter 1,$(WITH_BPF)),-lbpf -lelf -lz)
 bpf_arch := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/; s/ppc64le/powerpc/; s/s390x/s390/; s/riscv64/riscv/')
 bpfflags = -O2 -g -target bpf -D__TARGET_ARCH_$(bpf_arch) -Wall -Wextra -Werror -Wno-unused-parameter -Iinclude -I$(BUILD)/gen
 
@@ -55,7 +55,7 @@ endif
 
 # ---- what there is --------------------------------------------------------------------------------------------------
 TOOLS := $(patsubst user/%/main.c,%,$(wildcard user/*/main.c))
-LIB := base mqtt auth net broker fastpath conf admin
+LIB := base mqtt auth net store broker fastpath conf admin
 LIB_SRC := $(wildcard $(LIB:%=user/%/*.c))
 UNIT := $(patsubst %.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst %.c,%,$(wildcard tests/fuzz/fuzz_*.c))

@@ -30,12 +30,12 @@ static uint32_t copy_props(const struct mqtt_props *props, uint8_t *to)
 	return len;
 }
 
-struct message *message_new(const struct mqtt_publish *publish, const struct mqtt_props *props, uint64_t origin)
+/* With room for the properties, which are not written yet. */
+static struct message *make(const struct mqtt_publish *publish, uint32_t props_len, uint64_t origin)
 {
 	const struct mqtt_publish plain = {.topic = publish->topic, .payload = publish->payload};
 	size_t head = mqtt_encode_publish_header(NULL, 0, MQTT_3_1_1, &plain, plain.payload.len, 0, NULL);
 	size_t len = head + plain.payload.len;
-	uint32_t props_len = copy_props(props, NULL);
 	struct message *m = head ? malloc(sizeof(*m) + len + props_len) : NULL;
 
 	if (!m)
@@ -44,7 +44,6 @@ struct message *message_new(const struct mqtt_publish *publish, const struct mqt
 		.refs = 1,
 		.qos = publish->qos,
 		.dollar = plain.topic.len > 0 && plain.topic.data[0] == '$',
-		.expires = props && mqtt_props_has(props, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL),
 		.header_len = (uint8_t)(head - 2 - plain.topic.len),
 		.topic_len = plain.topic.len,
 		.payload_len = plain.payload.len,
@@ -52,14 +51,37 @@ struct message *message_new(const struct mqtt_publish *publish, const struct mqt
 		.props_len = props_len,
 		.origin = origin,
 	};
-	if (m->expires)
-		m->expiry = mqtt_props_number(props, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, 0);
 	mqtt_encode_publish_header(m->wire, len, MQTT_3_1_1, &plain, plain.payload.len, 0, NULL);
 	if (plain.payload.len)
 		memcpy(m->wire + head, plain.payload.data, plain.payload.len);
-	copy_props(props, m->wire + len);
 	COUNTER_ADD(stored_messages, 1);
 	COUNTER_ADD(stored_bytes, plain.payload.len);
+	return m;
+}
+
+struct message *message_new(const struct mqtt_publish *publish, const struct mqtt_props *props, uint64_t origin)
+{
+	struct message *m = make(publish, copy_props(props, NULL), origin);
+
+	if (!m)
+		return NULL;
+	copy_props(props, m->wire + m->wire_len);
+	if (props && mqtt_props_has(props, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL)) {
+		m->expires = true;
+		m->expiry = mqtt_props_number(props, MQTT_PROP_MESSAGE_EXPIRY_INTERVAL, 0);
+	}
+	return m;
+}
+
+struct message *message_stored(const struct mqtt_publish *publish, struct mqtt_str props, uint64_t origin, uint64_t id)
+{
+	struct message *m = make(publish, props.len, origin);
+
+	if (!m)
+		return NULL;
+	if (props.len)
+		memcpy(m->wire + m->wire_len, props.data, props.len);
+	m->stored = id;
 	return m;
 }
 

@@ -21,6 +21,7 @@ struct message {
 	uint32_t props_len;
 	uint32_t expiry;     /* seconds, the Message Expiry Interval */
 	uint64_t expires_ns; /* CLOCK_MONOTONIC, when it has been published */
+	uint64_t stored;     /* atomic; its identifier in the store; 0: none yet */
 	uint64_t origin;     /* hash of the publisher's client identifier; 0: the broker itself */
 	uint8_t wire[];	     /* fixed header, topic length, topic, payload; properties without their length */
 };
@@ -29,6 +30,9 @@ struct message {
  * belong to the message, in their order; Topic Alias and Will Delay Interval belong to the packet. A message that
  * expires needs message_published(). */
 struct message *message_new(const struct mqtt_publish *publish, const struct mqtt_props *props, uint64_t origin);
+
+/* A message of the store, with that identifier; props in wire form. It does not expire. NULL without memory. */
+struct message *message_stored(const struct mqtt_publish *publish, struct mqtt_str props, uint64_t origin, uint64_t id);
 
 /* It was published now (CLOCK_MONOTONIC): the Message Expiry Interval begins. Before anybody else has a reference. */
 void message_published(struct message *m, uint64_t now_ns);

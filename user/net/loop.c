@@ -80,12 +80,12 @@ static int wait_events(struct loop *loop, bool busy, struct epoll_event *ev)
 		if (!inbox_empty(&loop->inbox))
 			timeout = 0;
 	}
-	if (timeout != 0)
+	if (timeout != 0 && !loop->outside_rcu)
 		rcu_sleep();
-	else
+	else if (!loop->outside_rcu)
 		rcu_quiescent();
 	n = epoll_wait(loop->epoll_fd, ev, EVENTS_PER_TURN, timeout);
-	if (timeout != 0)
+	if (timeout != 0 && !loop->outside_rcu)
 		rcu_wake();
 	__atomic_store_n(&loop->sleeping, false, __ATOMIC_RELAXED);
 	return n;

@@ -1,0 +1,691 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The store by itself: what was sent to it is in the database, and comes back. */
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <sqlite3.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/store.h"
+
+/* A worker's part of it. */
+struct fixture {
+	char folder[64];
+	char path[128];
+	struct store *store;
+	struct store_config config;
+	struct loop loop;
+	struct store_client client;
+	struct store_page *page; /* the last one answered */
+};
+
+static void nothing(struct store_client *c)
+{
+	(void)c;
+}
+
+static void start(struct fixture *f)
+{
+	assert_int_equal(store_open(&f->store, &f->config), 0);
+	f->client = (struct store_client){.store = f->store, .loop = &f->loop, .notice = nothing, .index = 3};
+	assert_int_equal(store_start(f->store), 0);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+
+	log_set_types(0);
+	strcpy(f->folder, "/tmp/shunt-store-XXXXXX");
+	assert_non_null(mkdtemp(f->folder));
+	snprintf(f->path, sizeof(f->path), "%s/shunt.db", f->folder);
+	f->config = (struct store_config){.path = f->path};
+	assert_int_equal(loop_open(&f->loop), 0);
+	f->loop.outside_rcu = true;
+	start(f);
+	*state = f;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	store_close(f->store);
+	loop_turn(&f->loop, true, f); /* what came back */
+	loop_close(&f->loop);
+	nftw(f->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	free(f);
+	log_set_types(LOG_TYPE_DEFAULT);
+	return 0;
+}
+
+/* Send, and wait until it is on disk. */
+static void sync_all(struct fixture *f)
+{
+	store_flush(&f->client);
+	while (!store_done(&f->client, store_ticket(&f->client)))
+		loop_turn(&f->loop, false, f);
+}
+
+static void restart(struct fixture *f)
+{
+	sync_all(f);
+	store_close(f->store);
+	start(f);
+}
+
+static struct store_bytes text(const char *s)
+{
+	return (struct store_bytes){(uint8_t *)strdup(s), (uint32_t)strlen(s)};
+}
+
+static struct message *message(struct fixture *f, const char *topic, const char *payload)
+{
+	const struct mqtt_publish p = {
+		.qos = 1,
+		.topic = {(const uint8_t *)topic, (uint32_t)strlen(topic)},
+		.payload = {(const uint8_t *)payload, (uint32_t)strlen(payload)},
+	};
+	struct message *m = message_stored(&p, (struct mqtt_str){(const uint8_t *)"\x03\x00\x01t", 4}, 77, 0);
+
+	m->stored = store_new_id(&f->client);
+	return m;
+}
+
+static uint64_t session(struct fixture *f, const char *id)
+{
+	struct store_op *op = store_op(&f->client, STORE_SESSION);
+
+	op->session = store_new_id(&f->client);
+	op->text = text(id);
+	op->expiry = 100;
+	return op->session;
+}
+
+/* A delivery of the message, whose identifier it returns. */
+static uint64_t deliver(struct fixture *f, uint64_t session, struct message *m)
+{
+	struct store_op *op = store_op(&f->client, STORE_DELIVERY);
+
+	op->session = session;
+	op->id = store_new_id(&f->client);
+	op->message = message_ref(m);
+	op->qos = 1;
+	return op->id;
+}
+
+static void say(struct fixture *f, enum store_kind kind, uint64_t session, uint64_t id, uint16_t pid)
+{
+	struct store_op *op = store_op(&f->client, kind);
+
+	op->session = session;
+	op->id = id;
+	op->pid = pid;
+}
+
+/* The number that a query gives, asked by another connection, as an operator would. */
+static long ask(const struct fixture *f, const char *sql)
+{
+	sqlite3 *db;
+	sqlite3_stmt *st;
+	long n;
+
+	assert_int_equal(sqlite3_open_v2(f->path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	n = (long)sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	return n;
+}
+
+static void change(const struct fixture *f, const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+/* ---- pages ------------------------------------------------------------------------------------------------------- */
+
+static void answered(struct inbox_item *item, void *receiver)
+{
+	struct fixture *f = receiver;
+
+	f->page = container_of(item, struct store_page, item);
+}
+
+static void read_page(struct fixture *f, uint64_t session, struct store_page *page)
+{
+	struct store_op *op = store_op(&f->client, STORE_READ);
+
+	op->session = session;
+	op->page = page;
+	page->item.receive = answered;
+	f->page = NULL;
+	store_flush(&f->client);
+	while (!f->page)
+		loop_turn(&f->loop, false, f);
+	assert_ptr_equal(f->page, page);
+	assert_int_equal(page->error, 0);
+}
+
+static void assert_payload(const struct message *m, const char *payload)
+{
+	const struct mqtt_str p = message_payload(m);
+
+	assert_int_equal(p.len, strlen(payload));
+	assert_memory_equal(p.data, payload, p.len);
+}
+
+/* ---- what is loaded ---------------------------------------------------------------------------------------------- */
+
+struct loaded {
+	unsigned sessions, subscriptions, retained;
+	char filters[256], topics[256], wills[256], ids[256];
+	uint32_t deliveries;
+	uint64_t bytes, expires_ns;
+};
+
+static void add_text(char *to, const uint8_t *s, uint32_t len)
+{
+	strncat(to, (const char *)s, len);
+	strcat(to, " ");
+}
+
+static int on_session(void *arg, const struct store_op *op, uint64_t away_ms, const struct store_op *will,
+		      uint32_t deliveries, uint64_t bytes)
+{
+	struct loaded *l = arg;
+
+	(void)away_ms;
+	l->sessions++;
+	l->deliveries += deliveries;
+	l->bytes += bytes;
+	assert_int_equal(op->expiry, 100);
+	add_text(l->ids, op->text.data, op->text.len);
+	if (will) {
+		const struct mqtt_str topic = message_topic(will->message);
+
+		assert_int_equal(will->delay, 7);
+		assert_true(will->retain);
+		add_text(l->wills, topic.data, topic.len);
+	}
+	return 0;
+}
+
+static int on_subscription(void *arg, const struct store_op *op)
+{
+	struct loaded *l = arg;
+
+	l->subscriptions++;
+	add_text(l->filters, op->text.data, op->text.len);
+	assert_int_equal(op->options, 2);
+	assert_int_equal(op->number, 9);
+	return 0;
+}
+
+static int on_retained(void *arg, struct message *m)
+{
+	struct loaded *l = arg;
+	const struct mqtt_str topic = message_topic(m);
+
+	l->retained++;
+	l->expires_ns = m->expires ? m->expires_ns : 0;
+	assert_int_equal(m->origin, 77);
+	assert_int_equal(m->props_len, 4);
+	add_text(l->topics, topic.data, topic.len);
+	return 0;
+}
+
+static struct loaded load(struct fixture *f)
+{
+	static const struct store_reader reader = {on_session, on_subscription, on_retained};
+	struct loaded l = {0};
+
+	sync_all(f);
+	store_close(f->store);
+	assert_int_equal(store_open(&f->store, &f->config), 0);
+	assert_int_equal(store_load(f->store, &reader, &l), 0);
+	f->client = (struct store_client){.store = f->store, .loop = &f->loop, .notice = nothing, .index = 3};
+	assert_int_equal(store_start(f->store), 0);
+	return l;
+}
+
+static void subscribe(struct fixture *f, uint64_t s, const char *filter)
+{
+	struct store_op *op = store_op(&f->client, STORE_SUBSCRIBE);
+
+	op->session = s;
+	op->text = text(filter);
+	op->options = 2;
+	op->number = 9;
+}
+
+static void test_sessions(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t a = session(f, "a"), b = session(f, "b");
+	struct message *m = message(f, "will/topic", "x");
+	struct store_op *op;
+	struct loaded l;
+
+	subscribe(f, b, "z/#");
+	subscribe(f, a, "y");
+	subscribe(f, a, "x");
+	subscribe(f, b, "z/#");
+	op = store_op(&f->client, STORE_UNSUBSCRIBE);
+	op->session = a;
+	op->text = text("y");
+	op = store_op(&f->client, STORE_WILL);
+	op->session = b;
+	op->message = m;
+	op->retain = true;
+	op->delay = 7;
+	l = load(f);
+	assert_int_equal(l.sessions, 2);
+	assert_string_equal(l.ids, "a b ");
+	assert_string_equal(l.filters, "z/# x ");
+	assert_string_equal(l.wills, "will/topic ");
+	op = store_op(&f->client, STORE_WILL); /* none any more */
+	op->session = b;
+	say(f, STORE_SESSION_END, a, 0, 0);
+	l = load(f);
+	assert_string_equal(l.ids, "b ");
+	assert_string_equal(l.filters, "z/# ");
+	assert_string_equal(l.wills, "");
+	assert_int_equal(ask(f, "SELECT count(*) FROM message"), 0);
+}
+
+static void test_retained(void **state)
+{
+	struct fixture *f = *state;
+	struct message *m = message(f, "t", "1"), *again = message(f, "t", "2"), *other = message(f, "o", "3");
+	struct loaded l;
+
+	other->expires = true;
+	other->expires_ns = clock_ns() + 1000 * NS_PER_S;
+	store_op(&f->client, STORE_RETAIN)->message = m;
+	store_op(&f->client, STORE_RETAIN)->message = again;
+	store_op(&f->client, STORE_RETAIN)->message = other;
+	l = load(f);
+	assert_string_equal(l.topics, "o t ");
+	assert_int_equal(ask(f, "SELECT count(*) FROM message"), 2);
+	assert_int_equal(ask(f, "SELECT payload = x'32' FROM message WHERE topic = 't'"), 1);
+	store_op(&f->client, STORE_FORGET)->text = text("t");
+	store_op(&f->client, STORE_FORGET)->text = text("never/there");
+	l = load(f);
+	assert_string_equal(l.topics, "o ");
+	assert_in_range(l.expires_ns, clock_ns() + 900 * NS_PER_S, clock_ns() + 1000 * NS_PER_S);
+	assert_int_equal(ask(f, "SELECT sum(refs) FROM message"), 1);
+}
+
+/* Payloads are stored once however many sessions wait for them, and go with the last. */
+static void test_payload_once(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t a = session(f, "a"), b = session(f, "b"), of_a, of_b;
+	struct message *m = message(f, "t", "payload");
+	struct loaded l;
+
+	store_op(&f->client, STORE_RETAIN)->message = message_ref(m);
+	of_a = deliver(f, a, m);
+	of_b = deliver(f, b, m);
+	l = load(f);
+	assert_int_equal(l.deliveries, 2);
+	assert_int_equal(l.bytes, 2 * (strlen("t") + strlen("payload")));
+	assert_int_equal(ask(f, "SELECT count(*) FROM message"), 1);
+	assert_int_equal(ask(f, "SELECT refs FROM message"), 3);
+	say(f, STORE_DELIVERED, a, of_a, 0);
+	say(f, STORE_DELIVERED, a, of_a, 0); /* twice is once */
+	store_op(&f->client, STORE_FORGET)->text = text("t");
+	sync_all(f);
+	assert_int_equal(ask(f, "SELECT refs FROM message"), 1);
+	/* It was forgotten by all, but somebody still holds it and delivers it again. */
+	say(f, STORE_DELIVERED, b, of_b, 0);
+	sync_all(f);
+	assert_int_equal(ask(f, "SELECT count(*) FROM message"), 0);
+	deliver(f, b, m);
+	sync_all(f);
+	assert_int_equal(ask(f, "SELECT refs FROM message"), 1);
+	message_unref(m);
+}
+
+static void test_states(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t s = session(f, "s"), ids[4];
+	struct message *m = message(f, "t", "a"), *n = message(f, "t", "b");
+	struct store_page page = {.all = true};
+	struct store_op *op;
+
+	for (unsigned i = 0; i < 4; i++)
+		ids[i] = deliver(f, s, i < 3 ? m : n);
+	sync_all(f);
+	say(f, STORE_SENT, s, ids[0], 1);
+	say(f, STORE_SENT, s, ids[1], 2);
+	say(f, STORE_RELEASED, s, ids[1], 0);
+	op = store_op(&f->client, STORE_HELD);
+	op->session = s;
+	op->pid = 500;
+	op->id = store_new_id(&f->client);
+	op->message = message_ref(n);
+	say(f, STORE_HELD_EARLY, s, 0, 500);
+	restart(f);
+	read_page(f, s, &page);
+	assert_int_equal(page.n, 5);
+	assert_false(page.more);
+	assert_int_equal(page.rows[0].state, STORE_IS_HELD);
+	assert_int_equal(page.rows[0].pid, 500);
+	assert_null(page.rows[0].message);
+	assert_int_equal(page.rows[1].state, STORE_WAITS_ACK);
+	assert_int_equal(page.rows[1].pid, 1);
+	assert_payload(page.rows[1].message, "a");
+	assert_int_equal(page.rows[2].state, STORE_WAITS_COMP);
+	assert_int_equal(page.rows[2].pid, 2);
+	assert_null(page.rows[2].message);
+	assert_int_equal(page.rows[3].state, STORE_QUEUED);
+	assert_payload(page.rows[4].message, "b");
+	store_page_clear(&page);
+	assert_int_equal(ask(f, "SELECT sum(refs) FROM message"), 3);
+	say(f, STORE_HELD_OVER, s, 0, 500);
+	sync_all(f);
+	assert_int_equal(ask(f, "SELECT count(*) FROM held"), 0);
+	message_unref(m);
+	message_unref(n);
+}
+
+/* Page by page, in order, each once, while more arrive. */
+static void test_pages(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t s = session(f, "s"), other = session(f, "other"), known[4] = {0}, last = 0;
+	struct message *m = message(f, "t", "x");
+	unsigned got = 0, sent = 0;
+	bool more = true;
+
+	for (; sent < 3 * STORE_PAGE + 10; sent++)
+		deliver(f, sent % 3 ? s : other, m);
+	for (unsigned i = 0; more; i++) {
+		struct store_page page = {.known = known, .nknown = 4};
+
+		read_page(f, s, &page);
+		for (unsigned k = 0; k < page.n; k++) {
+			assert_true(page.rows[k].id > last);
+			last = known[page.rows[k].id & 0xff] = page.rows[k].id;
+			got++;
+		}
+		more = page.more;
+		store_page_clear(&page);
+		if (i == 0)
+			deliver(f, s, m);
+	}
+	assert_int_equal(got, sent - (sent + 2) / 3 + 1);
+	message_unref(m);
+}
+
+/* What a session shared with others, which get it when it ends. */
+static void test_shared(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t s = session(f, "s");
+	struct message *m = message(f, "t", "x");
+	struct store_page page = {.shared = true};
+	struct store_op *op;
+
+	deliver(f, s, m);
+	op = store_op(&f->client, STORE_DELIVERY);
+	op->session = s;
+	op->id = store_new_id(&f->client);
+	op->message = m;
+	op->qos = 1;
+	op->text = text("$share/g/t");
+	op->ids = text("1234");
+	read_page(f, s, &page);
+	assert_int_equal(page.n, 1);
+	assert_int_equal(page.rows[0].text.len, 10);
+	assert_memory_equal(page.rows[0].ids.data, "1234", 4);
+	store_page_clear(&page);
+}
+
+/* A message that is delivered while the disk is busy is never written. */
+static void test_undone(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t s = session(f, "s"), id;
+	struct message *m = message(f, "t", "x");
+	struct store_op *op;
+
+	sync_all(f);
+	store_unit(&f->client, true); /* nothing is written before its end */
+	id = deliver(f, s, m);
+	say(f, STORE_SENT, s, id, 1);
+	op = store_op(&f->client, STORE_HELD);
+	op->session = s;
+	op->pid = 9;
+	op->message = message_ref(m);
+	store_flush(&f->client);
+	say(f, STORE_RELEASED, s, id, 0);
+	say(f, STORE_DELIVERED, s, id, 0);
+	say(f, STORE_HELD_OVER, s, 0, 9);
+	store_unit(&f->client, false);
+	sync_all(f);
+	assert_int_equal(ask(f, "SELECT count(*) FROM delivery"), 0);
+	assert_int_equal(ask(f, "SELECT count(*) FROM held"), 0);
+	assert_int_equal(ask(f, "SELECT count(*) FROM message"), 0);
+	assert_int_equal(m->refs, 1);
+	message_unref(m);
+}
+
+static void test_unit(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t s = session(f, "s");
+	struct message *m = message(f, "t", "x");
+	struct store_client other = {.store = f->store, .loop = &f->loop, .notice = nothing, .index = 4};
+	struct store_op *op;
+
+	sync_all(f);
+	store_unit(&f->client, true);
+	deliver(f, s, m);
+	store_flush(&f->client);
+	/* What others say waits with it, so that the half unit is not on disk. */
+	op = store_op(&other, STORE_SUBSCRIBE);
+	op->session = s;
+	op->text = text("f");
+	store_flush(&other);
+	for (int i = 0; i < 50; i++)
+		loop_turn(&f->loop, true, f);
+	assert_false(store_done(&other, 1));
+	assert_int_equal(ask(f, "SELECT count(*) FROM delivery"), 0);
+	deliver(f, s, m);
+	store_unit(&f->client, false);
+	sync_all(f);
+	while (!store_done(&other, 1))
+		loop_turn(&f->loop, false, f);
+	assert_int_equal(ask(f, "SELECT refs FROM message"), 2);
+	message_unref(m);
+}
+
+/* An end that leaves much behind: it is removed piece by piece. */
+static void test_clean(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t s = session(f, "s");
+	struct message *m = message(f, "t", "x");
+
+	for (unsigned i = 0; i < 2000; i++)
+		deliver(f, s, m);
+	say(f, STORE_SESSION_END, s, 0, 0);
+	sync_all(f);
+	message_unref(m);
+	while (ask(f, "SELECT count(*) FROM ended"))
+		usleep(1000);
+	assert_int_equal(ask(f, "SELECT count(*) FROM delivery"), 0);
+	assert_int_equal(ask(f, "SELECT count(*) FROM message"), 0);
+}
+
+static void test_ids_grow(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t s = session(f, "s");
+
+	restart(f);
+	assert_true(store_new_id(&f->client) > s);
+	assert_int_equal(store_new_id(&f->client) & 0xff, 3);
+}
+
+/* ---- trouble ----------------------------------------------------------------------------------------------------- */
+
+static void test_key(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t key[16];
+
+	memcpy(key, store_key(f->store), sizeof(key));
+	restart(f);
+	assert_memory_equal(key, store_key(f->store), sizeof(key));
+}
+
+static void test_locked(void **state)
+{
+	struct fixture *f = *state;
+	struct store *second;
+
+	assert_int_equal(store_open(&second, &f->config), -EWOULDBLOCK);
+	assert_null(second);
+}
+
+static void refuses(struct fixture *f, int error)
+{
+	struct store *s;
+
+	store_close(f->store);
+	f->store = NULL;
+	assert_int_equal(store_open(&s, &f->config), error);
+}
+
+static void test_newer(void **state)
+{
+	struct fixture *f = *state;
+
+	change(f, "PRAGMA user_version = 2");
+	refuses(f, -EPERM);
+}
+
+static void test_foreign(void **state)
+{
+	struct fixture *f = *state;
+
+	change(f, "PRAGMA application_id = 1");
+	refuses(f, -EPERM);
+}
+
+static void damage(struct fixture *f)
+{
+	int fd;
+
+	session(f, "s");
+	sync_all(f);
+	store_close(f->store);
+	f->store = NULL;
+	fd = open(f->path, O_WRONLY);
+	assert_int_equal(pwrite(fd, "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 32, 0), 32);
+	close(fd);
+}
+
+static void test_damaged(void **state)
+{
+	struct fixture *f = *state;
+	char command[128];
+
+	damage(f);
+	start(f);
+	assert_int_equal(ask(f, "SELECT count(*) FROM session"), 0);
+	snprintf(command, sizeof(command), "ls %s/shunt.db.damaged-* >/dev/null", f->folder);
+	assert_int_equal(system(command), 0);
+}
+
+static void test_damaged_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct store *s;
+
+	damage(f);
+	f->config.refuse_damaged = true;
+	assert_int_equal(store_open(&s, &f->config), -EBADMSG);
+}
+
+/* A disk that is full for a while: what was said waits, and is on disk later. */
+static void test_full(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t s = session(f, "s");
+	struct rlimit old, small;
+	struct message *m;
+	char *payload = calloc(1, 100001);
+	struct store_stats stats = {0};
+
+	memset(payload, 'x', 100000);
+	sync_all(f);
+	m = message(f, "t", payload);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	small = (struct rlimit){4096, old.rlim_max};
+	setrlimit(RLIMIT_FSIZE, &small);
+	deliver(f, s, m);
+	store_flush(&f->client);
+	while (!stats.failing) {
+		loop_turn(&f->loop, true, f);
+		store_stats(f->store, &stats);
+	}
+	assert_false(store_done(&f->client, store_ticket(&f->client)));
+	assert_true(stats.error[0]);
+	assert_int_equal(stats.waiting, 1);
+	setrlimit(RLIMIT_FSIZE, &old);
+	sync_all(f);
+	store_stats(f->store, &stats);
+	assert_false(stats.failing);
+	assert_int_equal(stats.waiting, 0);
+	assert_int_equal(ask(f, "SELECT length(payload) FROM message"), 100000);
+	message_unref(m);
+	free(payload);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_sessions), TEST(test_retained), TEST(test_payload_once), TEST(test_states),
+		TEST(test_pages),    TEST(test_shared),	  TEST(test_undone),	   TEST(test_unit),
+		TEST(test_clean),    TEST(test_ids_grow), TEST(test_key),	   TEST(test_locked),
+		TEST(test_newer),    TEST(test_foreign),  TEST(test_damaged),	   TEST(test_damaged_refused),
+		TEST(test_full),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "store/db.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+	APPLICATION_ID = 0x53686e74, /* "Shnt": what file(1) sees */
+	VERSION = 1,		     /* of the schema; db_open() brings older ones to it */
+};
+
+/* Times are milliseconds since 1970. */
+static const char schema[] =
+	"CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+	/* away: since when it is not connected, NULL while it is */
+	"CREATE TABLE session(id INTEGER PRIMARY KEY, client_id TEXT NOT NULL, expiry INTEGER NOT NULL, away INTEGER,"
+	" will INTEGER, will_retain INTEGER, will_delay INTEGER);"
+	/* sessions that ended, whose deliveries are being removed */
+	"CREATE TABLE ended(session INTEGER PRIMARY KEY);"
+	/* place: in the order they were made */
+	"CREATE TABLE subscription(place INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER NOT NULL,"
+	" filter TEXT NOT NULL, options INTEGER NOT NULL, identifier INTEGER NOT NULL, UNIQUE(session, filter));"
+	/* refs: rows of session, delivery, held and retained that have it */
+	"CREATE TABLE message(id INTEGER PRIMARY KEY, refs INTEGER NOT NULL, qos INTEGER NOT NULL, topic TEXT NOT NULL,"
+	" payload BLOB NOT NULL, properties BLOB, expires INTEGER, origin INTEGER NOT NULL);"
+	/* state: enum store_state */
+	"CREATE TABLE delivery(session INTEGER, id INTEGER, message INTEGER, state INTEGER NOT NULL, pid INTEGER,"
+	" qos INTEGER NOT NULL, retain INTEGER NOT NULL, subscribed INTEGER NOT NULL, identifiers BLOB, share TEXT,"
+	" PRIMARY KEY(session, id)) WITHOUT ROWID;"
+	"CREATE TABLE held(session INTEGER, pid INTEGER, id INTEGER NOT NULL, message INTEGER, retain INTEGER NOT NULL,"
+	" PRIMARY KEY(session, pid)) WITHOUT ROWID;"
+	"CREATE TABLE retained(topic TEXT PRIMARY KEY, message INTEGER NOT NULL) WITHOUT ROWID;";
+
+#define MESSAGE_COLUMNS "m.qos, m.topic, m.payload, m.properties, m.expires, m.origin"
+
+static const char *const texts[DB_STATEMENTS] = {
+	[DB_BEGIN] = "BEGIN IMMEDIATE",
+	[DB_COMMIT] = "COMMIT",
+	[DB_ROLLBACK] = "ROLLBACK",
+	[DB_SESSION_PUT] = "INSERT INTO session(id, client_id, expiry, away) VALUES(?1, ?2, ?3, ?4)"
+			   " ON CONFLICT(id) DO UPDATE SET expiry = ?3, away = ?4",
+	[DB_SESSION_WILL] = "SELECT will FROM session WHERE id = ?1",
+	[DB_SESSION_WILL_PUT] = "UPDATE session SET will = ?2, will_retain = ?3, will_delay = ?4 WHERE id = ?1",
+	[DB_SESSION_DELETE] = "DELETE FROM session WHERE id = ?1",
+	[DB_ENDED_PUT] = "INSERT OR IGNORE INTO ended VALUES(?1)",
+	[DB_ENDED_NEXT] = "SELECT session FROM ended LIMIT 1",
+	[DB_ENDED_DELETE] = "DELETE FROM ended WHERE session = ?1",
+	[DB_SUBSCRIPTION_PUT] = "INSERT INTO subscription(session, filter, options, identifier) VALUES(?1, ?2, ?3, ?4)"
+				" ON CONFLICT(session, filter) DO UPDATE SET options = ?3, identifier = ?4",
+	[DB_SUBSCRIPTION_DELETE] = "DELETE FROM subscription WHERE session = ?1 AND filter = ?2",
+	[DB_SUBSCRIPTIONS_DELETE] = "DELETE FROM subscription WHERE session = ?1",
+	[DB_MESSAGE_PUT] = "INSERT INTO message(id, refs, qos, topic, payload, properties, expires, origin)"
+			   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(id) DO UPDATE SET refs = refs + ?2",
+	[DB_MESSAGE_UNREF] = "UPDATE message SET refs = refs - 1 WHERE id = ?1 RETURNING refs",
+	[DB_MESSAGE_DELETE] = "DELETE FROM message WHERE id = ?1",
+	[DB_MESSAGE_GET] = "SELECT " MESSAGE_COLUMNS " FROM message m WHERE m.id = ?1",
+	[DB_DELIVERY_PUT] =
+		"INSERT INTO delivery(session, id, message, state, pid, qos, retain, subscribed, identifiers,"
+		" share) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
+	[DB_DELIVERY_SENT] = "UPDATE delivery SET state = 1, pid = ?3 WHERE session = ?1 AND id = ?2",
+	[DB_DELIVERY_MESSAGE] = "SELECT message FROM delivery WHERE session = ?1 AND id = ?2",
+	[DB_DELIVERY_RELEASED] = "UPDATE delivery SET state = 2, message = NULL WHERE session = ?1 AND id = ?2",
+	[DB_DELIVERY_DELETE] = "DELETE FROM delivery WHERE session = ?1 AND id = ?2 RETURNING message",
+	[DB_DELIVERIES_OF] =
+		"SELECT d.id, d.state, d.pid, d.qos, d.retain, d.subscribed, d.identifiers, d.share, d.message, " MESSAGE_COLUMNS
+		" FROM delivery d LEFT JOIN message m ON m.id = d.message WHERE d.session = ?1"
+		" ORDER BY d.id",
+	[DB_HELD_PUT] = "INSERT INTO held(session, pid, id, message, retain) VALUES(?1, ?2, ?3, ?4, ?5)"
+			" ON CONFLICT DO NOTHING",
+	[DB_HELD_MESSAGE] = "SELECT message FROM held WHERE session = ?1 AND pid = ?2",
+	[DB_HELD_EARLY] = "UPDATE held SET message = NULL WHERE session = ?1 AND pid = ?2",
+	[DB_HELD_DELETE] = "DELETE FROM held WHERE session = ?1 AND pid = ?2 RETURNING message",
+	[DB_HELD_OF] = "SELECT h.id, h.pid, h.retain, h.message, " MESSAGE_COLUMNS
+		       " FROM held h LEFT JOIN message m ON m.id = h.message WHERE h.session = ?1 ORDER BY h.id",
+	[DB_RETAINED_GET] = "SELECT message FROM retained WHERE topic = ?1",
+	[DB_RETAINED_PUT] = "INSERT OR REPLACE INTO retained VALUES(?1, ?2)",
+	[DB_RETAINED_DELETE] = "DELETE FROM retained WHERE topic = ?1",
+	[DB_META_PUT] = "INSERT OR REPLACE INTO meta VALUES(?1, ?2)",
+	[DB_META_GET] = "SELECT value FROM meta WHERE name = ?1",
+	[DB_LOAD_SESSIONS] =
+		"SELECT s.id, s.client_id, s.expiry, s.away, s.will, s.will_retain, s.will_delay, " MESSAGE_COLUMNS
+		", (SELECT count(*) FROM delivery d WHERE d.session = s.id AND d.message IS NOT NULL),"
+		" (SELECT total(length(p.topic) + length(p.payload)) FROM delivery d JOIN message p ON p.id = d.message"
+		" WHERE d.session = s.id) FROM session s LEFT JOIN message m ON m.id = s.will",
+	[DB_LOAD_SUBSCRIPTIONS] = "SELECT session, filter, options, identifier FROM subscription ORDER BY place",
+	[DB_LOAD_RETAINED] = "SELECT m.id, " MESSAGE_COLUMNS " FROM retained r JOIN message m ON m.id = r.message",
+	[DB_LAST_ID] =
+		"SELECT max((SELECT coalesce(max(id), 0) FROM message), (SELECT coalesce(max(id), 0) FROM session),"
+		" (SELECT coalesce(max(id), 0) FROM delivery), (SELECT coalesce(max(id), 0) FROM held),"
+		" (SELECT coalesce(max(session), 0) FROM ended))",
+};
+
+/* ---- statements -------------------------------------------------------------------------------------------------- */
+
+sqlite3_stmt *db_use(struct db *db, enum db_statement which)
+{
+	return db->statements[which];
+}
+
+int db_run(sqlite3_stmt *st)
+{
+	int rc = sqlite3_step(st);
+
+	while (rc == SQLITE_ROW)
+		rc = sqlite3_step(st);
+	sqlite3_reset(st);
+	return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+void db_bind_number(sqlite3_stmt *st, int at, uint64_t n)
+{
+	sqlite3_bind_int64(st, at, (sqlite3_int64)n);
+}
+
+void db_bind_bytes(sqlite3_stmt *st, int at, const void *data, size_t len)
+{
+	if (data)
+		sqlite3_bind_blob64(st, at, data, len, SQLITE_STATIC);
+	else
+		sqlite3_bind_null(st, at);
+}
+
+void db_bind_text(sqlite3_stmt *st, int at, const void *data, size_t len)
+{
+	if (data)
+		sqlite3_bind_text64(st, at, data, len, SQLITE_STATIC, SQLITE_UTF8);
+	else
+		sqlite3_bind_null(st, at);
+}
+
+int db_run1(struct db *db, enum db_statement which, uint64_t a)
+{
+	sqlite3_stmt *st = db_use(db, which);
+
+	db_bind_number(st, 1, a);
+	return db_run(st);
+}
+
+int db_run2(struct db *db, enum db_statement which, uint64_t a, uint64_t b)
+{
+	sqlite3_stmt *st = db_use(db, which);
+
+	db_bind_number(st, 1, a);
+	db_bind_number(st, 2, b);
+	return db_run(st);
+}
+
+int db_number(sqlite3_stmt *st, uint64_t *out)
+{
+	int rc = sqlite3_step(st);
+	int end = rc;
+
+	*out = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(st, 0) : 0;
+	while (end == SQLITE_ROW) /* RETURNING has done its work, but is over only then */
+		end = sqlite3_step(st);
+	sqlite3_reset(st);
+	return end == SQLITE_DONE ? rc : end;
+}
+
+uint64_t db_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / NS_PER_MS;
+}
+
+struct message *db_message(sqlite3_stmt *st, int column, uint64_t id)
+{
+	const struct mqtt_publish publish = {
+		.qos = (uint8_t)sqlite3_column_int(st, column),
+		.topic = {sqlite3_column_blob(st, column + 1), (uint32_t)sqlite3_column_bytes(st, column + 1)},
+		.payload = {sqlite3_column_blob(st, column + 2), (uint32_t)sqlite3_column_bytes(st, column + 2)},
+	};
+	const struct mqtt_str props = {sqlite3_column_blob(st, column + 3),
+				       (uint32_t)sqlite3_column_bytes(st, column + 3)};
+	struct message *m = message_stored(&publish, props, (uint64_t)sqlite3_column_int64(st, column + 5), id);
+
+	if (m && sqlite3_column_type(st, column + 4) != SQLITE_NULL) {
+		uint64_t expires = (uint64_t)sqlite3_column_int64(st, column + 4), now = db_now_ms();
+		uint64_t left = expires > now ? expires - now : 0;
+
+		m->expires = true;
+		m->expires_ns = clock_ns() + left * NS_PER_MS;
+	}
+	return m;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
+
+static int error_of(int rc)
+{
+	switch (rc & 0xff) {
+	case SQLITE_OK:
+		return 0;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EBADMSG;
+	case SQLITE_READONLY:
+		return -EROFS;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	default:
+		return -EIO;
+	}
+}
+
+static int number_of(struct db *db, const char *pragma, int *out)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(db->sqlite, pragma, -1, &st, NULL);
+
+	*out = 0;
+	if (rc == SQLITE_OK) {
+		rc = sqlite3_step(st);
+		if (rc == SQLITE_ROW) {
+			*out = sqlite3_column_int(st, 0);
+			rc = SQLITE_OK;
+		}
+	}
+	sqlite3_finalize(st);
+	return rc;
+}
+
+static int exec(struct db *db, const char *sql)
+{
+	return sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
+}
+
+/* Make it, or see what it is. */
+static int take_version(struct db *db)
+{
+	char sql[128];
+	int id, version, tables;
+	int rc = number_of(db, "PRAGMA application_id", &id);
+
+	if (rc == SQLITE_OK)
+		rc = number_of(db, "PRAGMA user_version", &version);
+	if (rc == SQLITE_OK)
+		rc = number_of(db, "SELECT count(*) FROM sqlite_schema", &tables);
+	if (rc != SQLITE_OK)
+		return rc;
+	if (tables && id != APPLICATION_ID) {
+		log_error("Error: %s is an SQLite database, but not one of Shunt's: choose another file or folder.",
+			  db->path);
+		return SQLITE_AUTH;
+	}
+	if (version > VERSION) {
+		log_error("Error: %s was written by a newer Shunt (its form is %d, this one knows %d): run that, or "
+			  "choose another file.",
+			  db->path, version, VERSION);
+		return SQLITE_AUTH;
+	}
+	if (tables)
+		return SQLITE_OK;
+	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", APPLICATION_ID,
+		 VERSION);
+	rc = exec(db, "BEGIN IMMEDIATE");
+	if (rc == SQLITE_OK)
+		rc = exec(db, schema);
+	return rc == SQLITE_OK ? exec(db, sql) : rc;
+}
+
+static int prepare(struct db *db)
+{
+	int rc = SQLITE_OK;
+
+	for (unsigned i = 0; i < DB_STATEMENTS && rc == SQLITE_OK; i++)
+		rc = sqlite3_prepare_v3(db->sqlite, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &db->statements[i], NULL);
+	return rc;
+}
+
+static int meta_put(struct db *db, const char *name, const void *data, size_t len)
+{
+	sqlite3_stmt *st = db_use(db, DB_META_PUT);
+
+	db_bind_text(st, 1, name, strlen(name));
+	db_bind_bytes(st, 2, data, len);
+	return db_run(st);
+}
+
+/* SQLITE_OK with *found, or an error. */
+static int meta_get(struct db *db, const char *name, void *data, size_t len, bool *found)
+{
+	sqlite3_stmt *st = db_use(db, DB_META_GET);
+	int rc;
+
+	db_bind_text(st, 1, name, strlen(name));
+	rc = sqlite3_step(st);
+	*found = rc == SQLITE_ROW && (size_t)sqlite3_column_bytes(st, 0) == len;
+	if (*found)
+		memcpy(data, sqlite3_column_blob(st, 0), len);
+	sqlite3_reset(st);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int take_key(struct db *db)
+{
+	bool found;
+	int rc = meta_get(db, "key", db->key, sizeof(db->key), &found);
+
+	if (rc != SQLITE_OK || found)
+		return rc;
+	if (getrandom(db->key, sizeof(db->key), 0) != (ssize_t)sizeof(db->key))
+		return SQLITE_IOERR;
+	return meta_put(db, "key", db->key, sizeof(db->key));
+}
+
+/* After anything but an orderly end the pages are looked through: a disk may have lied about what it wrote. */
+static int check_pages(struct db *db)
+{
+	sqlite3_stmt *st = NULL;
+	uint8_t clean = 0;
+	bool found;
+	int rc = meta_get(db, "clean", &clean, 1, &found);
+
+	if (rc != SQLITE_OK || !found || clean)
+		return rc;
+	log_info("The store %s was not closed in order; checking it.", db->path);
+	rc = sqlite3_prepare_v2(db->sqlite, "PRAGMA quick_check(1)", -1, &st, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(st);
+	if (rc == SQLITE_ROW)
+		rc = strcmp((const char *)sqlite3_column_text(st, 0), "ok") == 0 ? SQLITE_OK : SQLITE_CORRUPT;
+	sqlite3_finalize(st);
+	return rc;
+}
+
+static int set_durability(struct db *db, const struct store_config *config)
+{
+	int rc = exec(db, "PRAGMA journal_mode = WAL");
+
+	if (rc == SQLITE_OK)
+		rc = exec(db,
+			  config->durability == STORE_NEVER ? "PRAGMA synchronous = OFF" : "PRAGMA synchronous = FULL");
+	return rc;
+}
+
+static int open_file(struct db *db, const struct store_config *config)
+{
+	int rc = sqlite3_open_v2(db->path, &db->sqlite,
+				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+
+	if (rc == SQLITE_OK) {
+		sqlite3_extended_result_codes(db->sqlite, 1);
+		sqlite3_busy_timeout(db->sqlite, 5000); /* somebody may be looking */
+		rc = set_durability(db, config);
+	}
+	if (rc == SQLITE_OK)
+		rc = take_version(db);
+	if (rc == SQLITE_OK)
+		rc = prepare(db);
+	if (rc == SQLITE_OK)
+		rc = check_pages(db);
+	if (rc == SQLITE_OK)
+		rc = take_key(db);
+	if (rc == SQLITE_OK)
+		rc = meta_put(db, "clean", "", 1);
+	if (rc == SQLITE_OK) {
+		int row = db_number(db_use(db, DB_LAST_ID), &db->last_id);
+
+		rc = row == SQLITE_ROW ? SQLITE_OK : row;
+	}
+	return rc;
+}
+
+static void close_file(struct db *db)
+{
+	for (unsigned i = 0; i < DB_STATEMENTS; i++) {
+		sqlite3_finalize(db->statements[i]);
+		db->statements[i] = NULL;
+	}
+	sqlite3_close(db->sqlite);
+	db->sqlite = NULL;
+}
+
+/* Give the damaged files another name. */
+static int set_aside(struct db *db)
+{
+	static const char *const suffixes[] = {"-wal", "-shm", ""};
+	char stamp[32];
+	time_t now = time(NULL);
+	struct tm tm;
+
+	localtime_r(&now, &tm);
+	if (!strftime(stamp, sizeof(stamp), "%Y%m%d-%H%M%S", &tm))
+		return -EINVAL;
+	for (unsigned i = 0; i < 3; i++) {
+		char *from = NULL, *to = NULL;
+		bool failed = asprintf(&from, "%s%s", db->path, suffixes[i]) < 0 ||
+			      asprintf(&to, "%s.damaged-%s%s", db->path, stamp, suffixes[i]) < 0 ||
+			      (rename(from, to) && errno != ENOENT);
+		int err = errno;
+
+		free(from);
+		free(to);
+		if (failed)
+			return -err;
+	}
+	log_warning(
+		"Warning: The store %s is damaged. It was renamed to %s.damaged-%s (sqlite3's .recover may get more "
+		"out of it); starting with an empty one.",
+		db->path, db->path, stamp);
+	return 0;
+}
+
+/* Two daemons must not write the same store. SQLite's own locks would let them. */
+static int lock(struct db *db)
+{
+	char *path;
+	int rc = 0;
+
+	if (asprintf(&path, "%s.lock", db->path) < 0)
+		return -ENOMEM;
+	db->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (db->lock_fd < 0 || flock(db->lock_fd, LOCK_EX | LOCK_NB)) {
+		rc = -errno;
+		if (rc == -EWOULDBLOCK)
+			log_error("Error: The store %s is in use by another process.", db->path);
+		else
+			log_error("Error: Unable to open %s: %s. See the option persistence_location.", path,
+				  strerror(-rc));
+	}
+	free(path);
+	return rc;
+}
+
+int db_open(struct db *db, const struct store_config *config)
+{
+	int rc, err;
+
+	*db = (struct db){.lock_fd = -1};
+	db->path = strdup(config->path);
+	if (!db->path)
+		return -ENOMEM;
+	err = lock(db);
+	if (err)
+		goto out;
+	rc = open_file(db, config);
+	if (error_of(rc) == -EBADMSG && !config->refuse_damaged) {
+		close_file(db);
+		err = set_aside(db);
+		if (err) {
+			log_error("Error: The store %s is damaged and cannot be renamed: %s.", db->path,
+				  strerror(-err));
+			goto out;
+		}
+		rc = open_file(db, config);
+	}
+	err = error_of(rc);
+	if (err && rc != SQLITE_AUTH)
+		log_error("Error: Unable to open the store %s: %s.%s", db->path,
+			  db->sqlite ? sqlite3_errmsg(db->sqlite) : sqlite3_errstr(rc),
+			  err == -EBADMSG ? " Move it away, or set persistence_damaged to \"set_aside\"." : "");
+	if (rc == SQLITE_AUTH)
+		err = -EPERM;
+out:
+	if (err)
+		db_close(db, false);
+	return err;
+}
+
+void db_close(struct db *db, bool clean)
+{
+	if (db->sqlite && clean)
+		meta_put(db, "clean", "\1", 1);
+	close_file(db);
+	if (db->lock_fd >= 0)
+		close(db->lock_fd);
+	db->lock_fd = -1;
+	free(db->path);
+	db->path = NULL;
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* What was there before the daemon started. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/db.h"
+
+enum { PROGRESS_S = 2 };
+
+struct loading {
+	struct db *db;
+	const struct store_reader *reader;
+	void *arg;
+	const char *what;
+	uint64_t rows, told_ns;
+};
+
+/* A line now and then, so that nobody thinks it hangs. */
+static void progress(struct loading *l)
+{
+	uint64_t now;
+
+	if (++l->rows & 1023)
+		return;
+	now = clock_ns();
+	if (now - l->told_ns < PROGRESS_S * NS_PER_S)
+		return;
+	l->told_ns = now;
+	log_info("Loading the store %s: %llu %s.", l->db->path, (unsigned long long)l->rows, l->what);
+}
+
+static struct store_bytes text(sqlite3_stmt *st, int column)
+{
+	return (struct store_bytes){(uint8_t *)sqlite3_column_text(st, column),
+				    (uint32_t)sqlite3_column_bytes(st, column)};
+}
+
+static int session(struct loading *l, sqlite3_stmt *st)
+{
+	const struct store_op op = {.kind = STORE_SESSION,
+				    .session = (uint64_t)sqlite3_column_int64(st, 0),
+				    .text = text(st, 1),
+				    .expiry = (uint32_t)sqlite3_column_int64(st, 2)};
+	uint64_t will_id = (uint64_t)sqlite3_column_int64(st, 4), now = db_now_ms(), away = now;
+	struct store_op will = {.kind = STORE_WILL,
+				.session = op.session,
+				.retain = sqlite3_column_int(st, 5),
+				.delay = (uint32_t)sqlite3_column_int64(st, 6)};
+	int rc;
+
+	if (sqlite3_column_type(st, 3) != SQLITE_NULL)
+		away = (uint64_t)sqlite3_column_int64(st, 3);
+	if (will_id && sqlite3_column_type(st, 7) != SQLITE_NULL) {
+		will.message = db_message(st, 7, will_id);
+		if (!will.message)
+			return -ENOMEM;
+	}
+	rc = l->reader->session(l->arg, &op, now > away ? now - away : 0, will.message ? &will : NULL,
+				(uint32_t)sqlite3_column_int64(st, 13), (uint64_t)sqlite3_column_double(st, 14));
+	message_drop(&will.message);
+	return rc;
+}
+
+static int subscription(struct loading *l, sqlite3_stmt *st)
+{
+	const struct store_op op = {.kind = STORE_SUBSCRIBE,
+				    .session = (uint64_t)sqlite3_column_int64(st, 0),
+				    .text = text(st, 1),
+				    .options = (uint8_t)sqlite3_column_int(st, 2),
+				    .number = (uint32_t)sqlite3_column_int64(st, 3)};
+
+	return l->reader->subscription(l->arg, &op);
+}
+
+static int retained(struct loading *l, sqlite3_stmt *st)
+{
+	struct message *m = db_message(st, 1, (uint64_t)sqlite3_column_int64(st, 0));
+	int rc;
+
+	if (!m)
+		return -ENOMEM;
+	rc = l->reader->retained(l->arg, m);
+	message_unref(m);
+	return rc;
+}
+
+static int each(struct loading *l, enum db_statement which, const char *what,
+		int (*row)(struct loading *, sqlite3_stmt *))
+{
+	sqlite3_stmt *st = db_use(l->db, which);
+	int rc, err = 0;
+
+	l->what = what;
+	l->rows = 0;
+	l->told_ns = clock_ns();
+	while (!err && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+		err = row(l, st);
+		progress(l);
+	}
+	if (!err && rc != SQLITE_DONE) {
+		log_error("Error: Unable to read the store %s: %s.", l->db->path, sqlite3_errmsg(l->db->sqlite));
+		err = -EIO;
+	}
+	sqlite3_reset(st);
+	return err;
+}
+
+int db_load(struct db *db, const struct store_reader *reader, void *arg)
+{
+	struct loading l = {.db = db, .reader = reader, .arg = arg};
+	uint64_t sessions = 0;
+	int rc = each(&l, DB_LOAD_SESSIONS, "sessions", session);
+
+	sessions = l.rows;
+	if (!rc)
+		rc = each(&l, DB_LOAD_SUBSCRIPTIONS, "subscriptions", subscription);
+	if (!rc)
+		rc = each(&l, DB_LOAD_RETAINED, "retained messages", retained);
+	if (!rc)
+		log_info("Loaded %llu sessions and %llu retained messages from %s.", (unsigned long long)sessions,
+			 (unsigned long long)l.rows, db->path);
+	return rc;
+}
