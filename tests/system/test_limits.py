@@ -75,7 +75,7 @@ class NoPacketSize(SystemTest):
 class Queues(SystemTest):
     """max_queued_messages."""
 
-    options = ("max_queued_messages 10", "max_inflight_messages 5")
+    options = ("max_queued_messages 10", "max_inflight_messages 5", "persistence false")
 
     def tearDown(self):
         self.client("s", clean=True, present=None).disconnect()

@@ -191,7 +191,7 @@ class Signals(SystemTest):
                  r"      b \(one-tree, 1\) \(two-tree, 0\)$"]
         for line in lines:
             daemon.wait_log(r"^\d+: " + line)
-        self.assertNotIn("retained", daemon.log())
+        self.assertNotIn("    retained", daemon.log())
 
     @own
     def test_nothing_to_save(self):

@@ -71,6 +71,14 @@ static const struct sample {
 	{"persistent_client_expiration", "3w", 21 * 86400, NULL},
 	{"persistent_client_expiration", "2m", 60 * 86400, NULL},
 	{"persistent_client_expiration", "4294967295y", UINT64_C(4294967295) * 365 * 86400, NULL},
+	{"persistence", "true", 1, NULL},
+	{"persistence_location", "/var/lib/other/", 0, "/var/lib/other/"},
+	{"persistence_file", "edge.db", 0, "edge.db"},
+	{"persistence_damaged", "refuse", 1, NULL},
+	{"persistence_damaged", "set_aside", 0, NULL},
+	{"durability", "sync", STORE_SYNC, NULL},
+	{"durability", "off", STORE_NEVER, NULL},
+	{"durability", "batch 50", STORE_BATCHES, NULL},
 	{"retain_available", "false", 0, NULL},
 	{"allow_zero_length_clientid", "off", 0, NULL},
 	{"auto_id_prefix", "edge 7 ", 0, "edge 7"},
@@ -414,10 +422,19 @@ static void test_log_lines_add_up(void **state)
 static void test_accepted(void **state)
 {
 	(void)state;
-	read_text("persistence false\nretained_persistence 0\nretain_expiry_interval 10\n");
+	read_text("persistence false\nretained_persistence 0\nretain_expiry_interval 10\nautosave_interval 1800\n"
+		  "autosave_on_changes false\n");
+	assert_error("durability batch",
+		     "durability: \"batch\" is not \"sync\", \"off\", or \"batch\" and a number of milliseconds from 1 "
+		     "to 3600000.");
 	assert_error(
-		"persistence true",
-		"persistence: Shunt 0.1.0 keeps sessions and messages in memory only: write \"persistence false\".");
+		"durability batch 0",
+		"durability: \"batch 0\" is not \"sync\", \"off\", or \"batch\" and a number of milliseconds from 1 "
+		"to 3600000.");
+	assert_error("persistence_damaged x", "persistence_damaged: \"x\" is neither \"set_aside\" nor \"refuse\".");
+	assert_error("persistence_file a/b", "persistence_file: \"a/b\" is not the name of a file; its folder is the "
+					     "option persistence_location.");
+	assert_error("autosave_interval x", "autosave_interval: \"x\" is neither a number nor true or false.");
 	assert_error("persistence x", "persistence: \"x\" is neither true nor false.");
 	assert_error("retain_expiry_interval 0",
 		     "retain_expiry_interval: \"0\" is not a whole number from 1 to 4294967295.");

@@ -237,11 +237,12 @@ static int on_session(void *arg, const struct store_op *op, uint64_t away_ms, co
 	return 0;
 }
 
-static int on_subscription(void *arg, const struct store_op *op)
+static int on_subscription(void *arg, struct store_bytes client, const struct store_op *op)
 {
 	struct loaded *l = arg;
 
 	l->subscriptions++;
+	assert_int_equal(client.len, 1);
 	add_text(l->filters, op->text.data, op->text.len);
 	assert_int_equal(op->options, 2);
 	assert_int_equal(op->number, 9);

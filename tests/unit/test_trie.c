@@ -204,11 +204,18 @@ static void shares(void **state)
 	assert_null(tree_find(tree, mqtt_str("s")));
 }
 
+static void count(struct message *m, void *arg)
+{
+	assert_true(m->expires);
+	++*(size_t *)arg;
+}
+
 /* Retained messages that expire are forgotten in time, whatever the order they came in. */
 static void retained_expiry(void **state)
 {
 	uint64_t seed = 20261122, rng = seed;
 	char topic[16];
+	size_t expiring, gone = 0;
 	bool added;
 
 	(void)state;
@@ -225,13 +232,15 @@ static void retained_expiry(void **state)
 			assert_int_equal(tree_retain(tree, m, &added), 0);
 		message_unref(m);
 	}
+	expiring = tree->nexpiring;
 	for (uint64_t now = 0; now <= 1000; now += 50) {
-		while (tree_expire(tree, now, 3))
+		while (tree_expire(tree, now, 3, count, &gone))
 			;
 		for (size_t i = 0; i < tree->nexpiring; i++)
 			assert_true(tree->expiring[i]->message->expires_ns > now);
 	}
 	assert_int_equal(tree->nexpiring, 0);
+	assert_int_equal(gone, expiring);
 	for (unsigned i = 0; i < 300; i++) {
 		snprintf(topic, sizeof(topic), "e/%u", i);
 		tree_forget(tree, mqtt_str(topic));

@@ -85,6 +85,19 @@ static void fastpath_stats(struct json *j, const struct fp_stats *s)
 	json_close_object(j);
 }
 
+static void store_stats_of(struct json *j, bool on, const struct store_stats *s)
+{
+	json_open_object(j, "store");
+	json_string(j, "state", !on ? "off" : s->failing ? "failing" : "on");
+	json_string(j, "error", s->error); /* the last one */
+	json_uint(j, "commits", s->commits);
+	json_uint(j, "operations", s->operations);
+	json_uint(j, "waiting", s->waiting);
+	json_uint(j, "failures", s->failures);
+	json_uint(j, "slowest_commit_us", s->slowest_us);
+	json_close_object(j);
+}
+
 static void drop_stats(struct json *j, const struct broker_stats *s)
 {
 	uint64_t total = s->fastpath.dropped;
@@ -161,6 +174,7 @@ static void answer_stats(struct json *j, const cJSON *request)
 	client_stats(j, &s);
 	traffic_stats(j, &s.sum);
 	drop_stats(j, &s);
+	store_stats_of(j, s.persistence, &s.store);
 	fastpath_stats(j, &s.fastpath);
 	json_close_object(j);
 }

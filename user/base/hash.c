@@ -33,13 +33,13 @@ static inline void sip_round(uint64_t v[4])
 	v[2] = rotl(v[2], 32);
 }
 
-uint64_t hash_bytes(const void *data, size_t len)
+static uint64_t sip_hash(const uint64_t k[2], const void *data, size_t len)
 {
 	uint64_t v[4] = {
-		key[0] ^ UINT64_C(0x736f6d6570736575),
-		key[1] ^ UINT64_C(0x646f72616e646f6d),
-		key[0] ^ UINT64_C(0x6c7967656e657261),
-		key[1] ^ UINT64_C(0x7465646279746573),
+		k[0] ^ UINT64_C(0x736f6d6570736575),
+		k[1] ^ UINT64_C(0x646f72616e646f6d),
+		k[0] ^ UINT64_C(0x6c7967656e657261),
+		k[1] ^ UINT64_C(0x7465646279746573),
 	};
 	const uint8_t *p = data;
 	uint64_t m;
@@ -62,4 +62,17 @@ uint64_t hash_bytes(const void *data, size_t len)
 	sip_round(v);
 	sip_round(v);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t hash_bytes(const void *data, size_t len)
+{
+	return sip_hash(key, data, len);
+}
+
+uint64_t hash_bytes_with(const uint8_t other[16], const void *data, size_t len)
+{
+	uint64_t k[2];
+
+	memcpy(k, other, sizeof(k));
+	return sip_hash(k, data, len);
 }

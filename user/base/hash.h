@@ -12,6 +12,9 @@ void hash_init(void);
 /* SipHash-1-3 of the bytes. Any thread. */
 uint64_t hash_bytes(const void *data, size_t len);
 
+/* The same with another key. */
+uint64_t hash_bytes_with(const uint8_t key[16], const void *data, size_t len);
+
 /* Combine a hash with a number that no client chooses. */
 static inline uint64_t hash_mix(uint64_t hash, uint64_t number)
 {

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "broker/conn.h"
+#include "broker/durable.h"
 #include "broker/internal.h"
 #include "broker/sys.h"
 #include "broker/will.h"
@@ -77,6 +78,9 @@ static int prepare(struct broker *b, uid_t uid, gid_t gid)
 		log_error("Error: Out of memory.");
 		return -ENOMEM;
 	}
+	rc = durable_prepare(b->conf, uid, gid);
+	if (rc)
+		return rc;
 	if (b->conf->scram_file) {
 		b->auth_store = auth_store_load(b->conf->scram_file);
 		if (!b->auth_store)
@@ -138,6 +142,10 @@ static int start_workers(struct broker *b)
 
 	for (unsigned i = 0; i < b->nworkers && !rc; i++)
 		rc = worker_init(&b->workers[i], b, i);
+	if (!rc)
+		rc = durable_load(b);
+	if (!rc)
+		rc = durable_start(b);
 	for (; b->started < b->nworkers && !rc; b->started += !rc)
 		rc = worker_start(&b->workers[b->started]);
 	if (!rc)
@@ -151,8 +159,11 @@ static int start_workers(struct broker *b)
 int broker_start(void)
 {
 	struct broker *b = &the_broker;
-	int rc = -ENOMEM;
+	int rc = durable_open(b);
 
+	if (rc)
+		return rc;
+	rc = -ENOMEM;
 	b->start_ns = clock_ns();
 	b->tree = tree_new();
 	if (b->tree && posix_memalign((void **)&b->workers, 64, b->nworkers * sizeof(b->workers[0])) == 0) {
@@ -295,6 +306,8 @@ void broker_stop(void)
 		pthread_join(b->workers[i].thread, NULL);
 	rcu_thread_start();
 	if (b->workers) {
+		drain_all(b);
+		durable_close(b);
 		drain_all(b);
 		for (unsigned i = 0; i < b->nworkers; i++)
 			worker_destroy(&b->workers[i]);

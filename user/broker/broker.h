@@ -22,6 +22,7 @@
 
 #include "broker/counters.h"
 #include "conf/conf.h"
+#include "store/store.h"
 
 struct auth_store; /* auth/store.h */
 
@@ -64,6 +65,8 @@ struct broker_stats {
 	/* Since the start; with what the kernel forwarded. Names of drops and closes: drop_names, close_texts. */
 	struct counters sum;
 	struct fp_stats fastpath;
+	bool persistence; /* there is a store: */
+	struct store_stats store;
 };
 void broker_stats(struct broker_stats *out);
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "broker/authenticate.h"
+#include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
 #include "broker/subscribe.h"
@@ -55,6 +56,16 @@ static void sink_flush(struct session_sink *sink)
 	conn_write(container_of(sink, struct conn, sink));
 }
 
+static void sink_waits(struct session_sink *sink)
+{
+	durable_watch(container_of(sink, struct conn, sink));
+}
+
+static void sink_more(struct session_sink *sink)
+{
+	durable_more(container_of(sink, struct conn, sink));
+}
+
 static void connect_late(struct timer *t)
 {
 	conn_close(container_of(t, struct conn, deadline), CLOSE_TIMEOUT);
@@ -79,11 +90,16 @@ void conn_accept(struct worker *w, int fd, unsigned listener, const char *peer, 
 	c->order = order;
 	c->sink.dirty = sink_dirty;
 	c->sink.flush = sink_flush;
+	c->sink.waits = sink_waits;
+	c->sink.more = sink_more;
 	c->last_rx_ns = w->loop.now_ns;
 	snprintf(c->peer, sizeof(c->peer), "%s", peer);
 	list_init(&c->ready);
 	list_init(&c->dirty);
 	list_init(&c->fence);
+	list_init(&c->committing);
+	list_init(&c->loading);
+	list_init(&c->held_answers);
 	list_push(&w->conns, &c->all);
 	COUNTER_ADD(sockets, 1);
 	loop_after(&w->loop, &c->deadline, CONNECT_DEADLINE_MS, connect_late);
@@ -101,6 +117,8 @@ static void unlink_conn(struct conn *c)
 	list_del(&c->ready);
 	list_del(&c->dirty);
 	list_del(&c->fence);
+	list_del(&c->committing);
+	list_del(&c->loading);
 }
 
 static void receive_move(struct inbox_item *item, void *receiver)
@@ -289,7 +307,7 @@ void conn_flush(struct conn *c)
 	list_del(&c->dirty);
 	if (!c->blocked && (!output_empty(o) || (c->session && session_waits(c->session))))
 		conn_dirty(c);
-	if (c->paused && o->control < CONTROL_LOW)
+	if (c->paused && o->control < CONTROL_LOW && !durable_full(c))
 		resume_reading(c);
 	hold = !output_empty(o) || (c->session && session_backlogged(c->session));
 	if (c->link.road != FP_ROAD_NONE && hold != c->held) {
@@ -327,15 +345,6 @@ static void log_close(const struct conn *c, enum close_reason why)
 		log_notice("Client %s [%s] disconnected.", name_of(c), c->peer);
 }
 
-static void expire(struct timer *t)
-{
-	struct session *s = container_of(t, struct session, expiry);
-
-	log_notice("Expiring client %s due to timeout.", s->id);
-	COUNTER_ADD(expired, 1);
-	worker_session_end(&the_broker.workers[s->worker], s);
-}
-
 /* How long the session outlives its connection, in seconds; SESSION_NEVER_EXPIRES. */
 static uint64_t time_left(const struct conf *conf, const struct session *s)
 {
@@ -355,10 +364,14 @@ static void leave_session(struct conn *c)
 	session_offline(s);
 	subscriptions_offline(w->broker, s);
 	will_connection_ends(c, s);
+	if (s->stored) {
+		durable_session_changes(w, s);
+		session_cool(s);
+	}
 	if (session_ends_with_connection(s))
 		worker_session_end(w, s);
 	else if (left != SESSION_NEVER_EXPIRES)
-		loop_after(&w->loop, &s->expiry, left * 1000, expire);
+		worker_session_expires(w, s, left * 1000);
 }
 
 /* Closing with input unread resets a TCP connection, or a client that goes on sending could wait for ever at a closed
@@ -436,6 +449,7 @@ static void free_buffers(struct conn *c)
 	alias_out_clear(&c->sink.aliases);
 	alias_in_clear(&c->aliases);
 	authenticate_end(c);
+	durable_drop(c);
 	free(c->in);
 	c->in = NULL;
 	c->in_len = c->in_cap = 0;

@@ -35,7 +35,7 @@ struct conn {
 	struct watch watch;
 	struct worker *worker;
 	struct list all;
-	struct list ready, dirty, fence; /* members of the worker's lists */
+	struct list ready, dirty, fence, committing, loading; /* members of the worker's lists */
 	enum conn_state state;
 	uint8_t version;	/* enum mqtt_version; 3.1.1 until CONNECT says */
 	bool placed;		/* is on the worker of its client identifier */
@@ -43,6 +43,7 @@ struct conn {
 	bool readable;		/* the socket may have more */
 	bool hangup;		/* EPOLLRDHUP was seen: read to the end */
 	bool paused;		/* not read, because of acknowledgements it does not take */
+	bool waits_for_session; /* not read, until its session came from the store */
 	bool blocked;		/* the socket takes nothing more for now */
 	bool broken;		/* to be closed at the end of the turn, with `why` */
 	enum close_reason why;
@@ -91,6 +92,10 @@ struct conn {
 	uint64_t flow_retry_ns; /* no flow is tried before, */
 	int flow_error;		/* after an install that ended with this -errno */
 	uint32_t pending;	/* deliveries on other workers that were not acknowledged */
+
+	struct list held_answers; /* durable.c's: they wait for the disk */
+	uint32_t held_n;
+	uint64_t operations; /* store_client's, before the packet that is being handled */
 
 	struct inbox_item move;
 };

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "broker/authenticate.h"
 #include "broker/conn.h"
+#include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
 #include "broker/subscribe.h"
@@ -177,6 +178,15 @@ static struct session *new_session(struct conn *c, size_t len)
 	return s;
 }
 
+/* Close the connection that the client has [MQTT-3.1.4-2]. Its session then, if it outlives it. */
+static struct session *take_over(struct conn *c, struct session *s)
+{
+	if (c->worker->broker->conf->connection_messages)
+		log_notice("Client %s already connected, closing old connection.", c->client_id);
+	conn_close(s->conn, CLOSE_TAKEN_OVER);
+	return worker_session(c->worker, c->client_id, strlen(c->client_id));
+}
+
 /* The session of the client: the stored one unless a clean one is wanted [MQTT-3.1.2-4], [MQTT-3.1.2-6]. NULL when
  * there is no room for one. */
 static struct session *take_session(struct conn *c, bool clean, bool *present)
@@ -185,12 +195,8 @@ static struct session *take_session(struct conn *c, bool clean, bool *present)
 	size_t len = strlen(c->client_id);
 	struct session *s = worker_session(w, c->client_id, len);
 
-	if (s && s->conn) {
-		if (w->broker->conf->connection_messages)
-			log_notice("Client %s already connected, closing old connection.", c->client_id);
-		conn_close(s->conn, CLOSE_TAKEN_OVER); /* [MQTT-3.1.4-2] */
-		s = worker_session(w, c->client_id, len);
-	}
+	if (s && s->conn)
+		s = take_over(c, s);
 	if (s && clean) {
 		worker_session_end(w, s);
 		s = NULL;
@@ -203,6 +209,16 @@ static struct session *take_session(struct conn *c, bool clean, bool *present)
 		s = new_session(c, len);
 	}
 	return s;
+}
+
+/* The session of the client is in the store, and has to be read from there first: then the CONNECT is handled again. */
+static bool must_load(struct conn *c, bool clean)
+{
+	struct session *s = clean ? NULL : worker_session(c->worker, c->client_id, strlen(c->client_id));
+
+	if (s && s->conn && s->stored)
+		s = take_over(c, s);
+	return s && durable_wait(c, s);
 }
 
 /* How long the session is to outlive its connection, section 3.1.2.11.2 of 5.0. */
@@ -271,9 +287,17 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 		return conn_fail(CLOSE_TAKEN_OVER);
 	c->version = c->sink.version = con->version;
 	take_limits(c, p);
+	if (must_load(c, con->clean_start)) {
+		c->placed = true; /* it need not be admitted again */
+		return 0;
+	}
 	if (will_take(c, con))
 		return conn_fail(CLOSE_NO_MEMORY);
 	s = take_session(c, con->clean_start, &present);
+	if (s && !present && expiry_interval(w->broker->conf, p) && durable_session_begins(w, s)) {
+		worker_session_end(w, s);
+		s = NULL;
+	}
 	if (!s) {
 		message_drop(&c->will);
 		return refuse(c, con->version,
@@ -288,6 +312,10 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	s->conn = c;
 	s->expiry_interval = expiry_interval(w->broker->conf, p);
 	c->expires_at_close = session_ends_with_connection(s);
+	if (s->stored) {
+		durable_session_changes(w, s);
+		durable_will(w, s, c->will, c->will_retain, c->will_delay);
+	}
 	COUNTER_ADD(connects, 1);
 	COUNTER_ADD(clients_connected, 1);
 	log_connect(c, con);

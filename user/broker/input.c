@@ -11,6 +11,7 @@
 
 #include "broker/authenticate.h"
 #include "broker/conn.h"
+#include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
 
@@ -56,7 +57,7 @@ static bool measure(const struct conn *c, const uint8_t *p, size_t avail, size_t
 
 static bool can_handle(const struct conn *c)
 {
-	return c->state != CONN_CLOSED && !c->paused && !c->broken && !c->move_to;
+	return c->state != CONN_CLOSED && !c->paused && !c->broken && !c->move_to && !c->waits_for_session;
 }
 
 /* Handle the whole packets in data[0, len), which is readable for WIRE_HEADER_MAX bytes more. Returns the bytes
@@ -77,15 +78,18 @@ static size_t handle_packets(struct conn *c, const uint8_t *data, size_t len)
 		}
 		if (n == 0 || n > len - at)
 			break;
+		c->operations = c->worker->store.operations;
 		rc = conn_handle(c, data[at], data + at + header_len, n - header_len);
-		if (c->move_to)
+		if (c->move_to || c->waits_for_session)
 			break;
 		at += n;
 		if (rc) {
 			conn_close(c, (enum close_reason)(rc - 1));
 			return at;
 		}
-		c->paused = c->sink.out.control > CONTROL_HIGH;
+		c->paused = c->sink.out.control > CONTROL_HIGH || durable_full(c);
+		if (c->paused && durable_full(c))
+			durable_watch(c);
 	}
 	return at;
 }

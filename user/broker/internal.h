@@ -32,6 +32,7 @@ struct broker {
 	unsigned nworkers;
 	unsigned started; /* threads; main thread only */
 	struct tree *tree;
+	struct store *store;	       /* NULL without persistence */
 	struct auth_store *auth_store; /* users of enhanced authentication; NULL: there is none */
 	/* The subscription lock: whoever changes the tree, a session's subscriptions or its receiver, or a flow. */
 	pthread_mutex_t lock;

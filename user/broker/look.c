@@ -35,6 +35,9 @@ void broker_stats(struct broker_stats *out)
 		all[i] = &b->workers[i].counters;
 	counters_sum(all, b->nworkers, &out->sum);
 	fp_stats(&out->fastpath);
+	out->persistence = b->store;
+	if (b->store)
+		store_stats(b->store, &out->store);
 	add_road(&out->sum, &out->fastpath.local);
 	add_road(&out->sum, &out->fastpath.remote);
 }
@@ -71,6 +74,16 @@ static void copy_conn(struct client_copy *to, const struct conn *c)
 	fp_client_counters(&c->link, &out->fast);
 }
 
+/* What is in flight has a message unless PUBREC came. */
+static uint32_t queued(const struct session *s)
+{
+	uint32_t stored = __atomic_load_n(&s->stored_messages, __ATOMIC_RELAXED);
+
+	if (!s->stored)
+		return s->queued + s->backlogged;
+	return (stored > s->sent.count ? stored - s->sent.count : 0) + s->backlogged;
+}
+
 static int copy_session(struct client_copy *to, const struct session *s)
 {
 	struct broker_client *out = &to->client;
@@ -81,7 +94,7 @@ static int copy_session(struct client_copy *to, const struct session *s)
 	out->clean = session_ends_with_connection(s);
 	out->subscriptions = (uint32_t)s->subs.count;
 	out->inflight = s->sent.count;
-	out->queued = s->queued + s->backlogged;
+	out->queued = queued(s);
 	memcpy(out->dropped, s->dropped, sizeof(out->dropped));
 	out->messages_in = s->messages_in;
 	out->messages_out = s->messages_out;

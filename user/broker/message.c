@@ -2,10 +2,24 @@
 #include "broker/message.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "broker/counters.h"
 #include "mqtt/encode.h"
+
+static uint8_t origin_key[16];
+
+void message_origin_key(const uint8_t key[16])
+{
+	memcpy(origin_key, key, sizeof(origin_key));
+}
+
+uint64_t message_origin(const void *id, size_t len)
+{
+	return hash_bytes_with(origin_key, id, len);
+}
 
 /* The properties that go on to the receivers as they are: sections 3.3.2.3.2 and .5 to .9 of 5.0. */
 static const uint64_t forwarded = UINT64_C(1) << MQTT_PROP_PAYLOAD_FORMAT_INDICATOR |

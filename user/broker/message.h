@@ -22,9 +22,15 @@ struct message {
 	uint32_t expiry;     /* seconds, the Message Expiry Interval */
 	uint64_t expires_ns; /* CLOCK_MONOTONIC, when it has been published */
 	uint64_t stored;     /* atomic; its identifier in the store; 0: none yet */
-	uint64_t origin;     /* hash of the publisher's client identifier; 0: the broker itself */
+	uint64_t origin;     /* message_origin() of the publisher's client identifier; 0: the broker itself */
 	uint8_t wire[];	     /* fixed header, topic length, topic, payload; properties without their length */
 };
+
+/* Set the key of message_origin(), which the store has, before there are messages: so that those of earlier runs are known
+ * by their publisher, too. */
+void message_origin_key(const uint8_t key[16]);
+/* A hash of a client identifier. */
+uint64_t message_origin(const void *id, size_t len);
 
 /* A copy of the PUBLISH with one reference; NULL without memory. Of the properties (NULL: none) those are kept that
  * belong to the message, in their order; Topic Alias and Will Delay Interval belong to the packet. A message that

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "broker/authenticate.h"
 #include "broker/conn.h"
+#include "broker/durable.h"
 #include "broker/internal.h"
 #include "broker/route.h"
 #include "broker/subscribe.h"
@@ -31,7 +32,8 @@ enum close_reason conn_close_reason(int mqtt_reason)
 	}
 }
 
-/* With a Reason String, if there is one and the client wants to hear such [MQTT-3.1.2-29]. */
+/* With a Reason String, if there is one and the client wants to hear such [MQTT-3.1.2-29]. When what it confirms is on
+ * disk: of QoS 2 also what was said of the identifier before. */
 static void send_reason(struct conn *c, struct mqtt_packet *p, const char *why)
 {
 	uint8_t props[REASON_STRING_MAX + 3], b[REASON_STRING_MAX + 16];
@@ -48,7 +50,7 @@ static void send_reason(struct conn *c, struct mqtt_packet *p, const char *why)
 		p->props = (struct mqtt_props){0};
 		n = mqtt_encode(p, b, sizeof(b));
 	}
-	conn_send(c, b, n);
+	durable_send(c, b, n, p->type != MQTT_PUBACK && c->session->stored);
 }
 
 static void send_ack(struct conn *c, uint8_t type, uint16_t pid, uint8_t reason, const char *why)
@@ -118,7 +120,7 @@ static struct message *take_message(struct conn *c, const struct mqtt_packet *p,
 		COUNTER_ADD(dropped[DROP_TOO_LARGE], 1);
 		return NULL;
 	}
-	m = message_new(pub, &p->props, c->session->id_hash);
+	m = message_new(pub, &p->props, c->session->origin);
 	if (m)
 		message_published(m, c->worker->loop.now_ns);
 	else
@@ -156,10 +158,12 @@ static int publish_overheld(struct conn *c)
 	struct held_message h;
 	int rc = 0;
 
+	store_unit(&c->worker->store, true);
 	while (!rc && (h = session_overheld(c->session)).message) {
 		rc = route(c, h.message, h.retain, NULL);
 		message_unref(h.message);
 	}
+	store_unit(&c->worker->store, false);
 	return rc;
 }
 
@@ -281,10 +285,13 @@ static int handle_pubrel(struct conn *c, struct mqtt_packet *p)
 	int rc = 0;
 
 	log_ack(c, p);
+	/* That it was released and that it was delivered are the same thing. */
+	store_unit(&c->worker->store, true);
 	/* Completed in any case, also when it was before [MQTT-4.3.3-2]. */
 	session_pubrel(c->session, p->pid, &h);
 	if (h.message)
 		rc = route(c, h.message, h.retain, NULL);
+	store_unit(&c->worker->store, false);
 	message_drop(&h.message);
 	if (!rc)
 		send_ack(c, MQTT_PUBCOMP, p->pid, MQTT_RC_SUCCESS, NULL);
@@ -316,7 +323,7 @@ static void send_codes(struct conn *c, encode_codes *encode, uint8_t type, uint1
 		log_debug("Sending %s to %s", mqtt_type_name(type), c->session->id);
 	if (b && len) {
 		encode(b, len, c->version, pid, codes, n);
-		conn_send(c, b, len);
+		durable_send(c, b, len, false);
 	} else {
 		conn_break(c, CLOSE_NO_MEMORY);
 	}

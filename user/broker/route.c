@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "broker/route.h"
 
+#include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
 
 /* Retain and match under one lock: a subscriber that comes at the same time gets the message once, as a retained or as
  * a live one, see subscribe(). */
-static int match_retained(struct broker *b, struct message *m, struct tree_hits *hits)
+static int match_retained(struct worker *w, struct message *m, struct tree_hits *hits)
 {
+	struct broker *b = w->broker;
 	bool added = false;
 	bool removed = false;
 	int rc = 0;
@@ -17,6 +19,10 @@ static int match_retained(struct broker *b, struct message *m, struct tree_hits 
 		rc = tree_retain(b->tree, m, &added);
 	else
 		removed = tree_forget(b->tree, message_topic(m));
+	if (!rc && m->payload_len)
+		durable_retain(w, m);
+	else if (removed)
+		durable_forget(w, message_topic(m));
 	if (!rc)
 		rc = tree_match(b->tree, message_topic(m), hits);
 	subscriptions_unlock(b);
@@ -58,6 +64,11 @@ static struct deliver_as deliver_as(const struct broker *b, const struct message
 
 static void deliver(struct worker *w, struct session *s, struct message *m, struct deliver_as as, struct conn *fenced)
 {
+	if (as.qos && s->stored && session_store_delivery(s, &w->store, m, &as)) {
+		COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
+		deliver_as_clear(&as);
+		return;
+	}
 	if (s->worker == w->index)
 		session_deliver(s, m, as);
 	else
@@ -133,7 +144,7 @@ int route_publish(struct worker *w, const struct route *r, bool *matched)
 
 	hits->publisher = r->publisher;
 	hits->duplicates = b->conf->allow_duplicate_messages;
-	rc = r->retain ? match_retained(b, m, hits) : tree_match(b->tree, message_topic(m), hits);
+	rc = r->retain ? match_retained(w, m, hits) : tree_match(b->tree, message_topic(m), hits);
 	if (rc)
 		return rc;
 	if (matched)

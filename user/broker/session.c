@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -15,6 +16,7 @@ enum delivery_state {
 	WAIT_PUBACK,
 	WAIT_PUBREC,
 	WAIT_PUBCOMP,
+	WAIT_STORED, /* its packet identifier is not on disk */
 };
 
 /* One message on its way to one client. */
@@ -24,7 +26,8 @@ struct delivery {
 	struct deliver_as as;
 	uint16_t pid;
 	uint8_t state;
-	bool counted; /* in session->unacked */
+	bool counted;	 /* in session->unacked */
+	uint64_t ticket; /* of the store, in WAIT_STORED */
 };
 
 static struct delivery *entry(struct list *l)
@@ -46,6 +49,14 @@ static void delivery_free(struct delivery *d)
 	message_drop(&d->message);
 	deliver_as_clear(&d->as);
 	free(d);
+}
+
+/* It is over. */
+static void end(struct session *s, struct delivery *d)
+{
+	if (d->as.stored)
+		session_stored_over(s, d->message, d->as.stored);
+	delivery_free(d);
 }
 
 /* ---- output ------------------------------------------------------------------------------------------------------ */
@@ -152,7 +163,7 @@ static int send_delivery(struct session *s, struct delivery *d, bool dup)
 	if (d->state == WAIT_PUBCOMP)
 		return send_pubrel(s, d->pid);
 	rc = publish(s, d->message, &d->as, d->pid, dup);
-	if (!rc) {
+	if (!rc && !d->counted) {
 		d->counted = true;
 		s->unacked++;
 	}
@@ -187,6 +198,24 @@ static uint16_t next_pid(struct session *s)
 	return s->last_pid;
 }
 
+/* The client must not see a packet identifier of QoS 2 that the session could forget. What comes after such a one waits
+ * behind it, so that the order is that of the store. */
+static bool must_store(const struct session *s, const struct delivery *d)
+{
+	return d->as.stored && store_waits(s->store->store) && (d->as.qos == 2 || !list_empty(&s->committing));
+}
+
+static void start_when_stored(struct session *s, struct delivery *d)
+{
+	d->state = WAIT_STORED;
+	d->counted = true; /* it will be sent */
+	s->unacked++;
+	d->ticket = store_ticket(s->store);
+	s->inflight_bytes += d->message->payload_len;
+	list_push(&s->committing, &d->link);
+	s->sink->waits(s->sink);
+}
+
 /* Send a delivery of QoS 1 or 2 for the first time. 0, then it is in flight; -ENOMEM; -EMSGSIZE. */
 static int start(struct session *s, struct delivery *d)
 {
@@ -196,6 +225,12 @@ static int start(struct session *s, struct delivery *d)
 	rc = pid_map_put(&s->sent, d->pid, d);
 	if (rc)
 		return rc;
+	if (d->as.stored)
+		session_store_sent(s, d->as.stored, d->pid);
+	if (must_store(s, d)) {
+		start_when_stored(s, d);
+		return 0;
+	}
 	rc = send_delivery(s, d, false);
 	if (rc) {
 		pid_map_take(&s->sent, d->pid);
@@ -221,6 +256,34 @@ static void land(struct session *s, struct delivery *d)
 	list_del(&d->link);
 }
 
+void session_stored(struct session *s)
+{
+	while (s->sink && !s->sink->failed && !list_empty(&s->committing)) {
+		struct delivery *d = entry(s->committing.next);
+		int rc;
+
+		if (!store_done(s->store, d->ticket)) {
+			s->sink->waits(s->sink);
+			return;
+		}
+		rc = send_delivery(s, d, false);
+		if (rc == -ENOMEM) {
+			s->sink->failed = true;
+			dirty(s->sink);
+			return;
+		}
+		if (rc) { /* -EMSGSIZE */
+			drop(s, DROP_TOO_LARGE);
+			land(s, d);
+			end(s, d);
+			continue;
+		}
+		d->state = d->as.qos == 1 ? WAIT_PUBACK : WAIT_PUBREC;
+		list_del(&d->link);
+		list_push(&s->inflight, &d->link);
+	}
+}
+
 /* What was not acknowledged, in the order of the first time [MQTT-4.6.0-1]. */
 static int pump_resend(struct session *s)
 {
@@ -234,7 +297,7 @@ static int pump_resend(struct session *s)
 		if (rc == -EMSGSIZE) { /* for this connection */
 			drop(s, DROP_TOO_LARGE);
 			land(s, d);
-			delivery_free(d);
+			end(s, d);
 			continue;
 		}
 		if (rc)
@@ -320,8 +383,10 @@ static int pump_queue(struct session *s)
 		if (rc == -EMSGSIZE)
 			drop(s, DROP_TOO_LARGE);
 		if (rc)
-			delivery_free(d);
+			end(s, d);
 	}
+	if (s->tail.active && s->queued < STORE_PAGE / 4 && s->sink->more)
+		s->sink->more(s->sink);
 	return 0;
 }
 
@@ -461,7 +526,7 @@ static void drop_expired(struct session *s)
 		list_del(l);
 		s->queued--;
 		s->queued_bytes -= d->message->wire_len;
-		delivery_free(d);
+		end(s, d);
 	}
 }
 
@@ -469,7 +534,8 @@ static bool may_queue(struct session *s, const struct delivery *d)
 {
 	struct room used = {s->queued, s->queued_bytes, s->conf->max_queued_bytes};
 
-	if (queue_has_room(s, used, d->message, &d->as))
+	/* What is in the store was promised: session_takes() bounds what of it is in memory. */
+	if (d->as.stored || queue_has_room(s, used, d->message, &d->as))
 		return true;
 	drop_expired(s);
 	used = (struct room){s->queued, s->queued_bytes, s->conf->max_queued_bytes};
@@ -489,9 +555,15 @@ void session_deliver(struct session *s, struct message *m, struct deliver_as as)
 		deliver_qos0(s, m, &as);
 		return;
 	}
+	if (as.stored && !session_takes(s, as.stored)) {
+		deliver_as_clear(&as);
+		return;
+	}
 	d = delivery_new(m, &as);
 	if (!d) {
 		drop(s, DROP_NO_MEMORY);
+		if (as.stored)
+			session_stored_over(s, m, as.stored);
 		return;
 	}
 	if (can_start(s, m)) {
@@ -507,7 +579,45 @@ void session_deliver(struct session *s, struct message *m, struct deliver_as as)
 	} else {
 		drop(s, DROP_QUEUE_FULL);
 	}
-	delivery_free(d);
+	end(s, d);
+}
+
+/* The bytes of Subscription Identifiers in the store. */
+static struct sub_ids *ids_of(const struct store_bytes *b)
+{
+	struct sub_ids *ids = sub_ids_new(b->len / sizeof(uint32_t));
+
+	if (ids)
+		memcpy(ids->id, b->data, ids->n * sizeof(uint32_t));
+	return ids;
+}
+
+int session_take_row(struct session *s, struct store_row *r, struct tree_share *share)
+{
+	struct deliver_as as = {.qos = r->qos, .retain = r->retain, .subscribed = r->subscribed, .stored = r->id};
+	struct delivery *d = malloc(sizeof(*d));
+
+	if (d && r->ids.data)
+		as.ids = ids_of(&r->ids);
+	if (!d || (r->ids.data && !as.ids) || (r->state != STORE_QUEUED && pid_map_put(&s->sent, r->pid, d))) {
+		free(as.ids);
+		free(d);
+		return -ENOMEM;
+	}
+	as.share = share;
+	*d = (struct delivery){.message = r->message, .as = as, .pid = r->pid};
+	r->message = NULL;
+	if (r->state == STORE_QUEUED) {
+		list_push(&s->queue, &d->link);
+		s->queued++;
+		s->queued_bytes += d->message->wire_len;
+		return 0;
+	}
+	d->state = r->state == STORE_WAITS_COMP ? WAIT_PUBCOMP : r->qos == 1 ? WAIT_PUBACK : WAIT_PUBREC;
+	if (d->message)
+		s->inflight_bytes += d->message->payload_len;
+	list_push(&s->inflight, &d->link);
+	return 0;
 }
 
 static struct delivery *first_shared(struct list *in)
@@ -534,7 +644,7 @@ bool session_take_shared(struct session *s, struct message **m, struct tree_shar
 	}
 	*m = message_ref(d->message);
 	*share = tree_share_ref(d->as.share);
-	delivery_free(d);
+	end(s, d);
 	return true;
 }
 
@@ -543,7 +653,7 @@ bool session_take_shared(struct session *s, struct message **m, struct tree_shar
 static void finish(struct session *s, struct delivery *d)
 {
 	land(s, d);
-	delivery_free(d);
+	end(s, d);
 	session_pump(s);
 }
 
@@ -551,7 +661,7 @@ int session_puback(struct session *s, uint16_t pid)
 {
 	struct delivery *d = pid_map_get(&s->sent, pid);
 
-	if (!d)
+	if (!d || d->state == WAIT_STORED)
 		return MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND;
 	if (d->state != WAIT_PUBACK)
 		return MQTT_RC_PROTOCOL_ERROR;
@@ -563,7 +673,7 @@ int session_pubrec(struct session *s, uint16_t pid, uint8_t reason)
 {
 	struct delivery *d = pid_map_get(&s->sent, pid);
 
-	if (!d)
+	if (!d || d->state == WAIT_STORED)
 		return MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND;
 	if (d->state == WAIT_PUBACK)
 		return MQTT_RC_PROTOCOL_ERROR;
@@ -574,6 +684,8 @@ int session_pubrec(struct session *s, uint16_t pid, uint8_t reason)
 	/* From here on only PUBREL may be sent again [MQTT-4.3.3-1]. */
 	if (d->state == WAIT_PUBREC) {
 		d->state = WAIT_PUBCOMP;
+		if (d->as.stored)
+			session_stored_released(s, d->message, d->as.stored);
 		s->inflight_bytes -= d->message->payload_len;
 		message_drop(&d->message);
 	}
@@ -584,7 +696,7 @@ int session_pubcomp(struct session *s, uint16_t pid)
 {
 	struct delivery *d = pid_map_get(&s->sent, pid);
 
-	if (!d)
+	if (!d || d->state == WAIT_STORED)
 		return MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND;
 	if (d->state != WAIT_PUBCOMP)
 		return MQTT_RC_PROTOCOL_ERROR;
@@ -607,6 +719,7 @@ struct session *session_new(const char *id, size_t id_len, unsigned worker, cons
 	}
 	s->id_len = id_len;
 	s->id_hash = hash_bytes(id, id_len);
+	s->origin = message_origin(id, id_len);
 	s->worker = worker;
 	s->conf = conf;
 	list_init(&s->inflight);
@@ -615,6 +728,7 @@ struct session *session_new(const char *id, size_t id_len, unsigned worker, cons
 	list_init(&s->backlog);
 	list_init(&s->held);
 	list_init(&s->released);
+	list_init(&s->committing);
 	return s;
 }
 
@@ -626,22 +740,42 @@ static void clear(struct list *l)
 		delivery_free(entry(i));
 }
 
-void session_clear(struct session *s)
+/* What is also in the store, if the session is there. */
+static void clear_stored(struct session *s)
 {
 	clear(&s->inflight);
+	clear(&s->committing);
 	clear(&s->queue);
-	clear(&s->backlog);
 	session_forget_received(s);
 	s->resend = &s->inflight;
-	s->queued = s->backlogged = s->unacked = 0;
-	s->queued_bytes = s->backlog_bytes = s->inflight_bytes = 0;
+	s->queued = s->unacked = 0;
+	s->queued_bytes = s->inflight_bytes = 0;
 	pid_map_clear(&s->sent);
+}
+
+void session_cool(struct session *s)
+{
+	clear_stored(s);
+	s->tail.active = s->tail.cold = true;
+	session_ask_no_more(s);
+	memset(s->tail.known, 0, s->tail.n * sizeof(s->tail.known[0]));
+	memset(s->tail.passed, 0, s->tail.n * sizeof(s->tail.passed[0]));
+}
+
+void session_clear(struct session *s)
+{
+	clear_stored(s);
+	clear(&s->backlog);
+	s->backlogged = 0;
+	s->backlog_bytes = 0;
 }
 
 void session_free(struct session *s)
 {
 	session_clear(s);
 	message_drop(&s->will);
+	free(s->tail.known);
+	free(s->tail.passed);
 	table_free(&s->subs);
 	free(s->id);
 	free(s);

@@ -25,6 +25,7 @@
 #include "fastpath/fastpath.h"
 #include "net/inbox.h"
 #include "net/timer.h"
+#include "store/store.h"
 
 struct conn;
 
@@ -33,6 +34,9 @@ enum {
 	SESSION_RETAINED_MAX = 65536,
 	/* Bytes of QoS 2 messages that a client may keep waiting for its PUBREL. */
 	SESSION_HELD_MAX = 1 << 20,
+	/* Messages and their bytes that a session of the store keeps in memory; what is behind them is on disk only. */
+	SESSION_QUEUE_MAX = 2 * STORE_PAGE,
+	SESSION_QUEUE_BYTES = 1 << 20,
 };
 
 /* Session Expiry Interval of one that does not expire, section 3.1.2.11.2 of 5.0. */
@@ -50,6 +54,10 @@ struct session_sink {
 	void (*dirty)(struct session_sink *);
 	/* The output is full: try to write now. NULL in tests. */
 	void (*flush)(struct session_sink *);
+	/* Something waits for the disk: call session_stored() when it has got on. */
+	void (*waits)(struct session_sink *);
+	/* What comes next is in the store: call session_ask(). */
+	void (*more)(struct session_sink *);
 };
 
 /* What happens to a flow's receiver; see flow.c. */
@@ -59,11 +67,24 @@ enum flow_target {
 	FLOW_TARGET_READY, /* `receiver` is set */
 };
 
+/* What a session has in the store and not in memory. A delivery gets its identifier before it comes here, so it may be
+ * in the store already, be read from there, and come here later, or the other way round. */
+struct session_tail {
+	bool active;		  /* there may be deliveries that are only in the store */
+	bool cold;		  /* nothing is in memory: read it before the session goes on */
+	struct store_page *asked; /* waits for this page */
+	unsigned n;
+	uint64_t *known;  /* by the low 8 bits of identifiers: the last one that came into memory, */
+	uint64_t *passed; /* and the last that came and was left in the store */
+};
+
 struct session {
 	/* constant, any thread */
+	uint64_t stored; /* its identifier in the store; 0: it is not there, and ends with the daemon */
 	char *id;
 	size_t id_len;
 	uint64_t id_hash; /* hash_bytes() of it */
+	uint64_t origin;  /* message_origin() of it */
 	unsigned worker;
 	const struct conf *conf;
 
@@ -71,6 +92,8 @@ struct session {
 	 * hints */
 	struct fp_receiver receiver;   /* generation 0: no target */
 	uint64_t generation;	       /* atomic; of `receiver` */
+	uint64_t stored_bytes;	       /* atomic; in the store, of stored_messages */
+	uint32_t stored_messages;      /* atomic */
 	bool online;		       /* atomic */
 	uint8_t road;		       /* atomic; enum fp_road of the connection */
 	uint8_t form;		       /* atomic; flow_form() of the connection */
@@ -108,6 +131,12 @@ struct session {
 	struct list released;	 /* the others */
 	uint64_t held_bytes;
 
+	/* only with `stored` */
+	struct store_client *store; /* the owner's */
+	struct session_tail tail;
+	struct list committing; /* struct delivery that are sent when their packet identifier is on disk */
+	bool will_stored;
+
 	uint64_t dropped[DROP_REASONS];
 	uint64_t messages_in, messages_out; /* PUBLISH */
 
@@ -135,6 +164,7 @@ struct deliver_as {
 	bool subscribed;	  /* it is a retained message that a new subscription brings */
 	struct sub_ids *ids;	  /* malloc()ed; NULL: none */
 	struct tree_share *share; /* a reference: where else it may go; NULL: nowhere */
+	uint64_t stored;	  /* its identifier in the store; 0: it is not there */
 };
 
 /* Free what it holds. */
@@ -147,6 +177,55 @@ void session_deliver(struct session *s, struct message *m, struct deliver_as as)
  * which another member of the group should get, section 4.8.2 of 5.0. The references are the caller's. False: none is
  * left. */
 bool session_take_shared(struct session *s, struct message **m, struct tree_share **share);
+
+/* ---- sessions of the store: session_store.c ----------------------------------------------------------------------- */
+
+/* It is in the store from now on, as this. 0 or -ENOMEM. Before anybody finds it. */
+int session_store(struct session *s, uint64_t id, struct store_client *store);
+
+/* Write a delivery of QoS 1 or 2 to the store of `client`, before session_deliver() or the way there; *as gets its
+ * identifier. Any thread, with its own client; under RCU. 0 or -ENOMEM. */
+int session_store_delivery(struct session *s, struct store_client *client, struct message *m, struct deliver_as *as);
+
+/* Say a change of the session's to its store. */
+void session_tell(struct session *s, enum store_kind kind, uint64_t id, uint16_t pid);
+
+/* It is being sent with this packet identifier, after those of which that was said before. */
+void session_store_sent(struct session *s, uint64_t id, uint16_t pid);
+
+/* PUBREC came for the delivery: its message is not needed any more. */
+void session_stored_released(struct session *s, const struct message *m, uint64_t id);
+
+/* The delivery is over, for good; without a message since that. */
+void session_stored_over(struct session *s, const struct message *m, uint64_t id);
+
+/* A delivery came: is it to be handled here? If not, it is in memory already, or left in the store. */
+bool session_takes(struct session *s, uint64_t id);
+
+/* Read on from the store, unless an answer is awaited. `receive` gets the page. */
+void session_ask(struct session *s, void (*receive)(struct inbox_item *, void *worker));
+
+/* The answer will find nobody. */
+void session_ask_no_more(struct session *s);
+
+/* A delivery with this identifier came from the store. 0 or -ENOMEM. */
+int session_knows(struct session *s, uint64_t id);
+
+/* All of the page was taken. */
+void session_answered(struct session *s, const struct store_page *page);
+
+/* Take a delivery, or a held message, that was read from the store: takes its message, and the reference to `share`. 0 or
+ * -ENOMEM. session.c, session_in.c */
+int session_take_row(struct session *s, struct store_row *r, struct tree_share *share);
+int session_take_held(struct session *s, struct store_row *r);
+
+/* What waited for the disk and needs not any more goes out. */
+void session_stored(struct session *s);
+
+/* Free what is in memory: it is all in the store. The session is offline. */
+void session_cool(struct session *s);
+
+/* ---- */
 
 /* There may be room in the output again: send what waits. */
 void session_pump(struct session *s);

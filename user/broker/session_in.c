@@ -7,6 +7,7 @@
 
 struct held {
 	struct list link; /* session->held or released */
+	uint16_t pid;
 	struct held_message held;
 	uint8_t again; /* how often it came once more without DUP */
 };
@@ -26,18 +27,36 @@ int session_receive(struct session *s, uint16_t pid, bool dup)
 	return !dup && ++h->again > 1 ? -EPROTO : 0;
 }
 
+static void tell_held(struct session *s, uint16_t pid, struct message *m, bool retain)
+{
+	struct store_op *op = store_op(s->store, STORE_HELD);
+
+	if (!op)
+		return;
+	op->session = s->stored;
+	op->id = store_new_id(s->store);
+	op->pid = pid;
+	op->retain = retain;
+	if (m) {
+		store_name_message(s->store, m);
+		op->message = message_ref(m);
+	}
+}
+
 int session_hold(struct session *s, uint16_t pid, struct message *m, bool retain)
 {
 	struct held *h = malloc(sizeof(*h));
 
 	if (!h)
 		return -ENOMEM;
-	*h = (struct held){.held = {m, retain}};
+	*h = (struct held){.pid = pid, .held = {m, retain}};
 	if (pid_map_put(&s->received, pid, h)) {
 		free(h);
 		return -ENOMEM;
 	}
 	list_push(m ? &s->held : &s->released, &h->link);
+	if (s->stored)
+		tell_held(s, pid, m, retain);
 	if (!m)
 		return 0;
 	message_ref(m);
@@ -66,6 +85,8 @@ struct held_message session_overheld(struct session *s)
 	h = held_entry(s->held.next);
 	out = let_go(s, h);
 	list_push(&s->released, &h->link);
+	if (s->stored)
+		session_tell(s, STORE_HELD_EARLY, 0, h->pid);
 	return out;
 }
 
@@ -78,7 +99,27 @@ int session_pubrel(struct session *s, uint16_t pid, struct held_message *out)
 		return MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND;
 	*out = let_go(s, h);
 	free(h);
+	if (s->stored)
+		session_tell(s, STORE_HELD_OVER, 0, pid);
 	return MQTT_RC_SUCCESS;
+}
+
+int session_take_held(struct session *s, struct store_row *r)
+{
+	struct held *h = malloc(sizeof(*h));
+
+	if (!h)
+		return -ENOMEM;
+	*h = (struct held){.pid = r->pid, .held = {r->message, r->retain}};
+	if (pid_map_put(&s->received, r->pid, h)) {
+		free(h);
+		return -ENOMEM;
+	}
+	list_push(r->message ? &s->held : &s->released, &h->link);
+	if (r->message)
+		s->held_bytes += r->message->wire_len + r->message->props_len;
+	r->message = NULL;
+	return 0;
 }
 
 static void forget(struct session *s, struct list *l)

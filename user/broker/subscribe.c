@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
 #include "mqtt/topic.h"
@@ -173,6 +174,7 @@ static uint8_t subscribe_one(struct broker *b, struct session *s, const struct m
 		rc = add(b, s, f, &p, options, id);
 	if (rc)
 		return rc == -E2BIG ? MQTT_RC_TOPIC_FILTER_INVALID : MQTT_RC_UNSPECIFIED_ERROR;
+	durable_subscribe(s->conn->worker, s, f->topic, options, id);
 	invalidate(p.inner);
 	return qos;
 }
@@ -214,6 +216,20 @@ int subscribe(struct broker *b, struct session *s, struct mqtt_packet *packet, u
 	return due ? 0 : -ENOMEM;
 }
 
+int subscription_restore(struct broker *b, struct session *s, struct mqtt_str filter, uint8_t options, uint32_t id)
+{
+	const struct mqtt_filter f = {.topic = filter};
+	struct parts p;
+	int rc;
+
+	if (take_apart(filter, &p) < 0)
+		return 0;
+	subscriptions_lock(b);
+	rc = add(b, s, &f, &p, options, id);
+	subscriptions_unlock(b);
+	return rc == -E2BIG ? 0 : rc;
+}
+
 struct retained_to {
 	struct session *session;
 	const struct broker *broker;
@@ -228,7 +244,7 @@ static int send_one(struct message *m, void *arg)
 	const struct retained_to *to = arg;
 	struct deliver_as as = {.retain = true, .subscribed = true};
 
-	if (message_expired(m, to->now_ns) || (to->no_local && m->origin == to->session->id_hash))
+	if (message_expired(m, to->now_ns) || (to->no_local && m->origin == to->session->origin))
 		return 0;
 	as.qos = m->qos < to->qos && !to->broker->conf->upgrade_outgoing_qos ? m->qos : to->qos;
 	if (to->id) {
@@ -237,6 +253,11 @@ static int send_one(struct message *m, void *arg)
 			COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
 			return 0;
 		}
+	}
+	if (as.qos && to->session->stored && session_store_delivery(to->session, to->session->store, m, &as)) {
+		COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
+		deliver_as_clear(&as);
+		return 0;
 	}
 	session_deliver(to->session, m, as);
 	return 0;
@@ -283,6 +304,7 @@ void unsubscribe(struct broker *b, struct session *s, struct mqtt_packet *packet
 			codes[i] = sub ? MQTT_RC_SUCCESS : MQTT_RC_NO_SUBSCRIPTION_EXISTED;
 			if (sub) {
 				drop(b, s, sub);
+				durable_unsubscribe(s->conn->worker, s, f.topic);
 				invalidate(p.inner);
 			}
 			log_filter(s, &f, LOG_TYPE_UNSUBSCRIBE);

@@ -27,6 +27,9 @@ struct retained_due;
 int subscribe(struct broker *b, struct session *s, struct mqtt_packet *packet, uint8_t *codes,
 	      struct retained_due **retained);
 
+/* One that the store had. 0 or -ENOMEM. Before the workers start. */
+int subscription_restore(struct broker *b, struct session *s, struct mqtt_str filter, uint8_t options, uint32_t id);
+
 /* After the SUBACK was appended: deliver the retained messages of the same packet (a fresh view of it) [MQTT-3.3.1-6].
  * Frees `due`. */
 void retained_send(struct broker *b, struct session *s, struct mqtt_packet *packet, const uint8_t *codes,

@@ -74,8 +74,9 @@ uint64_t tree_seq(const struct tree *t);
 int tree_retain(struct tree *t, struct message *m, bool *added);
 /* Forget the topic's retained message; true if there was one. */
 bool tree_forget(struct tree *t, struct mqtt_str topic);
-/* Forget those that have expired, at most `max`; returns how many. */
-unsigned tree_expire(struct tree *t, uint64_t now_ns, unsigned max);
+/* Forget those that have expired, at most `max`; returns how many. `gone` is told of each. */
+unsigned tree_expire(struct tree *t, uint64_t now_ns, unsigned max, void (*gone)(struct message *m, void *arg),
+		     void *arg);
 
 /* ---- reading: any thread under RCU ------------------------------------------------------------------------------- */
 
@@ -126,6 +127,9 @@ bool tree_share_member(const struct tree_share *share, uint32_t *at, uint32_t *p
 void tree_share_keep_turn(struct tree_share *share, uint32_t *where, void (*release)(uint32_t *where));
 /* Where; NULL: nowhere yet. Under the lock. */
 uint32_t *tree_share_turn(const struct tree_share *share);
+/* Its ShareName, and what it subscribes to. */
+struct mqtt_str tree_share_name(const struct tree_share *share);
+struct mqtt_str tree_share_filter(const struct tree_share *share);
 /* Keep the group beyond the next quiescent state; it may have no members then. Any thread. */
 struct tree_share *tree_share_ref(struct tree_share *share);
 void tree_share_unref(struct tree_share *share);

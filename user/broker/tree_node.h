@@ -34,8 +34,8 @@ struct tree_share {
 	void (*release)(uint32_t *last); /* NULL before */
 	struct tree_share *next;	 /* atomic; at the same node */
 	struct sub_array *subs;		 /* atomic */
-	uint32_t name_len;
-	uint8_t name[];
+	uint32_t name_len, filter_len;
+	uint8_t name[]; /* and the filter behind it */
 };
 
 struct retained {
@@ -110,7 +110,7 @@ int tree_array_add(struct sub_array **subs, struct tree_sub *sub);
 bool tree_array_remove(struct sub_array **subs, const struct tree_sub *sub);
 
 /* The same for the group of that name at a node, which is made with its first member and goes with its last. Writers. */
-int tree_share_add(struct tree_node *n, struct mqtt_str name, struct tree_sub *sub);
+int tree_share_add(struct tree_node *n, struct mqtt_str name, struct mqtt_str filter, struct tree_sub *sub);
 void tree_share_remove(struct tree_node *n, struct tree_sub *sub);
 
 /* Find or make the node of a path; NULL without memory. Writers. */

@@ -163,12 +163,15 @@ bool tree_forget(struct tree *t, struct mqtt_str topic)
 	return true;
 }
 
-unsigned tree_expire(struct tree *t, uint64_t now_ns, unsigned max)
+unsigned tree_expire(struct tree *t, uint64_t now_ns, unsigned max, void (*gone)(struct message *m, void *arg),
+		     void *arg)
 {
 	unsigned n = 0;
 
-	for (; n < max && t->nexpiring && message_expired(t->expiring[0]->message, now_ns); n++)
+	for (; n < max && t->nexpiring && message_expired(t->expiring[0]->message, now_ns); n++) {
+		gone(t->expiring[0]->message, arg);
 		forget(t, t->expiring[0]->node);
+	}
 	return n;
 }
 

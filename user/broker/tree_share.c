@@ -17,9 +17,9 @@ struct tree_share *tree_find_share(struct tree_node *n, struct mqtt_str name)
 	return s;
 }
 
-static struct tree_share *share_new(struct mqtt_str name)
+static struct tree_share *share_new(struct mqtt_str name, struct mqtt_str filter)
 {
-	struct tree_share *s = calloc(1, sizeof(*s) + name.len);
+	struct tree_share *s = calloc(1, sizeof(*s) + name.len + filter.len);
 
 	if (!s)
 		return NULL;
@@ -27,7 +27,9 @@ static struct tree_share *share_new(struct mqtt_str name)
 	s->own_last = UINT32_MAX;
 	s->last = &s->own_last;
 	s->name_len = name.len;
+	s->filter_len = filter.len;
 	memcpy(s->name, name.data, name.len);
+	memcpy(s->name + name.len, filter.data, filter.len);
 	return s;
 }
 
@@ -45,14 +47,24 @@ static void share_free_later(struct rcu_later *later)
 	tree_share_unref(container_of(later, struct tree_share, later));
 }
 
-int tree_share_add(struct tree_node *n, struct mqtt_str name, struct tree_sub *sub)
+struct mqtt_str tree_share_name(const struct tree_share *s)
+{
+	return (struct mqtt_str){s->name, s->name_len};
+}
+
+struct mqtt_str tree_share_filter(const struct tree_share *s)
+{
+	return (struct mqtt_str){s->name + s->name_len, s->filter_len};
+}
+
+int tree_share_add(struct tree_node *n, struct mqtt_str name, struct mqtt_str filter, struct tree_sub *sub)
 {
 	struct tree_share *s = tree_find_share(n, name);
 	bool is_new = !s;
 	int rc;
 
 	if (is_new)
-		s = share_new(name);
+		s = share_new(name, filter);
 	if (!s)
 		return -ENOMEM;
 	rc = tree_array_add(&s->subs, sub);

@@ -82,7 +82,7 @@ int tree_subscribe(struct tree *t, struct mqtt_str filter, struct mqtt_str share
 	if (!n)
 		return -ENOMEM;
 	sub->node = n;
-	rc = share.len ? tree_share_add(n, share, sub) : tree_array_add(&n->subs, sub);
+	rc = share.len ? tree_share_add(n, share, filter, sub) : tree_array_add(&n->subs, sub);
 	if (rc) {
 		sub->node = NULL;
 		tree_prune(t, n);

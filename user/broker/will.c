@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "base/hash.h"
+#include "broker/durable.h"
 #include "broker/internal.h"
 #include "broker/route.h"
 
@@ -19,16 +19,20 @@ int will_take(struct conn *c, const struct mqtt_connect *connect)
 		return 0;
 	c->will_retain = connect->will_retain;
 	c->will_delay = mqtt_props_number(&connect->will_props, MQTT_PROP_WILL_DELAY_INTERVAL, 0);
-	c->will = message_new(&will, &connect->will_props, hash_bytes(id.data, id.len));
+	c->will = message_new(&will, &connect->will_props, message_origin(id.data, id.len));
 	return c->will ? 0 : -ENOMEM;
 }
 
-static void publish(struct worker *w, const struct session *s, struct message **will, bool retain)
+static void publish(struct worker *w, struct session *s, struct message **will, bool retain)
 {
 	if (!*will)
 		return;
 	message_published(*will, w->loop.now_ns);
+	store_unit(&w->store, true);
 	(void)route_publish(w, &(struct route){.message = *will, .retain = retain, .publisher = s}, NULL);
+	if (s)
+		durable_will(w, s, NULL, false, 0);
+	store_unit(&w->store, false);
 	message_drop(will);
 }
 
@@ -43,6 +47,8 @@ void will_connection_ends(struct conn *c, struct session *s)
 {
 	struct worker *w = c->worker;
 
+	if (!c->will)
+		durable_will(w, s, NULL, false, 0);
 	if (!c->will || !c->will_delay || session_ends_with_connection(s)) {
 		publish(w, s, &c->will, c->will_retain);
 		return;
@@ -51,6 +57,15 @@ void will_connection_ends(struct conn *c, struct session *s)
 	s->will_retain = c->will_retain;
 	c->will = NULL;
 	loop_after(&w->loop, &s->will_delay, c->will_delay * UINT64_C(1000), delay_over);
+}
+
+void will_restore(struct worker *w, struct session *s, struct message *m, bool retain, uint64_t delay_ms,
+		  uint64_t away_ms)
+{
+	s->will = message_ref(m);
+	s->will_retain = retain;
+	s->will_stored = true;
+	loop_after(&w->loop, &s->will_delay, delay_ms > away_ms ? delay_ms - away_ms : 0, delay_over);
 }
 
 void will_session_ends(struct worker *w, struct session *s)
@@ -63,6 +78,13 @@ void will_cancel(struct worker *w, struct session *s)
 {
 	timer_stop(&w->loop.timers, &s->will_delay);
 	message_drop(&s->will);
+	durable_will(w, s, NULL, false, 0);
+}
+
+/* Its time goes on while the daemon is not there. */
+static bool waits_in_store(const struct session *s, uint32_t delay)
+{
+	return s && s->stored && delay;
 }
 
 void will_broker_stops(struct worker *w)
@@ -70,9 +92,11 @@ void will_broker_stops(struct worker *w)
 	for (struct list *l = w->conns.next; l != &w->conns; l = l->next) {
 		struct conn *c = container_of(l, struct conn, all);
 
-		publish(w, c->session, &c->will, c->will_retain);
+		if (!waits_in_store(c->session, c->will_delay))
+			publish(w, c->session, &c->will, c->will_retain);
 	}
 	for (size_t i = 0; w->sessions.buckets && i <= w->sessions.mask; i++)
 		for (struct table_node *n = w->sessions.buckets[i]; n; n = n->next)
-			will_session_ends(w, container_of(n, struct session, by_id));
+			if (!container_of(n, struct session, by_id)->stored)
+				will_session_ends(w, container_of(n, struct session, by_id));
 }

@@ -13,6 +13,10 @@ int will_take(struct conn *c, const struct mqtt_connect *connect);
  * or the session ends. The session has no connection any more. */
 void will_connection_ends(struct conn *c, struct session *s);
 
+/* The daemon was not there for a while: the will of a session, whose connection ended away_ms ago. */
+void will_restore(struct worker *w, struct session *s, struct message *m, bool retain, uint64_t delay_ms,
+		  uint64_t away_ms);
+
 /* The session ends: publish the will that waits [MQTT-3.1.3-9] in 5.0. */
 void will_session_ends(struct worker *w, struct session *s);
 

@@ -7,7 +7,9 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "broker/conn.h"
+#include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
 #include "broker/route.h"
@@ -88,6 +90,8 @@ void worker_session_end(struct worker *w, struct session *s)
 	timer_stop(&w->loop.timers, &s->expiry);
 	will_session_ends(w, s);
 	s->ended = true;
+	if (s->stored)
+		durable_session_ends(w, s);
 	unsubscribe_all(w->broker, s);
 	pass_on_shared(w, s);
 	table_remove(&w->sessions, &s->by_id);
@@ -95,6 +99,20 @@ void worker_session_end(struct worker *w, struct session *s)
 	__atomic_sub_fetch(&w->broker->clients, 1, __ATOMIC_RELAXED);
 	session_clear(s);
 	rcu_call_later(&s->later, session_free_later);
+}
+
+static void expire_session(struct timer *t)
+{
+	struct session *s = container_of(t, struct session, expiry);
+
+	log_notice("Expiring client %s due to timeout.", s->id);
+	COUNTER_ADD(expired, 1);
+	worker_session_end(&the_broker.workers[s->worker], s);
+}
+
+void worker_session_expires(struct worker *w, struct session *s, uint64_t ms)
+{
+	loop_after(&w->loop, &s->expiry, ms, expire_session);
 }
 
 /* ---- deliveries between workers ---------------------------------------------------------------------------------- */
@@ -175,6 +193,9 @@ static void receive_batch(struct inbox_item *item, void *receiver)
 static void send_batch(struct worker *w, unsigned to)
 {
 	struct batch *b = w->out[to];
+
+	/* The receiver may say of a delivery that it is over: the store hears first that there is one. */
+	store_flush(&w->store);
 
 	w->out[to] = NULL;
 	b->item.receive = receive_batch;
@@ -332,9 +353,11 @@ static void turn(struct worker *w)
 
 	loop_turn(&w->loop, busy, w);
 	read_ready(w);
+	store_flush(&w->store);
 	send_batches(w);
 	flush_dirty(w);
 	/* Closing may have published wills. */
+	store_flush(&w->store);
 	send_batches(w);
 	send_back(w);
 	open_fences(w);
@@ -358,7 +381,7 @@ static void expire(struct timer *t)
 	unsigned n;
 
 	subscriptions_lock(w->broker);
-	n = tree_expire(w->broker->tree, w->loop.now_ns, EXPIRE_AT_ONCE);
+	n = tree_expire(w->broker->tree, w->loop.now_ns, EXPIRE_AT_ONCE, durable_retained_expired, w);
 	subscriptions_unlock(w->broker);
 	if (n)
 		COUNTER_ADD(retained, -(int64_t)n);
@@ -398,6 +421,8 @@ int worker_init(struct worker *w, struct broker *b, unsigned index)
 	list_init(&w->fence);
 	list_init(&w->lingering);
 	list_init(&w->dead);
+	list_init(&w->committing);
+	list_init(&w->loading);
 	w->back_end = &w->back;
 	rc = loop_open(&w->loop);
 	if (rc)
@@ -424,6 +449,7 @@ bool worker_drain(struct worker *w)
 		item->receive(item, w);
 		item = next;
 	}
+	store_flush(&w->store);
 	send_batches(w);
 	send_back(w);
 	list_init(&w->dirty);

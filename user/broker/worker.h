@@ -4,6 +4,7 @@
  *
  *	wait, read and handle packets, receive the inbox, timers	(loop.c)
  *	connections with more to read					worker.c
+ *	tell the store what changed
  *	send the deliveries for other workers' sessions
  *	write the output of every connection that has some
  *	acknowledge the deliveries received; open fences
@@ -80,6 +81,9 @@ struct worker {
 	struct list fence;		/* fp_handled() may be due; by `fence` */
 	struct list lingering;		/* closed, but for the socket; by `all` */
 	struct list dead;		/* closed; by `all` */
+	struct store_client store;	/* its `store` is NULL without persistence */
+	struct list committing;		/* wait for the disk; by `committing` */
+	struct list loading;		/* wait for their session to be read from the store; by `loading` */
 	struct tree_hits hits;		/* of the last match */
 	struct flow_receivers *found;	/* flow.c's */
 	struct watch sink;		/* of messages that the kernel diverted */
@@ -116,6 +120,9 @@ struct session *worker_session_new(struct worker *w, const char *id, size_t len)
 /* End a session that has no connection: publish its will, remove its subscriptions, give messages of shared subscriptions
  * to other members, free it when nobody can see it. */
 void worker_session_end(struct worker *w, struct session *s);
+
+/* End it after so many milliseconds. */
+void worker_session_expires(struct worker *w, struct session *s, uint64_t ms);
 
 /* Hand a delivery to the worker of its session; takes what `as` holds. `from` may be NULL. */
 void worker_deliver(struct worker *w, struct session *s, struct message *m, struct deliver_as as, struct conn *from);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "conf/option.h"
@@ -93,4 +94,15 @@ void conf_hint(const struct conf *c, const uint16_t *ports, size_t nports)
 		log_warning(
 			"Warning: A listener is configured, so clients without a user name are refused, and this version has "
 			"no password file: nobody can connect. Add \"allow_anonymous true\" to let everybody in.");
+}
+
+char *conf_store_path(const struct conf *c)
+{
+	size_t len = strlen(c->persistence_location);
+	char *path;
+
+	if (asprintf(&path, "%s%s%s", c->persistence_location,
+		     len && c->persistence_location[len - 1] == '/' ? "" : "/", c->persistence_file) < 0)
+		return NULL;
+	return path;
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "fastpath/fastpath.h"
+#include "store/durability.h"
 
 enum { CONF_PORTS_MAX = 10 }; /* options -p */
 
@@ -70,19 +71,25 @@ struct conf {
 	char *scram_file;		       /* credentials for SCRAM-SHA-256; NULL: none */
 	uint32_t sys_interval;		       /* seconds; 0 off; default 10 */
 	uint64_t persistent_client_expiration; /* seconds; 0 never */
-	bool set_tcp_nodelay;		       /* default true here: messages are batched by the daemon itself */
-	bool connection_messages;	       /* default true */
-	unsigned log_types;		       /* mask of enum log_type */
-	unsigned log_dests;		       /* mask of enum log_dest; default stderr */
-	int log_facility;		       /* of syslog: 0 to 7 for local0 to local7, -1 daemon, the default */
-	char *log_file;			       /* log_dest file PATH; NULL: none */
-	bool log_timestamp;		       /* default true */
-	char *log_timestamp_format;	       /* NULL: epoch seconds */
-	char *user;	       /* run as, when started as root; NULL: "shunt", or "nobody" where that is missing */
-	char *pid_file;	       /* NULL: none */
-	enum fp_mode fastpath; /* default true */
-	bool fastpath_local;   /* default true */
-	char *fastpath_cgroup; /* full path; NULL: the root of cgroup v2 */
+	bool persistence;		       /* default false */
+	char *persistence_location;	       /* folder; default /var/lib/shunt */
+	char *persistence_file;		       /* in it; default shunt.db */
+	bool refuse_damaged;		       /* do not start with a damaged store; default false */
+	enum store_durability durability;
+	uint32_t durability_batch_ms;
+	bool set_tcp_nodelay;	    /* default true here: messages are batched by the daemon itself */
+	bool connection_messages;   /* default true */
+	unsigned log_types;	    /* mask of enum log_type */
+	unsigned log_dests;	    /* mask of enum log_dest; default stderr */
+	int log_facility;	    /* of syslog: 0 to 7 for local0 to local7, -1 daemon, the default */
+	char *log_file;		    /* log_dest file PATH; NULL: none */
+	bool log_timestamp;	    /* default true */
+	char *log_timestamp_format; /* NULL: epoch seconds */
+	char *user;		    /* run as, when started as root; NULL: "shunt", or "nobody" where that is missing */
+	char *pid_file;		    /* NULL: none */
+	enum fp_mode fastpath;	    /* default true */
+	bool fastpath_local;	    /* default true */
+	char *fastpath_cgroup;	    /* full path; NULL: the root of cgroup v2 */
 	char **fastpath_exclude_uid;	/* numbers in decimal, NULL at the end; NULL: none */
 	char **fastpath_exclude_cgroup; /* full paths, likewise; they need not exist */
 	uint32_t fastpath_flows;	/* default 65536 */
@@ -103,6 +110,9 @@ void conf_free(struct conf *c);
 
 /* Each returns 0, or -1 after logging all that is wrong, with file and line. conf_line is option -o. */
 int conf_file(struct conf *c, const char *path);
+
+/* The path of the store; malloc()ed, NULL without memory. */
+char *conf_store_path(const struct conf *c);
 int conf_line(struct conf *c, const char *line, const char *where);
 /* Check what only the whole can tell, fill in the defaults that depend on other options; ports: options -p. 0, or -1
  * after logging what is wrong. */

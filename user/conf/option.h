@@ -98,7 +98,10 @@ int conf_parse_include_dir(struct conf *, const struct conf_option *, void *, co
 int conf_parse_maybe(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_prefix(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_duration(struct conf *, const struct conf_option *, void *, const char *, const char *);
-int conf_parse_persistence(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_file_name(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_durability(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_damaged(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_autosave(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_retain_expiry(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_log_type(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_log_dest(struct conf *, const struct conf_option *, void *, const char *, const char *);

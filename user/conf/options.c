@@ -250,9 +250,41 @@ const struct conf_option conf_options[] = {
 	.help = "Nothing. mosquitto looks for retained messages whose time is over every MINUTES; Shunt removes each when its "
 		"time is over.",
 }, {
-	.name = "persistence", .scope = CONF_GLOBAL, .type = CONF_ACTION, .parse = conf_parse_persistence,
-	.argument = "false", .fallback = "false", .old_name = "retained_persistence",
-	.help = "Keep nothing on disk. This version cannot do otherwise, and so true is an error.",
+	.name = "persistence", IN_CONF(persistence), .type = CONF_BOOL, .old_name = "retained_persistence",
+	.restart = true, .argument = true_false, .value = "false",
+	.help = "Keep on disk what has to outlive the daemon: sessions that do not end with their connection, with their "
+		"subscriptions and the messages of QoS 1 and 2 that wait for them or are on their way; wills; retained "
+		"messages. How safe they are there, durability says.",
+}, {
+	.name = "persistence_location", IN_CONF(persistence_location), .type = CONF_STRING,
+	.restart = true, .argument = "FOLDER", .value = "/var/lib/shunt",
+	.help = "Keep them in FOLDER, which belongs to the user that Shunt runs as; it is made if it is not there.",
+}, {
+	.name = "persistence_file", IN_CONF(persistence_file), .type = CONF_STRING, .parse = conf_parse_file_name,
+	.restart = true, .argument = "NAME", .value = "shunt.db",
+	.help = "Call the file NAME. It is an SQLite database; while Shunt runs there are more files beside it, which belong "
+		"to it. Anybody may read it with sqlite3 at any time, and nobody but Shunt may write it.",
+}, {
+	.name = "durability", IN_CONF(durability), .type = CONF_OTHER, .parse = conf_parse_durability,
+	.restart = true, .argument = "sync|batch MS|off", .value = "sync",
+	.help = "With sync, what Shunt has acknowledged survives a power cut: a PUBACK, PUBREC, PUBCOMP or SUBACK is sent when "
+		"what it confirms is on disk. What comes while the disk writes is written together. With batch, changes are on "
+		"disk after MS milliseconds at the latest, and a power cut takes with it what is younger; acknowledgements "
+		"do not wait. With off they are written each second, and the kernel decides when they are on disk; it keeps "
+		"what was written when the daemon dies, and not when the machine does.",
+}, {
+	.name = "persistence_damaged", IN_CONF(refuse_damaged), .type = CONF_OTHER, .parse = conf_parse_damaged,
+	.restart = true, .argument = "set_aside|refuse", .value = "set_aside",
+	.help = "When the file is damaged: give it another name, say so in the log and begin with an empty one; or do not "
+		"start.",
+}, {
+	.name = "autosave_interval", .scope = CONF_GLOBAL, .type = CONF_ACTION, .parse = conf_parse_autosave,
+	.argument = "SECONDS", .fallback = "none",
+	.help = "Nothing. mosquitto writes all it has every SECONDS; Shunt writes what changes, see durability.",
+}, {
+	.name = "autosave_on_changes", .scope = CONF_GLOBAL, .type = CONF_ACTION, .parse = conf_parse_autosave,
+	.argument = true_false, .fallback = "none",
+	.help = "Nothing, as autosave_interval.",
 }, {
 	.name = "sys_interval", IN_CONF(sys_interval), .type = CONF_UINT, .max = 65535,
 	.argument = "SECONDS", .value = "10",

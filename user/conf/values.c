@@ -186,17 +186,59 @@ int conf_parse_prefix(struct conf *c, const struct conf_option *o, void *field, 
 	return conf_set_string(field, value, where);
 }
 
-/* What mosquitto's default is can be asked for, too. */
-int conf_parse_persistence(struct conf *c, const struct conf_option *o, void *field, const char *value,
-			   const char *where)
+int conf_parse_file_name(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
 {
-	int on = conf_boolean(o, value, where);
+	(void)c;
+	if (strchr(value, '/'))
+		return conf_error(where,
+				  "%s: \"%.64s\" is not the name of a file; its folder is the option "
+				  "persistence_location",
+				  o->name, value);
+	return conf_set_string(field, value, where);
+}
+
+int conf_parse_durability(struct conf *c, const struct conf_option *o, void *field, const char *value,
+			  const char *where)
+{
+	static const char batch[] = "batch ";
+	enum store_durability *durability = field;
+	uint64_t ms;
+
+	if (strcmp(value, "sync") == 0) {
+		*durability = STORE_SYNC;
+	} else if (strcmp(value, "off") == 0) {
+		*durability = STORE_NEVER;
+	} else if (strncmp(value, batch, sizeof(batch) - 1) == 0 &&
+		   number_parse(value + sizeof(batch) - 1, 3600000, &ms) == 0 && ms) {
+		*durability = STORE_BATCHES;
+		c->durability_batch_ms = (uint32_t)ms;
+	} else {
+		return conf_error(where,
+				  "%s: \"%.64s\" is not \"sync\", \"off\", or \"batch\" and a number of "
+				  "milliseconds from 1 to 3600000",
+				  o->name, value);
+	}
+	return 0;
+}
+
+int conf_parse_damaged(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
+{
+	(void)c;
+	if (strcmp(value, "set_aside") && strcmp(value, "refuse"))
+		return conf_error(where, "%s: \"%.64s\" is neither \"set_aside\" nor \"refuse\"", o->name, value);
+	*(bool *)field = strcmp(value, "refuse") == 0;
+	return 0;
+}
+
+/* What it may be in mosquitto; it is not used. */
+int conf_parse_autosave(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
+{
+	uint64_t seconds;
 
 	(void)c, (void)field;
-	if (on > 0)
-		return conf_error(where, "%s: Shunt %s keeps sessions and messages in memory only: write \"%s false\"",
-				  o->name, SHUNT_VERSION, o->name);
-	return on;
+	if (strcmp(value, "true") && strcmp(value, "false") && number_parse(value, INT32_MAX, &seconds))
+		return conf_error(where, "%s: \"%.64s\" is neither a number nor true or false", o->name, value);
+	return 0;
 }
 
 int conf_parse_retain_expiry(struct conf *c, const struct conf_option *o, void *field, const char *value,

@@ -14,8 +14,8 @@
 
 struct loop {
 	int epoll_fd;
-	int wake_fd;	 /* eventfd */
-	uint64_t now_ns; /* CLOCK_MONOTONIC at the beginning of the turn */
+	int wake_fd;	  /* eventfd */
+	uint64_t now_ns;  /* CLOCK_MONOTONIC at the beginning of the turn */
 	bool outside_rcu; /* the thread is not registered */
 	struct timers timers;
 	struct inbox inbox __attribute__((aligned(64))); /* written by all threads */

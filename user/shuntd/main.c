@@ -39,6 +39,7 @@ static void block_signals(sigset_t *set)
 	sigaddset(set, SIGRTMIN);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
 	(void)sigaction(SIGPIPE, &ignore, NULL);
+	(void)sigaction(SIGXFSZ, &ignore, NULL); /* a write beyond RLIMIT_FSIZE fails, too */
 }
 
 static void wait_for_end(const sigset_t *set, struct conf *conf, const struct arguments *a)
@@ -55,8 +56,7 @@ static void wait_for_end(const sigset_t *set, struct conf *conf, const struct ar
 		else if (sig == SIGRTMIN)
 			settings_rotate_log();
 		else if (sig == SIGUSR1)
-			log_notice(
-				"SIGUSR1: nothing to save, this version keeps sessions and messages in memory only.");
+			log_notice("SIGUSR1: nothing to save, what persistence keeps is written when it changes.");
 		else if (sig == SIGUSR2)
 			broker_log_tree();
 	}

@@ -177,10 +177,8 @@ static int delete_subscription(struct db *db, const struct store_op *op)
 static int put_delivery(struct db *db, struct db_unit *unit, const struct store_op *op)
 {
 	sqlite3_stmt *st = db_use(db, DB_DELIVERY_PUT);
-	int rc = want(db, unit, op->message);
+	int rc;
 
-	if (rc != SQLITE_OK)
-		return rc;
 	db_bind_number(st, 1, op->session);
 	db_bind_number(st, 2, op->id);
 	db_bind_number(st, 3, op->message->stored);
@@ -191,7 +189,10 @@ static int put_delivery(struct db *db, struct db_unit *unit, const struct store_
 	db_bind_number(st, 8, op->subscribed);
 	db_bind_bytes(st, 9, op->ids.data, op->ids.len);
 	db_bind_text(st, 10, op->text.data, op->text.len);
-	return db_run(st);
+	db_bind_number(st, 11, op->order);
+	rc = db_run(st);
+	/* The session may have ended since the message was on its way to it. */
+	return rc == SQLITE_OK && sqlite3_changes(db->sqlite) ? want(db, unit, op->message) : rc;
 }
 
 static int sent(struct db *db, const struct store_op *op)
@@ -199,6 +200,7 @@ static int sent(struct db *db, const struct store_op *op)
 	sqlite3_stmt *st = use2(db, DB_DELIVERY_SENT, op->session, op->id);
 
 	db_bind_number(st, 3, op->pid);
+	db_bind_number(st, 4, op->order);
 	return db_run(st);
 }
 

@@ -33,8 +33,9 @@ static const char schema[] =
 	/* refs: rows of session, delivery, held and retained that have it */
 	"CREATE TABLE message(id INTEGER PRIMARY KEY, refs INTEGER NOT NULL, qos INTEGER NOT NULL, topic TEXT NOT NULL,"
 	" payload BLOB NOT NULL, properties BLOB, expires INTEGER, origin INTEGER NOT NULL);"
-	/* state: enum store_state */
+	/* state: enum store_state; sent: in the order they were sent */
 	"CREATE TABLE delivery(session INTEGER, id INTEGER, message INTEGER, state INTEGER NOT NULL, pid INTEGER,"
+	" sent INTEGER,"
 	" qos INTEGER NOT NULL, retain INTEGER NOT NULL, subscribed INTEGER NOT NULL, identifiers BLOB, share TEXT,"
 	" PRIMARY KEY(session, id)) WITHOUT ROWID;"
 	"CREATE TABLE held(session INTEGER, pid INTEGER, id INTEGER NOT NULL, message INTEGER, retain INTEGER NOT NULL,"
@@ -66,13 +67,14 @@ static const char *const texts[DB_STATEMENTS] = {
 	[DB_MESSAGE_GET] = "SELECT " MESSAGE_COLUMNS " FROM message m WHERE m.id = ?1",
 	[DB_DELIVERY_PUT] =
 		"INSERT INTO delivery(session, id, message, state, pid, qos, retain, subscribed, identifiers,"
-		" share) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING",
-	[DB_DELIVERY_SENT] = "UPDATE delivery SET state = 1, pid = ?3 WHERE session = ?1 AND id = ?2",
+		" share, sent) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM session WHERE session.id = ?1"
+		" ON CONFLICT DO NOTHING",
+	[DB_DELIVERY_SENT] = "UPDATE delivery SET state = 1, pid = ?3, sent = ?4 WHERE session = ?1 AND id = ?2",
 	[DB_DELIVERY_MESSAGE] = "SELECT message FROM delivery WHERE session = ?1 AND id = ?2",
 	[DB_DELIVERY_RELEASED] = "UPDATE delivery SET state = 2, message = NULL WHERE session = ?1 AND id = ?2",
 	[DB_DELIVERY_DELETE] = "DELETE FROM delivery WHERE session = ?1 AND id = ?2 RETURNING message",
 	[DB_DELIVERIES_OF] =
-		"SELECT d.id, d.state, d.pid, d.qos, d.retain, d.subscribed, d.identifiers, d.share, d.message, " MESSAGE_COLUMNS
+		"SELECT d.id, d.state, d.pid, d.qos, d.retain, d.subscribed, d.identifiers, d.share, d.sent, d.message, " MESSAGE_COLUMNS
 		" FROM delivery d LEFT JOIN message m ON m.id = d.message WHERE d.session = ?1"
 		" ORDER BY d.id",
 	[DB_HELD_PUT] = "INSERT INTO held(session, pid, id, message, retain) VALUES(?1, ?2, ?3, ?4, ?5)"
@@ -92,7 +94,9 @@ static const char *const texts[DB_STATEMENTS] = {
 		", (SELECT count(*) FROM delivery d WHERE d.session = s.id AND d.message IS NOT NULL),"
 		" (SELECT total(length(p.topic) + length(p.payload)) FROM delivery d JOIN message p ON p.id = d.message"
 		" WHERE d.session = s.id) FROM session s LEFT JOIN message m ON m.id = s.will",
-	[DB_LOAD_SUBSCRIPTIONS] = "SELECT session, filter, options, identifier FROM subscription ORDER BY place",
+	[DB_LOAD_SUBSCRIPTIONS] =
+		"SELECT s.client_id, u.filter, u.options, u.identifier FROM subscription u JOIN session s"
+		" ON s.id = u.session ORDER BY u.place",
 	[DB_LOAD_RETAINED] = "SELECT m.id, " MESSAGE_COLUMNS " FROM retained r JOIN message m ON m.id = r.message",
 	[DB_LAST_ID] =
 		"SELECT max((SELECT coalesce(max(id), 0) FROM message), (SELECT coalesce(max(id), 0) FROM session),"
@@ -348,10 +352,35 @@ static int set_durability(struct db *db, const struct store_config *config)
 	return rc;
 }
 
+/* The file of who comes from mosquitto is not damaged, it is his own. */
+static bool is_mosquittos(const struct db *db)
+{
+	static const char magic[] = "\x00\xb5\x00mosquitto db";
+	char begin[sizeof(magic) - 1];
+	int fd = open(db->path, O_RDONLY | O_CLOEXEC);
+	bool is = fd >= 0 && read(fd, begin, sizeof(begin)) == (ssize_t)sizeof(begin) &&
+		  memcmp(begin, magic, sizeof(begin)) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	if (is)
+		log_error("Error: %s was written by mosquitto. Give Shunt's store another name with the option "
+			  "persistence_file.",
+			  db->path);
+	return is;
+}
+
 static int open_file(struct db *db, const struct store_config *config)
 {
-	int rc = sqlite3_open_v2(db->path, &db->sqlite,
-				 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+	/* What SQLite makes is for all to read; the files beside it get the same mode. */
+	int fd = open(db->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int rc;
+
+	/* Before SQLite has it open: closing it would give up SQLite's locks. */
+	if (fd >= 0)
+		close(fd);
+	rc = sqlite3_open_v2(db->path, &db->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+			     NULL);
 
 	if (rc == SQLITE_OK) {
 		sqlite3_extended_result_codes(db->sqlite, 1);
@@ -445,7 +474,7 @@ int db_open(struct db *db, const struct store_config *config)
 	db->path = strdup(config->path);
 	if (!db->path)
 		return -ENOMEM;
-	err = lock(db);
+	err = is_mosquittos(db) ? -EPERM : lock(db);
 	if (err)
 		goto out;
 	rc = open_file(db, config);

@@ -47,6 +47,7 @@ static void fold_one(struct store_fold *fold, struct store_entry *e)
 		first = find(fold, STORE_DELIVERY, op);
 		if (first) {
 			first->op.pid = op->pid;
+			first->op.order = op->order;
 			op->kind = STORE_NOTHING;
 		}
 		break;

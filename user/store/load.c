@@ -66,12 +66,11 @@ static int session(struct loading *l, sqlite3_stmt *st)
 static int subscription(struct loading *l, sqlite3_stmt *st)
 {
 	const struct store_op op = {.kind = STORE_SUBSCRIBE,
-				    .session = (uint64_t)sqlite3_column_int64(st, 0),
 				    .text = text(st, 1),
 				    .options = (uint8_t)sqlite3_column_int(st, 2),
 				    .number = (uint32_t)sqlite3_column_int64(st, 3)};
 
-	return l->reader->subscription(l->arg, &op);
+	return l->reader->subscription(l->arg, text(st, 0), &op);
 }
 
 static int retained(struct loading *l, sqlite3_stmt *st)

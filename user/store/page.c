@@ -108,13 +108,14 @@ static int take_delivery(sqlite3_stmt *st, struct store_page *page)
 	rc = copy(st, 6, &r->ids);
 	if (rc == SQLITE_OK)
 		rc = copy(st, 7, &r->text);
-	return rc == SQLITE_OK ? take_message(st, 8, page, r) : rc;
+	r->order = (uint64_t)sqlite3_column_int64(st, 8);
+	return rc == SQLITE_OK ? take_message(st, 9, page, r) : rc;
 }
 
 /* Is this row asked for? */
 static bool wanted(sqlite3_stmt *st, const struct store_page *page)
 {
-	if (page->shared && (sqlite3_column_type(st, 7) == SQLITE_NULL || sqlite3_column_type(st, 8) == SQLITE_NULL))
+	if (page->shared && (sqlite3_column_type(st, 7) == SQLITE_NULL || sqlite3_column_type(st, 9) == SQLITE_NULL))
 		return false;
 	if (!page->all && !page->shared && sqlite3_column_int(st, 1) != STORE_QUEUED)
 		return false;
@@ -131,7 +132,8 @@ static int read_deliveries(struct db *db, uint64_t session, struct store_page *p
 	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
 		if (!wanted(st, page))
 			continue;
-		if (sqlite3_column_int(st, 1) == STORE_QUEUED && queued++ == STORE_PAGE) {
+		/* What a session leaves to others is read at once: it ends behind this. */
+		if (!page->shared && sqlite3_column_int(st, 1) == STORE_QUEUED && queued++ == STORE_PAGE) {
 			page->more = true;
 			rc = SQLITE_DONE;
 			break;
@@ -144,11 +146,27 @@ static int read_deliveries(struct db *db, uint64_t session, struct store_page *p
 	return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
+/* Held, sent, queued. */
+static int rank(const struct store_row *r)
+{
+	return r->state == STORE_IS_HELD ? 0 : r->state != STORE_QUEUED ? 1 : 2;
+}
+
+static int compare(const void *x, const void *y)
+{
+	const struct store_row *a = x, *b = y;
+	uint64_t i = rank(a) == 1 ? a->order : a->id, j = rank(b) == 1 ? b->order : b->id;
+
+	return rank(a) != rank(b) ? rank(a) - rank(b) : i < j ? -1 : i > j;
+}
+
 int db_read_page(struct db *db, uint64_t session, struct store_page *page)
 {
 	int rc = page->all ? read_held(db, session, page) : SQLITE_OK;
 
 	if (rc == SQLITE_OK)
 		rc = read_deliveries(db, session, page);
+	if (page->all && page->n)
+		qsort(page->rows, page->n, sizeof(page->rows[0]), compare);
 	return rc;
 }

@@ -59,6 +59,15 @@ uint64_t store_new_id(struct store_client *c)
 	return __atomic_add_fetch(&c->store->next_id, 1, __ATOMIC_RELAXED) << 8 | c->index;
 }
 
+void store_name_message(struct store_client *c, struct message *m)
+{
+	uint64_t none = 0;
+
+	if (!__atomic_load_n(&m->stored, __ATOMIC_RELAXED))
+		__atomic_compare_exchange_n(&m->stored, &none, store_new_id(c), false, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED);
+}
+
 struct store_op *store_op(struct store_client *c, enum store_kind kind)
 {
 	struct store_batch *b = c->batch;
@@ -78,6 +87,7 @@ struct store_op *store_op(struct store_client *c, enum store_kind kind)
 		c->batch = b;
 	}
 	e = &b->entry[b->n++];
+	c->operations++;
 	e->op = (struct store_op){.kind = kind};
 	return &e->op;
 }

@@ -24,18 +24,12 @@
 #include "broker/message.h"
 #include "net/inbox.h"
 #include "net/loop.h"
+#include "store/durability.h"
 
 enum {
 	STORE_CLIENTS_MAX = 256,
 	STORE_BATCH = 64, /* operations */
 	STORE_PAGE = 256, /* rows; a page may have more of those that are not queued */
-};
-
-/* When is a change on disk? Option durability. */
-enum store_durability {
-	STORE_SYNC,    /* before store_done() says so */
-	STORE_BATCHES, /* after batch_ms at the latest */
-	STORE_NEVER,   /* when the kernel likes */
 };
 
 struct store_config {
@@ -59,7 +53,7 @@ enum store_kind {
 	STORE_UNSUBSCRIBE,
 	/* session; id; message; qos, retain, subscribed; ids, text: share or NULL */
 	STORE_DELIVERY,
-	/* session; id; pid: it was sent with this packet identifier */
+	/* session; id; pid; order: it was sent with this packet identifier, in the order of these numbers */
 	STORE_SENT,
 	/* session; id: PUBREC came, the message is not needed any more */
 	STORE_RELEASED,
@@ -88,7 +82,7 @@ struct store_bytes {
 /* A change; its members as its kind says. */
 struct store_op {
 	enum store_kind kind;
-	uint64_t session, id;
+	uint64_t session, id, order;
 	struct message *message; /* a reference */
 	struct store_page *page;
 	struct store_bytes text, ids;
@@ -109,7 +103,7 @@ enum store_state {
 /* A delivery read from the store. */
 struct store_row {
 	enum store_state state;
-	uint64_t id;
+	uint64_t id, order;
 	struct message *message; /* a reference or NULL */
 	struct store_bytes text; /* share */
 	struct store_bytes ids;
@@ -132,7 +126,7 @@ struct store_page {
 	int error; /* -EIO, -ENOMEM: ask again later */
 	bool more; /* there were more queued */
 	unsigned n;
-	struct store_row *rows; /* malloc()ed, in the order of their identifiers */
+	struct store_row *rows; /* malloc()ed: held, sent, queued, each in their order */
 };
 
 /* Free the answer and what it holds. */
@@ -147,6 +141,7 @@ struct store_client {
 	void (*notice)(struct store_client *); /* called by the loop: `done` has moved */
 	unsigned index;			       /* below STORE_CLIENTS_MAX, of no other client */
 	struct store_batch *batch;	       /* being filled */
+	uint64_t operations;		       /* so far */
 	uint64_t sent, done;		       /* batches */
 	uint64_t pending;		       /* bytes of memory in what was sent and is not done */
 	bool in_unit, unit_sent;	       /* a unit has begun; in a batch that was sent */
@@ -165,7 +160,7 @@ const uint8_t *store_key(const struct store *s);
 struct store_reader {
 	int (*session)(void *arg, const struct store_op *session, uint64_t away_ms, const struct store_op *will,
 		       uint32_t deliveries, uint64_t bytes);
-	int (*subscription)(void *arg, const struct store_op *subscription);
+	int (*subscription)(void *arg, struct store_bytes client, const struct store_op *subscription);
 	int (*retained)(void *arg, struct message *m);
 };
 /* Read sessions (away_ms ago their connection ended), then subscriptions in the order they were made, then retained
@@ -185,6 +180,9 @@ bool store_waits(const struct store *s);
 
 /* An identifier larger than all before it of this client; its low 8 bits are the client's index. */
 uint64_t store_new_id(struct store_client *c);
+
+/* Give a message an identifier, unless it has one: before it is put into an operation. */
+void store_name_message(struct store_client *c, struct message *m);
 
 /* Room for one more operation, zeroed, to be filled at once; it takes what is put in. NULL without memory. */
 struct store_op *store_op(struct store_client *c, enum store_kind kind);

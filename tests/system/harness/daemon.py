@@ -24,7 +24,7 @@ OWN_OPTIONS = {
     "fastpath", "fastpath_local", "fastpath_cgroup", "fastpath_exclude_uid", "fastpath_exclude_cgroup",
     "fastpath_flows", "bpf_pin_path", "control_socket", "workers", "max_output_bytes", "scram_file",
     "response_information", "server_reference", "wildcard_subscriptions", "shared_subscriptions",
-    "subscription_identifiers", "max_topic_alias", "max_topic_alias_broker", "accept_protocol_versions",
+    "subscription_identifiers", "durability", "persistence_damaged", "max_topic_alias", "max_topic_alias_broker", "accept_protocol_versions",
 }
 
 
@@ -36,6 +36,7 @@ class Daemon:
     """One process. `options` are lines of the configuration; `reference` is mosquitto in its place."""
 
     count = 0
+    persistence = ()  # lines of the configuration, for those that do not have their own
 
     def __init__(self, network, options=(), path=None, reference=False, nofile=None, pins=None, arguments=(),
                  port=None, listen=None):
@@ -54,6 +55,10 @@ class Daemon:
 
     def _options(self, options, listen):
         lines = [f"listener {self.port} {listen}", "allow_anonymous true", *options]
+        if not any(line.startswith("persistence ") for line in lines):
+            lines += self.persistence
+        if not any(line.startswith("persistence_location ") for line in lines):
+            lines.append(f"persistence_location {self.dir}/store")
         if self.reference:
             lines += ["user root", "set_tcp_nodelay true"]
             return [line for line in lines if line.split()[0] not in OWN_OPTIONS]

@@ -30,6 +30,8 @@ def arguments():
     parser.add_argument("-k", dest="patterns", action="append", metavar="PATTERN",
                         help="only tests whose name contains or matches PATTERN; may be repeated")
     parser.add_argument("-j", dest="jobs", type=int, default=(os.cpu_count() or 1) + 1, help="processes (%(default)s)")
+    parser.add_argument("--persistence", choices=("sync", "batch", "off"),
+                        help="daemons keep what outlives them on disk, with this durability")
     parser.add_argument("--daemon", metavar="PATH", help="the daemon (default: build/shuntd)")
     parser.add_argument("--reference", action="store_true",
                         help="run Debian's mosquitto instead, to test the tests; what only Shunt has is skipped")
@@ -185,6 +187,9 @@ def main():
     options.roads = options.road or {"on": ["local", "remote"], "off": ["off"], "both": list(ROADS)}[options.fastpath]
     if options.reference:
         options.roads = [road for road in options.roads if road != "local"]  # the same as off
+    if options.persistence:  # the processes of the units are forks of this one
+        durability = {"batch": "batch 20"}.get(options.persistence, options.persistence)
+        Daemon.persistence = ["persistence true", f"durability {durability}"]
     found = discover(options.patterns)
     if options.list:
         for name, doc in _tests(found):

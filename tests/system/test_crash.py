@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+"""A daemon that is killed again and again under load: what it acknowledged is never lost, QoS 2 never comes twice."""
+
+import os
+import random
+import threading
+import time
+
+from harness import packets as p
+from harness.client import Client, Closed, Timeout
+from harness.suite import SystemTest, own
+
+KILLS = int(os.environ.get("SHUNT_CRASH_KILLS", "20"))
+WINDOW = 10  # messages that a publisher has open
+
+
+class Peer(threading.Thread):
+    """A client with a persistent session that comes back whenever its connection is lost."""
+
+    def __init__(self, daemon, name):
+        super().__init__(daemon=True)
+        self.target, self.name = daemon, name
+        self.stopping, self.error, self.client = threading.Event(), None, None
+
+    def run(self):
+        try:
+            while not self.over():
+                try:
+                    self.client = Client(self.target.network.socket(self.target.port), self.name)
+                    self.client.connect(self.name, clean=False, present=None)
+                    self.connected()
+                    while not self.over():
+                        self.turn()
+                except (OSError, Closed, Timeout):
+                    time.sleep(0.005)
+                finally:
+                    if self.client:
+                        self.client.close()
+                        self.client = None
+        except BaseException as error:  # pylint: disable=broad-except
+            self.error = error
+
+    def read(self):
+        """A packet if there is one soon, else None."""
+        try:
+            return self.client.read(0.05)
+        except Timeout:
+            return None
+
+
+class Publisher(Peer):
+    """Numbers on a topic of its own, with QoS 1 or 2; `acknowledged` is what the daemon has confirmed for good."""
+
+    def __init__(self, daemon, name, qos):
+        super().__init__(daemon, name)
+        self.topic, self.qos = f"crash/{name}", qos
+        self.number, self.acknowledged, self.ended = 0, set(), False
+        self.open = {}  # packet identifier -> [number, PUBREC came], in the order sent
+
+    def over(self):
+        return self.ended and not self.open
+
+    def connected(self):
+        """Everything again that was not confirmed, in the same order [MQTT-4.6.0-1]."""
+        for mid, (number, received) in self.open.items():
+            if received:
+                self.client.send(p.ack(p.PUBREL, mid))
+            else:
+                self.client.send(p.publish(self.topic, b"%d" % number, self.qos, dup=True, mid=mid))
+
+    def turn(self):
+        while len(self.open) < WINDOW and not self.ended:
+            self.ended = self.stopping.is_set()  # there is a last message behind the last crash
+            self.number += 1
+            mid = self.number % 65535 + 1
+            self.open[mid] = [self.number, False]
+            self.client.send(p.publish(self.topic, b"%d" % self.number, self.qos, mid=mid))
+        packet = self.read()
+        if packet is None:
+            return
+        if packet.type == p.PUBREC:
+            self.open[packet.mid][1] = True
+            self.client.send(p.ack(p.PUBREL, packet.mid))
+        elif packet.mid in self.open:  # PUBACK, PUBCOMP; once more after a repeated PUBREL is allowed
+            self.acknowledged.add(self.open.pop(packet.mid)[0])
+
+
+class Subscriber(Peer):
+    """Notes what it gets; of QoS 2 by method B of section 4.3.3: an identifier counts until its PUBREL."""
+
+    def __init__(self, daemon, name):
+        super().__init__(daemon, name)
+        self.got, self.held, self.sessions = {}, set(), 0
+
+    def over(self):
+        return self.stopping.is_set()
+
+    def connected(self):
+        if not self.client.connack.present:
+            self.held.clear()
+            self.client.subscribe("crash/#", qos=2)
+            self.sessions += 1
+
+    def turn(self):
+        packet = self.read()
+        if packet is None:
+            return
+        if packet.type == p.PUBREL:
+            self.held.discard(packet.mid)
+            self.client.send(p.ack(p.PUBCOMP, packet.mid))
+            return
+        if packet.qos < 2 or packet.mid not in self.held:
+            self.got.setdefault(packet.topic, []).append(int(packet.payload))
+        if packet.qos == 2:
+            self.held.add(packet.mid)
+        self.client.send(p.ack(p.PUBACK if packet.qos == 1 else p.PUBREC, packet.mid))
+
+
+class Crash(SystemTest):
+    """SIGKILL at random moments."""
+
+    own_daemon = True
+    roads = ("off",)
+    limit = 60 + 2 * KILLS
+
+    def storm(self, options, faithful):
+        """Kill it under load; `faithful`: it keeps what it promised."""
+        daemon = self.start(["persistence true", *options])
+        subscriber = Subscriber(daemon, "s")
+        subscriber.start()
+        self.eventually(lambda: subscriber.sessions)
+        publishers = [Publisher(daemon, f"{name}{qos}", qos) for name in "ab" for qos in (1, 2)]
+        for publisher in publishers:
+            publisher.start()
+        rng = random.Random(os.environ.get("SHUNT_CRASH_SEED"))
+        for _ in range(KILLS):
+            time.sleep(rng.uniform(0.01, 0.4))
+            daemon.kill()
+            daemon.start()
+        for publisher in publishers:
+            publisher.stopping.set()
+        for publisher in publishers:
+            publisher.join(30)
+            self.assertFalse(publisher.is_alive(), f"{publisher.name}: not all is acknowledged: {publisher.open}")
+        self.eventually(lambda: all(subscriber.got.get(one.topic, [0])[-1] == one.number for one in publishers))
+        subscriber.stopping.set()
+        subscriber.join(30)
+        for peer in (subscriber, *publishers):
+            if peer.error:
+                raise peer.error
+        if faithful:
+            self.assertEqual(subscriber.sessions, 1, "the session was lost")
+        for publisher in publishers if faithful else ():
+            self.check(publisher, subscriber.got[publisher.topic])
+        self.assertGreater(sum(len(publisher.acknowledged) for publisher in publishers), KILLS)
+
+    def eventually(self, condition, timeout=30):
+        """Wait until it holds; what the test finds afterwards says what is wrong if it never does."""
+        deadline = time.monotonic() + timeout
+        while not condition() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def check(self, publisher, got):
+        """Nothing lost, nothing twice with QoS 2, order by the first time each came."""
+        name = publisher.name
+        self.assertEqual(sorted(publisher.acknowledged - set(got)), [], f"{name}: acknowledged, and lost")
+        if publisher.qos == 2:
+            self.assertEqual(sorted({n for n in got if got.count(n) > 1}), [], f"{name}: came twice")
+        first = list(dict.fromkeys(got))
+        self.assertEqual(first, sorted(first), f"{name}: out of order")
+
+    @own
+    def test_sync(self):
+        """With `durability sync` a crash costs nothing. [MQTT-4.3.2-1] [MQTT-4.3.3-1] [MQTT-4.6.0-6]"""
+        self.storm(["durability sync"], True)
+
+    @own
+    def test_off(self):
+        """With `durability off` what was written is kept; of the rest nothing is promised, and all goes on."""
+        self.storm(["durability off"], False)
