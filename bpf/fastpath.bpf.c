@@ -14,7 +14,7 @@
  * does everything while the daemon has not finished what it was given before (the fence, invariant 2).
  *
  * Constraints: loads on 6.1 (no kfunc, no -mcpu=v3); sk_msg programs are preemptible, so scratch space is the stack and
- * never a per-CPU map; SK_DROP from sk_msg would poison the sender's socket and is never returned.
+ * never a per-CPU map; SK_DROP from sk_msg would poison the sender's socket and is never returned to a client.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_core_read.h>
@@ -126,6 +126,22 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } sink_socks SEC(".maps");
+
+/* The daemon's sockets that say the same to many, one a worker; program local_herald. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SOCKHASH);
+	__uint(max_entries, SHUNT_HERALDS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} herald_socks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, SHUNT_HERALDS_MAX);
+	__type(key, __u32);
+	__type(value, struct shunt_herald);
+} heralds SEC(".maps");
 
 /* Addresses of this host that clients have connected to, learned from accepted connections. */
 struct {

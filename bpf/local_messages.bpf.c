@@ -133,20 +133,22 @@ static __always_inline bool is_disconnect(struct sk_msg_md *msg)
 	return data + 1 <= end && *data == WIRE_DISCONNECT;
 }
 
-/* Redirect to the receiver, if that can take it now: SHUNT_PASS_REASONS, else why not. */
+/* Redirect to the receiver, if that can take it now: SHUNT_PASS_REASONS, else why not. With generation 0 it is the daemon's
+ * output, which is in its place, and for which there is room. */
 static __always_inline __u32 redirect_if_ready(struct sk_msg_md *msg, __u64 generation, __u64 isn_pair,
 					       struct shunt_slot *to, struct shunt_local_target *target)
 {
 	__u32 queued;
 
 	if (!(without & SHUNT_WITHOUT_GENERATION) &&
-	    (to->generation != generation || target->isn_pair != isn_pair || !same_sock(target->sock, target->cookie)))
+	    ((generation && to->generation != generation) || target->isn_pair != isn_pair ||
+	     !same_sock(target->sock, target->cookie)))
 		return SHUNT_PASS_DEAD;
-	if ((to->held || to->diverted != to->returned) && !(without & SHUNT_WITHOUT_HOLD))
+	if (generation && (to->held || to->diverted != to->returned) && !(without & SHUNT_WITHOUT_HOLD))
 		return SHUNT_PASS_HELD;
 	queued = unread_bytes(target->sock);
 	to->queued = queued;
-	if (queued >= control.local_cap && !(without & SHUNT_WITHOUT_CAP))
+	if (generation && queued >= control.local_cap && !(without & SHUNT_WITHOUT_CAP))
 		return SHUNT_PASS_FULL;
 	if (bpf_msg_redirect_hash(msg, &local_socks, &isn_pair, BPF_F_INGRESS) != SK_PASS)
 		return SHUNT_PASS_DEAD;

@@ -122,3 +122,47 @@ int local_deliver(struct sk_msg_md *msg)
 	bpf_msg_redirect_hash(msg, &local_socks, &isn_pair, BPF_F_INGRESS);
 	return SK_PASS;
 }
+
+/*
+ * The daemon's output for several clients: copies, one behind the other, and the program runs for each. One that cannot go to
+ * its receiver goes back to the socket it comes from. A copy lies in one piece, or it could be queued in part when memory
+ * runs out; should that fail, it and all behind it go back.
+ */
+SEC("sk_msg")
+int local_herald(struct sk_msg_md *msg)
+{
+	struct shunt_herald_copy *copy;
+	struct shunt_herald *herald;
+	struct shunt_sock *own;
+	__u32 number, slot, len;
+	__u64 i, isn_pair;
+
+	if (!msg->sk)
+		return SK_PASS;
+	own = bpf_sk_storage_get(&sock_state, msg->sk, NULL, 0);
+	if (!own)
+		return SK_PASS;
+	number = own->slot;
+	herald = bpf_map_lookup_elem(&heralds, &number);
+	if (!herald)
+		return SK_PASS;
+	i = herald->next;
+	len = herald->len;
+	barrier_var(i); /* the verifier is to see the bounds on what is used */
+	if (i >= herald->copies || i >= SHUNT_HERALD_COPIES || msg->size < len ||
+	    ((long)msg->data_end - (long)msg->data < len && bpf_msg_pull_data(msg, 0, len, 0))) {
+		herald->copies = 0;
+	} else {
+		herald->next = i + 1;
+		copy = &herald->copy[i];
+		slot = copy->slot;
+		isn_pair = copy->isn_pair;
+		bpf_msg_apply_bytes(msg, len);
+		if (redirect_local(msg, 0, isn_pair, slot) == SHUNT_PASS_REASONS) {
+			copy->done = 1;
+			return SK_PASS;
+		}
+	}
+	/* SK_DROP when the socket has left the map: it is of no use any more, and SK_PASS might mean the receiver before. */
+	return bpf_msg_redirect_hash(msg, &herald_socks, &number, BPF_F_INGRESS);
+}

@@ -30,6 +30,8 @@ enum {
 	SHUNT_SHARE_MEMBERS_MAX = 64, /* connected members of such a group */
 	SHUNT_SINKS_MAX = 256,	      /* workers; the others' publishers have flows with one receiver only */
 	SHUNT_SINK_CAP = 1 << 20,     /* bytes that wait in a sink, from which on messages to several receivers pass */
+	SHUNT_HERALDS_MAX = 256,      /* workers; the others write to each client on its own */
+	SHUNT_HERALD_COPIES = 512,    /* in one message of a herald */
 };
 
 enum shunt_road {
@@ -233,6 +235,23 @@ struct shunt_cgroup {
 /* Variable `sinks`: bytes that went into the sink of a worker (kernel, any CPU, atomically), and that it has taken out. */
 struct shunt_sink {
 	__u64 in, out;
+};
+
+/* Map `heralds`, one a worker: to whom the copies go that lie one behind the other in its message. BPF_F_MMAPABLE. */
+struct shunt_herald {
+	/* daemon, before it sends */
+	__u32 copies;
+	__u32 len; /* of a copy, bytes */
+	/* kernel */
+	__u32 next; /* daemon: 0 */
+	__u32 padding;
+	struct shunt_herald_copy {
+		/* daemon */
+		__u64 isn_pair; /* of the receiver */
+		__u32 slot;
+		/* kernel */
+		__u32 done; /* 1: it goes to the receiver; daemon: 0 */
+	} copy[SHUNT_HERALD_COPIES];
 };
 
 /* Map `counters`, per CPU, by road. */

@@ -79,6 +79,7 @@ static void fastpath_stats(struct json *j, const struct fp_stats *s)
 	json_uint(j, "flows_max", s->flows_max);
 	json_uint(j, "evicted", s->evicted);
 	json_uint(j, "slots", s->slots);
+	json_uint(j, "told", s->told);
 	json_uint(j, "dropped", s->dropped);
 	road_stats(j, "local", status.local, &s->local);
 	road_stats(j, "remote", status.remote, &s->remote);

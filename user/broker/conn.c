@@ -229,6 +229,14 @@ static void retry_later(struct conn *c)
 	loop_after(&c->worker->loop, &c->retry, ms, retry_now);
 }
 
+void conn_written(struct conn *c, size_t n, size_t len)
+{
+	output_written(&c->sink.out, n, len, c->link.whole_max);
+	c->bytes_out += n;
+	c->retries = 0;
+	COUNTER_ADD(bytes_sent, n);
+}
+
 /* One fp_send(): bytes written, 0 when nothing can be written now. */
 static size_t write_some(struct conn *c)
 {
@@ -240,10 +248,7 @@ static size_t write_some(struct conn *c)
 	ssize_t sent = fp_send(&c->link, c->watch.fd, iov, n);
 
 	if (sent > 0) {
-		output_written(o, (size_t)sent, len, whole);
-		c->bytes_out += (size_t)sent;
-		c->retries = 0;
-		COUNTER_ADD(bytes_sent, (size_t)sent);
+		conn_written(c, (size_t)sent, len);
 		return (size_t)sent;
 	}
 	if (sent == -EAGAIN)

@@ -118,6 +118,9 @@ void conn_dirty(struct conn *c);
 /* Write what the socket takes. Does not close: see `broken`. */
 void conn_write(struct conn *c);
 
+/* Of the next `len` bytes of the output, that were gathered by the rule of its link, `n` were written. */
+void conn_written(struct conn *c, size_t n, size_t len);
+
 /* The end of the turn for a connection with output: write, let the session go on, hold or release. */
 void conn_flush(struct conn *c);
 

@@ -15,6 +15,7 @@
 #include "broker/route.h"
 #include "broker/subscribe.h"
 #include "broker/sys.h"
+#include "broker/tell.h"
 #include "broker/will.h"
 
 enum {
@@ -317,6 +318,7 @@ static void flush_dirty(struct worker *w)
 
 	list_init(&now);
 	list_splice(&now, &w->dirty);
+	tell_same(w, &now);
 	while ((l = list_pop(&now)))
 		conn_flush(container_of(l, struct conn, dirty));
 }
@@ -395,6 +397,7 @@ static void *run(void *arg)
 	rcu_thread_start();
 	counters_bind(&w->counters);
 	flow_open_sink(w);
+	tell_open(w);
 	heartbeat(&w->heartbeat);
 	if (w->index == 0) {
 		sys_start(w);
@@ -475,6 +478,7 @@ void worker_destroy(struct worker *w)
 	tree_hits_free(&w->hits);
 	free(w->out);
 	free(w->scratch);
+	free(w->tell);
 	free(w->found);
 	free(w->acceptors);
 	if (w->loop.epoll_fd >= 0)

@@ -89,6 +89,7 @@ struct worker {
 	struct watch sink;		/* of messages that the kernel diverted */
 	struct batch **out;		/* being filled, for each worker; NULL: none */
 	struct batch *back, **back_end; /* received in this turn, to be sent back after writing */
+	struct tell_group *tell;	/* tell.c's; NULL: each connection is written to on its own */
 	uint8_t *scratch;		/* READ_SIZE bytes and a few to look at */
 	struct acceptor *acceptors;
 	size_t nacceptors;

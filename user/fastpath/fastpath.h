@@ -110,6 +110,22 @@ void fp_hold(struct fp_link *link, bool held);
  * caller goes on with its rest and nothing else. Look at whole_max before each call. */
 ssize_t fp_send(struct fp_link *link, int fd, const struct iovec *iov, int iovcnt);
 
+/* Make the calling worker's herald, with which it writes the same to many local clients at once. 0, or -errno: it writes to
+ * each on its own. */
+int fp_herald_open(void);
+
+/* To so many connections fp_tell() can write `len` bytes at once, at most FP_TELL_MAX. 0: there is no herald. */
+size_t fp_tell_max(size_t len);
+enum { FP_TELL_MAX = 512 };
+
+/* Can the connection be one of them now? */
+bool fp_tell_fits(const struct fp_link *link);
+
+/* Write the same `len` bytes, whole MQTT packets, to these n <= fp_tell_max(len) different connections, as fp_send() to each
+ * would. told[i] says whether to[i] got them, the result how many did; for the others nothing has happened, and fp_send()
+ * is to be called. */
+size_t fp_tell(struct fp_link *const *to, size_t n, const void *bytes, size_t len, bool *told);
+
 /* Make the connection a possible receiver of flows. Call from the owner when the output queue is empty and no packet is
  * partly written (the way of writing changes here). After it fp_target_of() is non-zero. Idempotent. */
 void fp_make_target(struct fp_link *link, int fd, const char *client_id);
@@ -258,6 +274,7 @@ struct fp_stats {
 	uint64_t flows, slots;
 	uint64_t flows_max; /* there may be */
 	uint64_t evicted;   /* flows that made room for others */
+	uint64_t told;	    /* times that one of several connections was written to by fp_tell() */
 	uint64_t dropped;   /* messages lost in the kernel, by any reason */
 };
 void fp_stats(struct fp_stats *out);

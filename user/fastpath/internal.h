@@ -39,6 +39,7 @@ struct fastpath {
 	bool local, remote;	  /* roads that passed the probe */
 	uint32_t flows_max;	  /* flows there may be */
 	bool many;		  /* on the local road flows may have several receivers, and of another form */
+	bool tells;		  /* the daemon can write to several local clients at once */
 	bool pings;		  /* PINGREQ can be answered on the local road */
 	char reason[200];
 	char pin_path[200];
@@ -47,10 +48,11 @@ struct fastpath {
 	struct shunt_member *members; /* mapped */
 	struct shunt_sink *sinks;     /* mapped */
 	uint32_t *turns;	      /* mapped */
+	struct shunt_herald *heralds; /* mapped */
 	volatile struct shunt_control
 		*control; /* mapped; the main thread, but for heartbeat_ns: any worker, atomically */
 	int flows_fd, counters_fd, sock_state_fd, local_clients_fd, broker_socks_fd, remote_socks_fd, remote_slots_fd,
-		injectors_fd, sink_socks_fd, look_fd;
+		injectors_fd, sink_socks_fd, herald_socks_fd, look_fd;
 };
 
 extern struct fastpath fp;
@@ -105,6 +107,10 @@ void fp_inject_stop(void);
 /* sink.c: 1 + the number of the calling thread's sink; 0: it has none. */
 uint32_t fp_sink_number(void);
 void fp_sink_stop(void);
+
+/* herald.c */
+uint64_t fp_told(void);
+void fp_herald_stop(void);
 
 /* members.c: lists of receivers for `flow`, in this order; the index of the first, 0 when there is no room. */
 void fp_members_start(void); /* with a new map */

@@ -55,6 +55,8 @@ static int attach_to_maps(void)
 	if (!error)
 		error = attach_to_map(fp.bpf->progs.local_deliver, fp.bpf->maps.broker_socks, BPF_SK_MSG_VERDICT);
 	if (!error)
+		error = attach_to_map(fp.bpf->progs.local_herald, fp.bpf->maps.herald_socks, BPF_SK_MSG_VERDICT);
+	if (!error)
 		error = attach_to_map(fp.bpf->progs.remote_verdict, fp.bpf->maps.remote_socks, BPF_SK_SKB_VERDICT);
 	if (!error)
 		error = attach_to_map(fp.bpf->progs.inject_verdict, fp.bpf->maps.injectors, BPF_SK_SKB_VERDICT);
@@ -108,6 +110,12 @@ static int map_memory(void)
 		return -errno;
 	fp.members = p;
 	fp_members_start();
+	size = sizeof(struct shunt_herald) * SHUNT_HERALDS_MAX;
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(fp.bpf->maps.heralds), 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	fp.heralds = p;
+	fp.herald_socks_fd = bpf_map__fd(fp.bpf->maps.herald_socks);
 	fp.sinks = fp.bpf->bss->sinks;
 	fp.turns = fp.bpf->bss->share_turns;
 	fp.sink_socks_fd = bpf_map__fd(fp.bpf->maps.sink_socks);
@@ -167,7 +175,7 @@ static void restrict_clients(const struct fp_config *cfg)
 
 	if (!error)
 		return;
-	fp.local = fp.many = false;
+	fp.local = fp.many = fp.tells = false;
 	snprintf(fp.reason, sizeof(fp.reason), "cannot restrict the local road to the clients of the configuration: %s",
 		 strerror(-error));
 	log_notice("Fast path: no local road: %s.", fp.reason);
@@ -212,7 +220,7 @@ static int load(const struct fp_config *cfg)
 	if (!fp_without)
 		fp_probe(!error, fp.reason, sizeof(fp.reason));
 	else
-		fp.local = fp.remote = fp.many = fp.pings = true;
+		fp.local = fp.remote = fp.many = fp.tells = fp.pings = true;
 	if (fp.local) /* not before the probe, whose sockets may be what is excluded */
 		restrict_clients(cfg);
 	if (!fp.local && !fp.remote)
@@ -228,6 +236,10 @@ static void unload(void)
 	fp_grace_stop();
 	fp_inject_stop();
 	fp_sink_stop();
+	fp_herald_stop();
+	if (fp.heralds)
+		munmap(fp.heralds, sizeof(struct shunt_herald) * SHUNT_HERALDS_MAX);
+	fp.heralds = NULL;
 	if (fp.members)
 		munmap(fp.members, sizeof(struct shunt_member) * SHUNT_MEMBERS_MAX);
 	fp.members = NULL;
@@ -236,7 +248,7 @@ static void unload(void)
 	fp.slots = NULL;
 	fastpath_bpf__destroy(fp.bpf);
 	fp.bpf = NULL;
-	fp.local = fp.remote = fp.many = fp.pings = false;
+	fp.local = fp.remote = fp.many = fp.tells = fp.pings = false;
 }
 
 int fp_open(const struct fp_config *cfg)
@@ -251,7 +263,7 @@ int fp_open(const struct fp_config *cfg)
 		return cfg->mode == FP_MODE_REQUIRE ? -ENOTSUP : 0;
 	}
 	if (!cfg->local)
-		fp.local = fp.many = fp.pings = false;
+		fp.local = fp.many = fp.tells = fp.pings = false;
 	error = fp_pin(cfg->pin_path, cfg->uid, cfg->gid);
 	if (error)
 		log_warning("Fast path: cannot pin the maps at %s: %s; bpftool will find them by number only.",

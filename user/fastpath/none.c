@@ -67,6 +67,30 @@ ssize_t fp_send(struct fp_link *link, int fd, const struct iovec *iov, int iovcn
 	return n < 0 ? -errno : n;
 }
 
+int fp_herald_open(void)
+{
+	return -ENOTSUP;
+}
+
+size_t fp_tell_max(size_t len)
+{
+	(void)len;
+	return 0;
+}
+
+bool fp_tell_fits(const struct fp_link *link)
+{
+	(void)link;
+	return false;
+}
+
+size_t fp_tell(struct fp_link *const *to, size_t n, const void *bytes, size_t len, bool *told)
+{
+	(void)to, (void)bytes, (void)len;
+	memset(told, false, n * sizeof(*told));
+	return 0;
+}
+
 void fp_make_target(struct fp_link *link, int fd, const char *client_id)
 {
 	(void)link, (void)fd, (void)client_id;

@@ -8,6 +8,7 @@
  *		no flow, or comes behind something that the daemon has not finished, passes.
  *	many	on the local road: a publish is copied to two receivers; the copy for one that is held goes to the sink, and so
  *		does the next one until the daemon has returned it.
+ *   tell	on the local road: one send of the daemon reaches several clients, though one of them has closed.
  *   remote	a socket half read before it entered the map loses and repeats nothing; passed data wakes the reader each
  *		time (PINGREQ after unread data); a publish goes to the receiver's socket; injected packets arrive whole.
  */
@@ -245,6 +246,30 @@ static bool try_many(struct probe *p)
 	return true;
 }
 
+static bool try_tell(struct probe *p)
+{
+	struct fp_link *links[] = {&p->sub.link, &p->pub.link, &p->other.link};
+	bool told[3];
+
+	fp.tells = true;
+	FAIL_UNLESS(p, !fp_herald_open(), "no socket can be connected to itself and put into a socket map");
+	if (!connect_pair(p, &p->pub) || !connect_pair(p, &p->sub) || !connect_pair(p, &p->other))
+		return false;
+	fp_attach(&p->pub.link, p->pub.broker, PROBE_NS, 0, "probe-pub", 0);
+	fp_attach(&p->sub.link, p->sub.broker, PROBE_NS, 0, "probe-sub", 0);
+	fp_attach(&p->other.link, p->other.broker, PROBE_NS, 0, "probe-other", 0);
+	close(p->pub.client); /* its copy comes back */
+	p->pub.client = -1;
+	for (int i = 0; i < 2; i++)
+		FAIL_UNLESS(p,
+			    fp_tell(links, 3, publish, sizeof(publish), told) == 2 && told[0] && told[2] &&
+				    expect(p->sub.client, publish, sizeof(publish)) &&
+				    expect(p->other.client, publish, sizeof(publish)),
+			    "what is said to all does not reach all");
+	FAIL_UNLESS(p, expect_nothing(p->sub.client) && expect_nothing(p->other.client), "it reaches them twice");
+	return true;
+}
+
 static bool try_ping(struct probe *p)
 {
 	fp.pings = true;
@@ -354,6 +379,10 @@ void fp_probe(bool want_local, char *why, size_t size)
 	if (local && !fp.many)
 		log_notice("Fast path: messages for several receivers go by the daemon: %s.", why);
 	fp_sink_stop();
+	fp.tells = local && try_road(try_tell, true, why, size);
+	if (local && !fp.tells)
+		log_notice("Fast path: what is for several clients is sent to each on its own: %s.", why);
+	fp_herald_stop();
 	fp.pings = local && try_road(try_ping, true, why, size);
 	if (local && !fp.pings)
 		log_notice("Fast path: PINGREQ go to the daemon: %s.", why);

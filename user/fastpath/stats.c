@@ -49,5 +49,6 @@ void fp_stats(struct fp_stats *out)
 	out->flows = fp_flows_count();
 	out->flows_max = fp.flows_max;
 	out->evicted = fp_flows_evicted();
+	out->told = fp_told();
 	out->slots = fp_slots_used();
 }
