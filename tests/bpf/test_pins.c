@@ -16,10 +16,10 @@
 
 enum { MESSAGES = 2000 };
 
-static const char *const maps[] = {"flows",	     "slots",		"counters",	"local_socks",
-				   "local_clients",  "local_targets",	"broker_socks", "own_addresses",
-				   "sock_state",     "remote_socks",	"remote_slots", "injectors",
-				   "excluded_users", "excluded_cgroups"};
+static const char *const maps[] = {"flows",	    "slots",	     "counters",       "local_socks",
+				   "local_clients", "local_targets", "broker_socks",   "own_addresses",
+				   "sock_state",    "remote_socks",  "remote_slots",   "injectors",
+				   "heralds",	    "herald_socks",  "excluded_users", "excluded_cgroups"};
 
 static bool exists(const char *path)
 {
