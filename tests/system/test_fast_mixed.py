@@ -8,7 +8,7 @@ from harness.suite import SystemTest, recorded
 class Mixed(SystemTest):
     """[MQTT-4.6.0-5] [MQTT-4.6.0-6]"""
 
-    options = ("workers 4", "max_inflight_messages 1000")
+    options = ("workers 4", "max_inflight_messages 1000", "max_output_bytes 4000000")
 
     def pair(self):
         """A subscriber of everything with QoS 2, a publisher, and flows on two topics."""
