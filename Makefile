@@ -4,6 +4,7 @@
 #   make run         starts the broker on 127.0.0.1:1883    make format    formats the C sources
 #   make check       runs every test, or ONLY="unit lint"   make fuzz      fuzzes, FUZZ_SECONDS each target
 #   make chaos       clients, daemon and network in trouble for SECONDS, again with SEED
+#   make equivalence runs every system test on every road, also with clients on both, and compares what clients got
 #   make model       runs random operations against a model of a broker, OPERATIONS of them, again with SHUNT_MODEL_SEED
 #   make bench       runs the benchmarks                    make install   DESTDIR, PREFIX, SYSCONFDIR
 #
@@ -166,6 +167,11 @@ model:
 	$(submake) all
 	@SHUNT_BUILD=$(BUILD) SHUNT_MODEL_OPERATIONS=$(OPERATIONS) tests/system/run -k test_model
 
+equivalence:
+	@scripts/setup check
+	$(submake) all
+	@SHUNT_BUILD=$(BUILD) tests/system/run --require-fastpath $(addprefix --road ,off local remote both)
+
 chaos:
 	@scripts/setup check
 	$(submake) all $(CHAOS)
@@ -182,7 +188,7 @@ fuzz-build:
 		WITH_BPF=0 LIB='base mqtt auth conf' fuzzers
 fuzz-%: fuzz-build
 	@scripts/fuzz $(BUILD)/fuzz/tests/fuzz/fuzz_$* $(FUZZ_SECONDS)
-.PHONY: run check model chaos bench fuzz fuzz-build
+.PHONY: run check model equivalence chaos bench fuzz fuzz-build
 
 # ---- lint -----------------------------------------------------------------------------------------------------------
 c_files = $(wildcard bpf/*.[ch] include/*.h user/*/*.[ch] tests/*/*.[ch])

@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 
-from harness.suite import SystemTest, own
+from harness.suite import APART, SystemTest, own, roads
 
 STATS = """version uptime workers clients.connected clients.total connections.open closed.malformed_packet
 messages.received bytes.received publish.received publish.sent subscriptions retained dropped.total dropped.kernel
@@ -76,6 +76,7 @@ class Control(SystemTest):
         self.assertEqual(after["disconnect"] - before["disconnect"], 1)
 
     @own
+    @roads(*APART)
     def test_flows(self):
         """flows names topic and receiver, and counts."""
         subscriber, publisher = self.client("s"), self.client("p")

@@ -25,9 +25,9 @@ class Stop(SystemTest):
 
     own_daemon = True
 
-    def pair(self, daemon):
+    def pair(self, daemon, road=None):
         """A subscriber with two topics, a publisher, both with flows."""
-        subscriber, publisher = self.client("s", daemon), self.client("p", daemon)
+        subscriber, publisher = self.client("s", daemon, road=road), self.client("p", daemon, road=road)
         subscriber.subscribe((self.topic("t"), 0), (self.topic("u"), 0), (self.topic("slow"), 1))
         self.install(publisher, subscriber, self.topic("t"), self.topic("u"), daemon=daemon)
         self.until_carried(publisher, subscriber, self.topic("t"), daemon=daemon)
@@ -39,7 +39,7 @@ class Stop(SystemTest):
         if not self.fast:
             self.skipTest("nothing arrives through a stopped daemon")
         daemon = self.start()
-        subscriber, publisher = self.pair(daemon)
+        subscriber, publisher = self.pair(daemon, road="local")
         with daemon.stopped():
             for n in range(300):
                 publisher.publish(self.topic("t" if n % 2 else "u"), b"%d" % n)
@@ -54,7 +54,7 @@ class Stop(SystemTest):
         if not self.fast:
             self.skipTest("nothing arrives through a stopped daemon")
         daemon = self.start()
-        subscriber, publisher = self.pair(daemon)
+        subscriber, publisher = self.pair(daemon, road="remote")
         with daemon.stopped():
             time.sleep(1.0)
             for n in range(100):  # the queue holds a few

@@ -42,7 +42,7 @@ class Few(SystemTest):
     @own
     def test_busy_ones_stay(self):
         """Of twenty topics the twelve busy ones keep their flows, the others take turns at what is left."""
-        subscriber, publisher = self.client("s"), self.client("p")
+        subscriber, publisher = self.client("s", road="local"), self.client("p", road="local")
         subscriber.subscribe(self.topic("+"))
         busy = [self.topic(f"busy{n}") for n in range(12)]
         rare = [self.topic(f"rare{n}") for n in range(8)]
@@ -84,7 +84,7 @@ class Few(SystemTest):
     @own
     def test_clear_of_others(self):
         """A flow that is not there any more is no flow: its topic's messages arrive as before."""
-        subscriber, publisher = self.client("s"), self.client("p")
+        subscriber, publisher = self.client("s", road="local"), self.client("p", road="local")
         subscriber.subscribe(self.topic("#"))
         self.install(publisher, subscriber, *(self.topic(str(n)) for n in range(16)))
         if self.fast:
@@ -125,8 +125,8 @@ class Churn(SystemTest):
     def test_churn(self):
         """Filters that match nothing leave all flows alone, filters that match some remove these only, and in all that
         time messages arrive in order and without loss."""
-        subscriber, publisher = self.client("s"), self.client("p")
-        other = self.client("other")
+        subscriber, publisher = self.client("s", road="local"), self.client("p", road="local")
+        other = self.client("other", road="remote")
         subscriber.subscribe(self.topic("+", "+"))
         topics = self.fill(publisher, subscriber)
         flows = self.daemon.stats()["fastpath"]["flows"]

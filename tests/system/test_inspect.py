@@ -8,7 +8,7 @@ import signal
 import subprocess
 
 from harness.client import TIMEOUT
-from harness.suite import SystemTest, own
+from harness.suite import APART, SystemTest, own
 from harness.terminal import Terminal
 
 TAKE, GIVE_BACK = b"\x1b[?1049h", b"\x1b[?1049l"
@@ -16,6 +16,8 @@ TAKE, GIVE_BACK = b"\x1b[?1049h", b"\x1b[?1049l"
 
 class Inspect(SystemTest):
     """Messages flow while shuntctl looks; no tests."""
+
+    roads = APART
 
     def command(self, *words):
         """A command line of shuntctl."""

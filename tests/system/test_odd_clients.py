@@ -432,7 +432,7 @@ class Reading(Pairs):
             try:
                 n = os.splice(sock.fileno(), theirs, min(wanted, 60000), flags=os.SPLICE_F_NONBLOCK)
             except BlockingIOError:
-                if self.road != "local":
+                if self.road not in ("local", "both"):
                     raise
                 return sock.recv(wanted, socket.MSG_DONTWAIT)
             return os.read(ours, n)

@@ -9,13 +9,15 @@ from harness import properties as pr
 from harness import run
 from harness.client import Client
 from harness.network import Network, inside
-from harness.suite import SystemTest, own, roads
+from harness.suite import APART, SystemTest, own, roads
 
 NO_LOCAL = 4
 
 
 class Reasons(SystemTest):
     """Parts of the tests below; no tests."""
+
+    roads = APART  # what is different where both are is in test_fast_roads
 
     def why(self, topic, client=None, daemon=None):
         """The answer, and that people get its text."""

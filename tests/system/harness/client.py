@@ -34,7 +34,8 @@ class Client:
         self.parser, self.pending = p.Parser(version), collections.deque()
         self.mids = itertools.cycle(range(1, 65536))
         self.connack = self.answer = None  # CONNACK; the last acknowledgement of publish(), subscribe(), unsubscribe()
-        self.asked = properties.Properties()  # of the CONNECT
+        self.asked, self.client_id = properties.Properties(), ""  # of the CONNECT
+        self.road = None  # that its connection is to take, where a test wants to know
         sock.settimeout(TIMEOUT)
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -155,6 +156,7 @@ class Client:
 
     def hello(self, client_id="", expiry=None, **fields):
         """The bytes of a CONNECT; the connection speaks its protocol version from now on."""
+        self.client_id = client_id
         self.version = self.parser.version = fields.setdefault("level", self.version)
         if expiry is not None:
             fields["props"] = [*fields.get("props", ()), (properties.SESSION_EXPIRY, expiry)]

@@ -52,11 +52,13 @@ class Network:
         self.address, self.daemon_ns, self.client_ns = address, daemon_ns, client_ns
         self._reserved = []
 
-    def socket(self, port, rcvbuf=None, sndbuf=None, namespace=None, address=None):
-        """A client's TCP connection to the port."""
+    def socket(self, port, rcvbuf=None, sndbuf=None, namespace=None, address=None, user=None):
+        """A client's TCP connection to the port, as if the socket were this user's."""
         with inside(namespace or self.client_ns):
             sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
+            if user is not None:
+                os.fchown(sock.fileno(), user, -1)
             if rcvbuf:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
             if sndbuf:

@@ -3,23 +3,31 @@
 What a test file is written with: SystemTest and the decorators.
 
 Each test runs on every road: `off` (no fast path), `local` (clients on this host, the sk_msg road), `remote` (clients
-in a network namespace of their own, the sk_skb road). The daemon is one per class and road, with the options of the
-class; so topics and client identifiers carry the name of the test.
+in a network namespace of their own, the sk_skb road), `both` (each connection on one of the two, by a coin that falls
+alike in every run, so that messages cross between the roads and stay on one, on the same topics). The daemon is one per
+class and road, with the options of the class; so topics and client identifiers carry the name of the test.
 """
 
 import functools
 import hashlib
+import itertools
+import os
 import unittest
+import zlib
 
 from . import fast
 from .client import Client
 from .daemon import Daemon
 
-ROADS = ("off", "local", "remote")
+APART = ("off", "local", "remote")	# for tests that say what a road does
+ROADS = (*APART, "both")
+STRANGER = 54322	# no user has this number; sockets of this user stay off the local road of the road `both`
+COINS = os.environ.get("SHUNT_COINS", "")	# for other sides of the coins of the road `both`
 ROAD_OPTIONS = {
     "off": ["fastpath false"],
     "local": ["fastpath true", "fastpath_local on"],
     "remote": ["fastpath true", "fastpath_local off"],
+    "both": ["fastpath true", "fastpath_local on", f"fastpath_exclude_uid {STRANGER}"],
 }
 
 
@@ -67,7 +75,7 @@ class SystemTest(unittest.TestCase, fast.FastMixin):
     daemon_path = None
 
     def setUp(self):
-        self.records, self.notes = {}, {}
+        self.records, self.notes, self.coins = {}, {}, itertools.count()
 
     # ---- names
 
@@ -86,19 +94,27 @@ class SystemTest(unittest.TestCase, fast.FastMixin):
 
     # ---- clients and daemons
 
-    def raw(self, name="", daemon=None, network=None, rcvbuf=None, sndbuf=None, record=True, level=None):
-        """A TCP connection without CONNECT. What a named one receives is recorded."""
+    def raw(self, name="", daemon=None, network=None, rcvbuf=None, sndbuf=None, record=True, level=None, road=None):
+        """A TCP connection without CONNECT. What a named one receives is recorded. `road`: local or remote, where both
+        are and the coin is not to decide."""
         daemon = daemon or self.daemon
         record = record and name and getattr(self._method(), "recorded", False)
         log = self.records.setdefault(name, []) if record else None
-        client = Client((network or daemon.network).socket(daemon.port, rcvbuf, sndbuf), name, log,
+        road = (road or self._coin()) if self.road == "both" else self.road
+        user = STRANGER if self.road == "both" and road == "remote" else None
+        client = Client((network or daemon.network).socket(daemon.port, rcvbuf, sndbuf, user=user), name, log,
                         level or self.level)
+        client.road = road
         self.addCleanup(client.close)
         return client
 
-    def client(self, name, daemon=None, network=None, rcvbuf=None, sndbuf=None, record=True, client_id=None, **fields):
+    def _coin(self):
+        return ("local", "remote")[zlib.crc32(f"{COINS} {self} {next(self.coins)}".encode()) >> 16 & 1]
+
+    def client(self, name, daemon=None, network=None, rcvbuf=None, sndbuf=None, record=True, client_id=None, road=None,
+               **fields):
         """A connected client, named after `name` and the test."""
-        client = self.raw(name, daemon, network, rcvbuf, sndbuf, record)
+        client = self.raw(name, daemon, network, rcvbuf, sndbuf, record, road=road)
         return client.connect(self.id(name) if client_id is None else client_id, **fields)
 
     def start(self, options=(), **arguments):
