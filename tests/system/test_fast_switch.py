@@ -186,6 +186,41 @@ class Switch(SystemTest):
             self.assertEqual(self.subscriber.payloads(150), wanted)
 
     @own
+    @recorded
+    def test_connected_while_off(self):
+        """Who connects while it is switched off is served, large packets, retained messages and answers and all, and has
+        flows when it is on again: with others of that time and with those from before, both ways."""
+        early = self.client("early")
+        early.subscribe(self.topic("early"))
+        early.publish(self.topic("kept"), b"kept", 1, True)
+        if self.fast:
+            self.daemon.ctl("fastpath", "off")
+        before = self.forwarded()
+        clients = [early, self.client("one"), self.client("two", level=early.version)]
+        for client in clients[1:]:
+            client.subscribe(self.topic("kept"), qos=1)
+            self.assertEqual(client.payloads(1), [b"kept"])
+            client.subscribe(self.topic(client.name))
+            client.ping()
+        pairs = [(a, b) for a in clients for b in clients if a is not b]
+        for size in (0, 100, 70000):
+            for publisher, subscriber in pairs:
+                for n in range(10):
+                    payload = b"%s %d" % (publisher.name.encode(), n) + b"." * size
+                    publisher.publish(self.topic(subscriber.name), payload)
+                    self.assertEqual(subscriber.payloads(1), [payload])
+        self.assertEqual(self.forwarded(), before)
+        if self.fast:
+            self.daemon.ctl("fastpath", "on")
+        for publisher, subscriber in pairs:
+            self.install(publisher, subscriber, self.topic(subscriber.name))
+            self.until_carried(publisher, subscriber, self.topic(subscriber.name))
+            for n in range(50):
+                publisher.publish(self.topic(subscriber.name), b"%d" % n)
+                self.assertEqual(subscriber.payloads(1), [b"%d" % n])
+        early.publish(self.topic("kept"), b"", 1, True)
+
+    @own
     def test_switch_of_a_daemon_without(self):
         """Where the configuration switched it off it can be switched on at run time."""
         if self.road != "off":

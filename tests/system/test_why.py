@@ -210,19 +210,18 @@ class Why(Reasons):
 
     @own
     def test_connected_while_off(self):
-        """Who connected while the fast path was off has no road."""
-        if self.road != "off":
-            self.daemon.ctl("fastpath", "off")
-        early = self.client("early")
+        """Who connected before the fast path was switched on for the first time has no road."""
+        daemon = self.start(["fastpath false"])
+        early = self.client("early", daemon)
         early.subscribe(self.topic("t"))
         if self.road != "off":
-            self.daemon.ctl("fastpath", "on")
-        late = self.client("late")
+            daemon.ctl("fastpath", "on")
+        late = self.client("late", daemon)
         late.subscribe(self.topic("u"))
         self.one_by_one(early, self.topic("u"), late)
         self.one_by_one(late, self.topic("t"), early)
         for reason, topic, client in (("publisher_no_road", "u", "early"), ("receiver_no_road", "t", "late")):
-            detail = self.reason(reason, self.topic(topic), self.id(client))
+            detail = self.reason(reason, self.topic(topic), self.id(client), daemon)
             if self.road != "off":
                 self.assertEqual(detail, "the fast path was off when it connected")
 

@@ -50,8 +50,9 @@ int fp_start(void);
  * clients reach it by are learned from their connections. Main thread, after fp_open(), before it accepts. */
 void fp_listening(int fd);
 
-/* Switch forwarding on or off at run time; existing connections keep their roads for the daemon's own output. Returns 0,
- * or -ENOTSUP when the fast path could not be loaded. */
+/* Switch forwarding on or off at run time. Connections keep their roads for the daemon's own output, and those that are made
+ * while it is off get theirs, so that all have it when it is on again; only those from before it was on for the first time
+ * (FP_MODE_OFF) never do. Returns 0, or -ENOTSUP when the fast path could not be loaded. */
 int fp_enable(bool on);
 
 struct fp_status {

@@ -37,6 +37,7 @@ enum {
 struct fastpath {
 	struct fastpath_bpf *bpf; /* NULL: not loaded */
 	bool local, remote;	  /* roads that passed the probe */
+	bool taking;		  /* connections are given their road, see fp_taking() */
 	uint32_t flows_max;	  /* flows there may be */
 	bool many;		  /* on the local road flows may have several receivers, and of another form */
 	bool tells;		  /* the daemon can write to several local clients at once */
@@ -125,6 +126,13 @@ uint64_t fp_flows_evicted(void);
 static inline bool fp_switched_on(void)
 {
 	return __atomic_load_n(&fp.control->enabled, __ATOMIC_RELAXED);
+}
+
+/* From the first time that it is switched on, and while it is switched off after that: a socket can be put on its road only
+ * when it connects, and is to have it when forwarding is switched on again. Any thread. */
+static inline bool fp_taking(void)
+{
+	return __atomic_load_n(&fp.taking, __ATOMIC_RELAXED);
 }
 
 static inline uint64_t load64(const __u64 *p)

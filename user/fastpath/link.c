@@ -104,9 +104,9 @@ void fp_attach(struct fp_link *link, int fd, uint16_t ns, uint8_t form, const ch
 	int error;
 
 	memset(link, 0, sizeof(*link));
-	link->no_road = !fp.bpf || !fp_switched_on() ? "the fast path was off when it connected"
-			: !is_tcp(fd)		     ? "it is no TCP connection"
-						     : NULL;
+	link->no_road = !fp.bpf || !fp_taking() ? "the fast path was off when it connected"
+			: !is_tcp(fd)		? "it is no TCP connection"
+						: NULL;
 	if (link->no_road)
 		return;
 	if (find_local_client(fd, &state)) {

@@ -248,7 +248,7 @@ static void unload(void)
 	fp.slots = NULL;
 	fastpath_bpf__destroy(fp.bpf);
 	fp.bpf = NULL;
-	fp.local = fp.remote = fp.many = fp.tells = fp.pings = false;
+	fp.local = fp.remote = fp.many = fp.tells = fp.pings = fp.taking = false;
 }
 
 int fp_open(const struct fp_config *cfg)
@@ -280,7 +280,10 @@ int fp_enable(bool on)
 {
 	if (!fp.bpf)
 		return on ? -ENOTSUP : 0;
-	fp.control->local = on && fp.local;
+	if (on) {
+		fp.control->local = fp.local;
+		__atomic_store_n(&fp.taking, true, __ATOMIC_RELAXED);
+	}
 	__atomic_store_n(&fp.control->enabled, on, __ATOMIC_RELEASE);
 	if (!on)
 		snprintf(fp.reason, sizeof(fp.reason), "switched off");

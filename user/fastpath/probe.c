@@ -339,6 +339,7 @@ static bool try_road(bool (*try)(struct probe *), bool local, char *why, size_t 
 
 	fp.local = local;
 	fp.remote = !local;
+	fp.taking = true;
 	fp.control->enabled = 1;
 	fp.control->local = local;
 	if (open_probe(&p)) {
@@ -354,6 +355,7 @@ static bool try_road(bool (*try)(struct probe *), bool local, char *why, size_t 
 	fp.control->ports[0] = port;
 	fp.control->nports = nports;
 	fp.control->enabled = fp.control->local = 0;
+	fp.taking = false;
 	fp_let_pings(false);
 	fp_flows_clear();
 	return works;
