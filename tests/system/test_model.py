@@ -4,6 +4,24 @@ Random operations of many clients, and a model of a broker that says what each i
 
 Operations come in rounds, after each of which all that is to come has come; within a round there are only operations
 whose outcome does not depend on their order. SHUNT_MODEL_SEED repeats a run, SHUNT_MODEL_OPERATIONS sets its length.
+
+In it, by clients of 3.1, 3.1.1 and 5.0 who change their version from connection to connection:
+ - PUBLISH of QoS 0, 1 and 2, retained or not, up to 20 kB, with properties, with topic aliases of the client, new ones,
+   known ones and those given another topic; within the server's Receive Maximum; QoS 2 across connections, sent again;
+ - acknowledgements at once, late, or not before the next connection; clients' Receive Maximum and Topic Alias Maximum;
+ - subscriptions that overlap, with all options and with identifiers, to filters with and without wildcards, changed and
+   removed; the retained messages they bring;
+ - shared subscriptions, several groups to a message, members with QoS, options and identifiers of their own: it comes
+   to exactly one of those connected, in the order of its publisher (that they take turns is not looked at);
+ - sessions that end with the connection, or do not, or that another connection takes over; that end by Clean Start, by
+   DISCONNECT, and by the Session Expiry Interval, also one that DISCONNECT has changed;
+ - wills by all these ends, with Will Delay Interval: cancelled, at the end of the session, and after the delay;
+ - Message Expiry Intervals: what is left of them when a message comes, and that it does not when they are over, neither
+   to who was away nor as a retained message.
+Intervals either outlast the run or are over before the next operation: in `waiting` a clock of the daemon's says so.
+
+Not in it: messages of QoS 1 and 2 to a group whose members are all away, or that a member keeps until its session ends;
+clients in several groups for one message; Maximum Packet Size; keepalive; limits and drops; authentication.
 """
 
 import os
@@ -14,20 +32,33 @@ from harness import actor, build
 from harness import model as m
 from harness import packets as p
 from harness import properties
+from harness.clock import Clock
 from harness.suite import SystemTest, differs
 
 OPERATIONS = int(os.environ.get("SHUNT_MODEL_OPERATIONS") or (2000 if build.sanitized() else 10000))
 CLIENTS = 24
 TOPICS = [f"{a}/{b}/{c}" for a in "tu" for b in "abc" for c in "012"] + ["t", "t/a", "/", "t//0"]
 FILTERS = TOPICS + ["t/+/0", "t/a/#", "+/b/+", "#", "+", "t/#", "+/+/1", "u/+/+", "u/c/#", "/+", "t//+", "w/+"]
+SHARED = [f"$share/{name}" for name in ("g/t/+/0", "g/t/a/#", "h/t/a/#", "g/u/+/+", "h/t/a/1", "g//", "g/u/c/2")]
 ROUNDS = {  # and how often there is one
     "publishing": 12, "subscribing": 6, "ending": 2, "starting": 2, "taking_over": 1, "resuming": 1, "releasing": 2,
+    "forgetting": 1,
 }
+WAITS = 2  # rounds of `waiting`, which take some seconds each
+LONG = 1000000  # seconds: longer than any run
+NEVER = 0xFFFFFFFF
 PROPERTIES = [
     (properties.PAYLOAD_FORMAT, 1), (properties.CONTENT_TYPE, "text"), (properties.RESPONSE_TOPIC, "answer"),
     (properties.CORRELATION_DATA, b"\0data"), (properties.USER, ("b", "1")), (properties.USER, ("a", "2")),
     (properties.USER, ("b", "1")),
 ]
+
+
+def overlaps(topic_filter, others):
+    """Would one of several copies of a message be that of a group, and nobody knew of which group?"""
+    return m.is_shared(topic_filter) and any(
+        m.is_shared(f) and f != topic_filter and any(m.matches(f, t) and m.matches(topic_filter, t) for t in TOPICS)
+        for f in others)
 
 
 class Run:
@@ -37,6 +68,7 @@ class Run:
         self.rng, self.model, self.left = random.Random(seed), m.Model(), operations
         self.actors = [actor.Actor(f"c{n}", lambda: test.raw(record=False)) for n in range(CLIENTS)]
         self.number, self.rounds, self.timing = 0, 0, random.Random()
+        self.test, self.waits = test, [operations * n // (WAITS + 1) for n in range(1, WAITS + 1)]
 
     def run(self):
         """All rounds, and at the end a message from everyone to everyone."""
@@ -44,6 +76,10 @@ class Run:
         kinds, weights = list(ROUNDS), list(ROUNDS.values())
         while self.left > 0:
             self.rounds += 1
+            if self.waits and self.left <= self.waits[-1]:
+                self.waits.pop()
+                self.waiting()
+                self.settle()
             getattr(self, self.rng.choices(kinds, weights)[0])()
             self.settle()
         self.starting(self.offline())
@@ -84,7 +120,10 @@ class Run:
             payload = b""
         elif self.rng.random() < 0.05:
             payload += b"." * self.rng.randrange(20000)
-        return m.Message(publisher.name, topic, payload, qos, retain, self.props(publisher))
+        message = m.Message(publisher.name, topic, payload, qos, retain, self.props(publisher), self.number)
+        if publisher.version == 5 and self.rng.random() < 0.2:
+            message.expiry = self.rng.choice((LONG, NEVER))
+        return message
 
     def props(self, publisher):
         """Properties that a broker passes on."""
@@ -94,17 +133,23 @@ class Run:
 
     def publish(self, publisher, topic, qos, retain):
         """One message, and who is to get it."""
-        self.left -= 1
         message = self.message(publisher, topic, qos, retain)
+        self.send(publisher, message)
+
+    def send(self, publisher, message):
+        """The same with a message."""
+        self.left -= 1
+        if self.model.waits(message.topic):
+            message.qos = 0
         self.deliver(message)
-        publisher.publish(message)
+        publisher.publish(message, self.rng)
 
     def deliver(self, message):
         """Tell those who are to get it."""
         found = self.model.publish(message)
         for one in self.online():
-            if one.name in found:
-                one.expect(found[one.name])
+            for delivery in found.get(one.name, ()):
+                one.expect(delivery)
 
     def publishing(self):
         """Many publish at once; a topic gets at most one retained message, so that it is known which is the last."""
@@ -139,12 +184,16 @@ class Run:
     def pairs(self, one):
         """Filters and options; nobody may subscribe to its own will, as it may be there to receive it or not."""
         session = self.model.sessions[one.name]
-        filters = [f for f in [*FILTERS, f"w/{self.rng.choice(self.actors).name}"]
+        filters = [f for f in [*FILTERS, *SHARED, f"w/{self.rng.choice(self.actors).name}"]
                    if not (session.will and m.matches(f, session.will.topic))]
-        return [(f, self.options(one)) for f in self.rng.sample(filters, self.rng.randrange(1, 4))]
+        filters = self.rng.sample(filters, self.rng.randrange(1, 4))
+        return [(f, self.options(one, f)) for n, f in enumerate(filters)
+                if not overlaps(f, {*session.subscriptions, *filters[:n]})] or [(FILTERS[0], 0)]
 
-    def options(self, one):
+    def options(self, one, topic_filter):
         """Of a SUBSCRIBE."""
+        if m.is_shared(topic_filter):  # without No Local
+            return self.rng.randrange(3) | (self.rng.choice((0, p.RETAIN_AS_PUBLISHED)) if one.version == 5 else 0)
         more = (0, 0, p.NO_LOCAL, p.RETAIN_AS_PUBLISHED, p.SEND_IF_NEW, p.DO_NOT_SEND, p.NO_LOCAL | p.SEND_IF_NEW)
         return self.rng.randrange(3) | (self.rng.choice(more) if one.version == 5 else 0)
 
@@ -185,6 +234,8 @@ class Run:
         if way == "vanish" or (one.version < 5 and way != "disconnect"):
             way = "vanish"
             one.client.half_close()
+        elif way == "disconnect" and one.version == 5 and persistent and self.rng.random() < 0.5:
+            one.client.send(p.disconnect(0, [(properties.SESSION_EXPIRY, LONG)]))
         elif way == "disconnect":
             one.client.send(p.BYE)
         elif way == "with will":
@@ -193,9 +244,9 @@ class Run:
             one.client.send(p.disconnect(0, [(properties.SESSION_EXPIRY, 0)]))
             persistent = False
         client = one.client
-        will = self.model.disconnect(one.name, persistent, one.forget())
+        will = self.model.disconnect(one.name, persistent, one.forget(), way not in ("vanish", "with will"))
         one.client = client
-        return [will] if will and way in ("vanish", "with will") else []
+        return [will] if will else []
 
     def wills(self, wills, gone):
         """Publish them; a connection that was about to end may have had them, or not."""
@@ -217,12 +268,14 @@ class Run:
             self.left -= 1
             self.start(one)
 
-    def start(self, one, **how):
-        """One connects."""
+    def start(self, one, delay=None, **how):
+        """One connects. `delay`: of its will, if it has one."""
         rng = self.rng
         session = self.model.sessions.get(one.name)
         clean, persistent = rng.random() < 0.3, rng.random() < 0.7
         version = how.pop("version", None) or rng.choice((3, 4, 5))
+        if session and session.delayed:  # it is cancelled; else see forgetting()
+            clean, persistent = False, persistent or version < 5
         if version < 5:
             clean = not persistent
         props = []
@@ -231,9 +284,11 @@ class Run:
             props.append((properties.RECEIVE_MAXIMUM, rng.randrange(1, 6)))
         if version == 5 and rng.random() < 0.3:
             props.append((properties.TOPIC_ALIAS_MAXIMUM, rng.randrange(1, 6)))
-        how = {"clean": clean, "persistent": persistent, "props": props} | how
+        how = {"clean": clean, "persistent": persistent and rng.choice((LONG, NEVER)), "props": props} | how
         will = self.will(one, version, {} if how["clean"] or not session else session.subscriptions)
-        present = self.model.connect(one.name, version, how["clean"], how["persistent"], will)
+        if will and version == 5:
+            will.delay = delay or rng.choice((0, 0, LONG))
+        present = self.model.connect(one.name, version, how["clean"], bool(how["persistent"]), will)
         one.connect(version, present=present, will=will, **how)
         session = self.model.sessions[one.name]
         queue, session.queue = session.queue, []
@@ -246,6 +301,17 @@ class Run:
             return None
         one.version = version
         return self.message(one, topic, self.rng.randrange(3), self.rng.random() < 0.3)
+
+    def forgetting(self):
+        """One whose will is delayed begins anew, which ends the session, so the will is published [MQTT-3.1.2-8]."""
+        able = [one for one in self.offline() if one.name in self.model.sessions
+                and self.model.sessions[one.name].delayed]
+        if able:
+            self.left -= 1
+            one = self.rng.choice(able)
+            will = self.model.sessions[one.name].delayed
+            self.start(one, version=5, clean=True)
+            self.deliver(will)
 
     def taking_over(self):
         """Some connect a second time."""
@@ -289,28 +355,74 @@ class Run:
             return
         one = self.rng.choice(able)
         session = self.model.sessions[one.name]
-        topics = [t for t in TOPICS if not any(m.matches(f, t) for f in session.subscriptions)]
+        topics = [t for t in TOPICS if not any(m.matches(f, t) for f in session.subscriptions)
+                  and not self.model.waits(t)]
         messages = [self.message(one, topic, 2, False) for topic in self.rng.sample(topics, min(len(topics), 5))]
         mids = {}
         for message in messages:
             self.left -= 1
             mids[one.client.mid()] = message
         for mid, message in mids.items():
-            one.client.send(p.publish(message.topic, message.payload, 2, mid=mid, props=one.props(message.props)))
+            one.client.send(p.publish(message.topic, message.payload, 2, mid=mid,
+                                      props=one.props(actor.published(message))))
             one.client.until(p.PUBREC)
             self.deliver(message)
         one.client.half_close()
         one.until_closed()
         self.model.disconnect(one.name, True, one.forget())
-        self.start(one, version=one.version, clean=False, persistent=True)
+        self.start(one, version=one.version, clean=False, persistent=LONG)
         for mid, message in mids.items():
             if self.rng.random() < 0.5:
                 one.client.send(p.publish(message.topic, message.payload, 2, dup=True, mid=mid,
-                                          props=one.props(message.props)))
+                                          props=one.props(actor.published(message))))
                 one.sent[mid] = message, p.PUBREC
             else:
                 one.client.send(p.ack(p.PUBREL, mid))
                 one.sent[mid] = message, p.PUBCOMP
+
+
+    # ---- time
+
+    def waiting(self):
+        """Time passes: messages and sessions expire, and wills come that were delayed."""
+        rng, retained = self.rng, set()
+        for one in self.some(self.offline(), 0.5):
+            self.start(one, version=5, persistent=LONG, delay=1)
+        self.settle()
+        for one in self.some([one for one in self.online() if one.version == 5], 0.7):
+            for topic in rng.sample(TOPICS, 4):
+                message = self.message(one, topic, rng.randrange(3), rng.random() < 0.3 and topic not in retained)
+                message.expiry = rng.randrange(m.BRIEF)
+                retained |= {topic} if message.retain else set()
+                self.send(one, message)
+        self.settle()
+        going, wills = [], []
+        for one in self.online():
+            session = self.model.sessions[one.name]
+            if not one.version == 5 or not session.persistent or rng.random() < 0.5:
+                continue
+            self.left -= 1
+            going.append(one)
+            brief = bool(session.will and session.will.delay == 1)
+            code = rng.choice((0, 0x04)) if not brief else 0x04
+            wills += self.end_later(one, code, not brief)
+        for one in going:
+            one.until_closed()
+        for one in going:
+            one.client = None
+        clock = Clock(self.test, 3)
+        self.wills([*wills, m.Message("clock", clock.topic, b"now", 0, False)], going)
+        clock.wait()
+
+    def end_later(self, one, code, expires):
+        """One goes; a second later its session does, or only its will comes. Returns the will, if it is published."""
+        session, client = self.model.sessions[one.name], one.client
+        client.send(p.disconnect(code, [(properties.SESSION_EXPIRY, 1)] if expires else None))
+        if session.will and not expires:
+            session.will.delay = 0
+        will = self.model.disconnect(one.name, not expires, one.forget(), code == 0)
+        one.client = client
+        return [will] if will else []
 
 
 class Model(SystemTest):

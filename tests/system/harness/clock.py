@@ -13,7 +13,7 @@ class Clock:
     def __init__(self, test, seconds, daemon=None):
         Clock.count += 1
         name = f"clock{Clock.count}"
-        topic = test.topic(name)
+        self.topic = topic = test.topic(name)
         self.watch = test.client(f"{name}-watch", daemon, level=4, record=False)
         self.watch.subscribe(topic)
         client = test.client(name, daemon, level=5, expiry=seconds + 60, will=(topic, b"now", 0, False),
