@@ -91,7 +91,7 @@ struct conn {
 	uint64_t returned;	/* diverted messages in the output, of which the kernel was not told */
 	uint64_t flow_retry_ns; /* no flow is tried before, */
 	int flow_error;		/* after an install that ended with this -errno */
-	uint32_t pending;	/* deliveries on other workers that were not acknowledged */
+	uint32_t pending;	/* deliveries on other workers, and markers, that were not acknowledged */
 
 	struct list held_answers; /* durable.c's: they wait for the disk */
 	uint32_t held_n;

@@ -321,6 +321,8 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	log_connect(c, con);
 	fp_attach(&c->link, c->watch.fd, FLOW_NAMESPACE, flow_form(c->version), s->id, c->received);
 	subscriptions_online(w->broker, s, road_of(c), flow_form(c->version));
+	if (c->link.road != FP_ROAD_NONE && worker_fence(w, c))
+		return conn_fail(CLOSE_NO_MEMORY);
 	conn_send_connack(c, &(struct connack){.version = c->version,
 					       .session_present = present,
 					       .connect = p,

@@ -162,6 +162,8 @@ static void receive_diverted(struct session *s, struct message *m, uint64_t gene
 
 static void receive_entry(struct worker *w, struct batch_entry *e)
 {
+	if (!e->session) /* a marker: only its way back matters */
+		return;
 	if (e->diverted) {
 		receive_diverted(e->session, e->message, e->generation);
 		return;
@@ -182,6 +184,7 @@ static void receive_batch(struct inbox_item *item, void *receiver)
 
 	for (unsigned i = 0; i < b->n; i++)
 		receive_entry(w, &b->entry[i]);
+	w->peers[b->sender->index].received++;
 	if (b->wanted_back) {
 		b->next = NULL;
 		*w->back_end = b;
@@ -193,34 +196,33 @@ static void receive_batch(struct inbox_item *item, void *receiver)
 
 static void send_batch(struct worker *w, unsigned to)
 {
-	struct batch *b = w->out[to];
+	struct batch *b = w->peers[to].out;
 
 	/* The receiver may say of a delivery that it is over: the store hears first that there is one. */
 	store_flush(&w->store);
 
-	w->out[to] = NULL;
+	w->peers[to].out = NULL;
+	w->peers[to].sent++;
 	b->item.receive = receive_batch;
 	loop_send(&w->broker->workers[to].loop, &b->item);
 }
 
-/* Append to what goes to the session's worker; takes what the entry holds. */
-static void append(struct worker *w, struct batch_entry entry)
+/* Append to what goes to another worker; takes what the entry holds. 0 or -ENOMEM. */
+static int append(struct worker *w, unsigned to, struct batch_entry entry)
 {
-	unsigned to = entry.session->worker;
-	struct batch *b = w->out[to];
+	struct batch *b = w->peers[to].out;
 
 	if (!b) {
 		b = malloc(sizeof(*b));
 		if (!b) {
-			COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
 			message_drop(&entry.message);
 			deliver_as_clear(&entry.as);
-			return;
+			return -ENOMEM;
 		}
 		b->sender = w;
 		b->n = 0;
 		b->wanted_back = false;
-		w->out[to] = b;
+		w->peers[to].out = b;
 	}
 	b->entry[b->n++] = entry;
 	if (entry.from) {
@@ -229,11 +231,18 @@ static void append(struct worker *w, struct batch_entry entry)
 	}
 	if (b->n == BATCH_MAX)
 		send_batch(w, to);
+	return 0;
+}
+
+static void hand_over(struct worker *w, struct batch_entry entry)
+{
+	if (append(w, entry.session->worker, entry))
+		COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
 }
 
 void worker_deliver(struct worker *w, struct session *s, struct message *m, struct deliver_as as, struct conn *from)
 {
-	append(w, (struct batch_entry){.session = s, .message = message_ref(m), .from = from, .as = as});
+	hand_over(w, (struct batch_entry){.session = s, .message = message_ref(m), .from = from, .as = as});
 }
 
 void worker_deliver_diverted(struct worker *w, struct session *s, struct message *m, uint64_t generation)
@@ -241,22 +250,43 @@ void worker_deliver_diverted(struct worker *w, struct session *s, struct message
 	if (s->worker == w->index)
 		receive_diverted(s, m, generation);
 	else
-		append(w, (struct batch_entry){.session = s,
-					       .message = m ? message_ref(m) : NULL,
-					       .diverted = true,
-					       .generation = generation});
+		hand_over(w, (struct batch_entry){.session = s,
+						  .message = m ? message_ref(m) : NULL,
+						  .diverted = true,
+						  .generation = generation});
+}
+
+/* Has the other worker written all that this one gave it? */
+static bool has_written(const struct worker *w, unsigned to)
+{
+	const struct peer *there = &w->broker->workers[to].peers[w->index];
+
+	return !w->peers[to].out && w->peers[to].sent == __atomic_load_n(&there->written, __ATOMIC_ACQUIRE);
+}
+
+int worker_fence(struct worker *w, struct conn *c)
+{
+	for (unsigned i = 0; i < w->broker->nworkers; i++)
+		if (!has_written(w, i) && append(w, i, (struct batch_entry){.from = c}))
+			return -ENOMEM;
+	return 0;
 }
 
 static void send_batches(struct worker *w)
 {
 	for (unsigned i = 0; i < w->broker->nworkers; i++)
-		if (w->out[i])
+		if (w->peers[i].out)
 			send_batch(w, i);
 }
 
+/* What was received in this turn is written, or its receivers are held. */
 static void send_back(struct worker *w)
 {
 	struct batch *b = w->back;
+
+	for (unsigned i = 0; i < w->broker->nworkers; i++)
+		if (w->peers[i].received != w->peers[i].written)
+			__atomic_store_n(&w->peers[i].written, w->peers[i].received, __ATOMIC_RELEASE);
 
 	w->back = NULL;
 	w->back_end = &w->back;
@@ -430,10 +460,10 @@ int worker_init(struct worker *w, struct broker *b, unsigned index)
 	rc = loop_open(&w->loop);
 	if (rc)
 		return rc;
-	w->out = calloc(b->nworkers, sizeof(w->out[0]));
+	w->peers = calloc(b->nworkers, sizeof(w->peers[0]));
 	w->scratch = malloc(READ_SIZE + 64);
 	w->found = calloc(1, sizeof(*w->found));
-	return w->out && w->scratch && w->found ? 0 : -ENOMEM;
+	return w->peers && w->scratch && w->found ? 0 : -ENOMEM;
 }
 
 int worker_start(struct worker *w)
@@ -476,7 +506,7 @@ void worker_destroy(struct worker *w)
 	table_free(&w->sessions);
 	sys_free(w);
 	tree_hits_free(&w->hits);
-	free(w->out);
+	free(w->peers);
 	free(w->scratch);
 	free(w->tell);
 	free(w->found);

@@ -45,7 +45,7 @@ struct acceptor {
 
 /* A message for a session of another worker. */
 struct batch_entry {
-	struct session *session;
+	struct session *session; /* NULL: nobody, see worker_fence() */
 	struct message *message; /* a reference */
 	struct conn *from;	 /* wants to know when it is written; counted in its `pending`. NULL: nobody */
 	struct deliver_as as;
@@ -62,6 +62,13 @@ struct batch {
 	bool wanted_back;
 	unsigned n;
 	struct batch_entry entry[BATCH_MAX];
+};
+
+/* What goes to another worker, and what comes from it. */
+struct peer {
+	struct batch *out;	 /* being filled; NULL: none */
+	uint64_t sent, received; /* batches */
+	uint64_t written; /* of those received: all in them is written, or its receiver is held; read by the other */
 };
 
 struct worker {
@@ -87,7 +94,7 @@ struct worker {
 	struct tree_hits hits;		/* of the last match */
 	struct flow_receivers *found;	/* flow.c's */
 	struct watch sink;		/* of messages that the kernel diverted */
-	struct batch **out;		/* being filled, for each worker; NULL: none */
+	struct peer *peers;		/* one for each worker */
 	struct batch *back, **back_end; /* received in this turn, to be sent back after writing */
 	struct tell_group *tell;	/* tell.c's; NULL: each connection is written to on its own */
 	uint8_t *scratch;		/* READ_SIZE bytes and a few to look at */
@@ -131,6 +138,10 @@ void worker_deliver(struct worker *w, struct session *s, struct message *m, stru
 /* The same for a message of QoS 0 (NULL: it is lost) that the kernel gave back. With generation not 0 it was the last of
  * those that were diverted together on their way to that connection. */
 void worker_deliver_diverted(struct worker *w, struct session *s, struct message *m, uint64_t generation);
+
+/* The fence of this new connection stays closed until everything is written that the worker has handed to others before: it
+ * may be what an earlier connection of the same client has published, or its will. 0 or -ENOMEM. */
+int worker_fence(struct worker *w, struct conn *c);
 
 /* accept.c: watch the listening sockets; stop it. */
 int accept_start(struct worker *w);

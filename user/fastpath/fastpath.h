@@ -93,8 +93,9 @@ void fp_attach(struct fp_link *link, int fd, uint16_t ns, uint8_t form, const ch
 
 /* The handover fence (invariant 2). `received` = bytes read from fd in all. Call when every one of them has been
  * consumed (nothing of a packet is left in the input buffer) and every delivery they caused, on whatever worker, has been
- * written to its receiver's socket (accepted by fp_send) or that receiver is held (fp_hold). The kernel forwards for
- * this publisher only after that. Cheap: a store. No-op for FP_ROAD_NONE. */
+ * written to its receiver's socket (accepted by fp_send) or that receiver is held (fp_hold); and so has every delivery that
+ * earlier connections of the client caused. The kernel forwards for this publisher only after that. Cheap: a store. No-op
+ * for FP_ROAD_NONE. */
 void fp_handled(struct fp_link *link, uint64_t received);
 
 /* Hold the receiver: the daemon has output queued for it that could not be written yet, so flows to it pass to the
