@@ -205,6 +205,14 @@ static bool take_over(struct publisher *p)
 	return p->conn.fd >= 0;
 }
 
+/* One of the hunters comes again and again: what it sent last may still be on its way then. */
+static uint64_t lifetime_ns(struct publisher *p)
+{
+	uint32_t ms = p->number == HUNTERS - 1 ? 20 + rng_below(&p->rng, 400) : 1000 + rng_below(&p->rng, 15000);
+
+	return ms * UINT64_C(1000000);
+}
+
 /* From CONNECT to the end of the connection. */
 static void live(struct publisher *p)
 {
@@ -216,7 +224,7 @@ static void live(struct publisher *p)
 	memset(world->last[p->number], 0, sizeof(world->last[0]));
 	if (!conn_open(&p->conn, p->id, level))
 		return;
-	until = now_ns() + (1000 + rng_below(&p->rng, 15000)) * 1000000ull;
+	until = now_ns() + lifetime_ns(p);
 	p->habit_until = 0;
 	while (!look(&world->end)) {
 		bool calm = look(&world->calm);
@@ -234,7 +242,7 @@ static void live(struct publisher *p)
 			pause_us(rng_below(&p->rng, 100000));
 		if (calm || now < until)
 			continue;
-		until = now + (1000 + rng_below(&p->rng, 15000)) * 1000000ull;
+		until = now + lifetime_ns(p);
 		if (rng_below(&p->rng, 3) == 0) {
 			event("%s takes itself over", p->id);
 			if (!take_over(p))

@@ -33,8 +33,11 @@ struct subscriber {
 	} pending[PENDING_MAX];
 	uint64_t asked; /* when the oldest pending one was, in slices of waiting */
 	struct subscription subs[TOPICS_MAX];
-	/* For good, whatever the connection: the last number of each publisher. */
-	uint64_t newest[PUBLISHERS_MAX];
+	/* For good, whatever the connection: the last one of each publisher. */
+	struct newest {
+		uint64_t number, came; /* when */
+		uint32_t life, connection;
+	} newest[PUBLISHERS_MAX];
 	/* On this connection: the last of each publisher on each topic; life 0: none yet. */
 	struct seen {
 		uint64_t on_topic;
@@ -98,6 +101,22 @@ static void check_gap(struct subscriber *s, const struct letter *l)
 	seen->on_topic = l->on_topic;
 }
 
+static void check_order(struct subscriber *s, const struct letter *l)
+{
+	struct newest *newest = &s->newest[l->publisher];
+	uint64_t now = now_ns();
+	char text[128];
+
+	if (l->number <= newest->number && s->kind != TAKEN) {
+		snprintf(text, sizeof(text),
+			 "%lu us old, after number %lu of life %u, which came %lu us ago on connection %u",
+			 (unsigned long)(now - l->time) / 1000, (unsigned long)newest->number, newest->life,
+			 (unsigned long)(now - newest->came) / 1000, newest->connection);
+		wrong(s, ORDER, l, text);
+	}
+	*newest = (struct newest){.number = l->number, .came = now, .life = l->life, .connection = s->connections};
+}
+
 static void publish_came(struct subscriber *s, const struct packet *packet)
 {
 	size_t len = packet->len > 2 ? (size_t)packet->body[0] << 8 | packet->body[1] : 0,
@@ -122,13 +141,7 @@ static void publish_came(struct subscriber *s, const struct packet *packet)
 	check_topic(s, &l);
 	if (packet->first == 0x31) /* retained: an old one */
 		return;
-	if (l.number <= s->newest[l.publisher] && s->kind != TAKEN) {
-		char text[64];
-
-		snprintf(text, sizeof(text), "after number %lu", (unsigned long)s->newest[l.publisher]);
-		wrong(s, ORDER, &l, text);
-	}
-	s->newest[l.publisher] = l.number;
+	check_order(s, &l);
 	check_gap(s, &l);
 }
 
