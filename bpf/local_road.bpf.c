@@ -17,7 +17,7 @@ static __always_inline int answer_ping(struct sk_msg_md *msg, struct shunt_sock 
 	struct shunt_counters *c = bpf_map_lookup_elem(&counters, &road);
 	__u64 now = bpf_ktime_get_ns();
 
-	if (now - control.heartbeat_ns > control.ping_ns || !mine->generation)
+	if (now - control.heartbeat_ns > control.ping_ns[SHUNT_ROAD_LOCAL] || !mine->generation)
 		return pass(SHUNT_ROAD_LOCAL, SHUNT_PASS_SHAPE);
 	reason = redirect_local(msg, mine->generation, own->isn_pair, own->slot);
 	if (reason != SHUNT_PASS_REASONS)

@@ -154,6 +154,12 @@ static __always_inline bool remote_loaded(__u64 now)
 	return true;
 }
 
+/* Never so much that the send would block: a blocked queue holds up what this client sends, too. */
+static __always_inline bool remote_full(const struct remote_queue *q, __u32 len)
+{
+	return (q->skbs >= control.remote_cap || q->queued + 2 * len > q->sndbuf / 2) && !(without & SHUNT_WITHOUT_CAP);
+}
+
 /* Whether the receiver can take it now, by its queue and by the state of the daemon: SHUNT_PASS_REASONS for yes. */
 static __always_inline __u32 remote_ready(struct shunt_slot *to, const struct remote_queue *q, __u64 now, bool loaded,
 					  __u32 len, __u32 packets)
@@ -162,8 +168,7 @@ static __always_inline __u32 remote_ready(struct shunt_slot *to, const struct re
 
 	if (!q->up)
 		return SHUNT_PASS_DEAD;
-	/* never so much that the send would block: a blocked queue holds up what this client sends, too */
-	if ((q->skbs >= control.remote_cap || q->queued + 2 * len > q->sndbuf / 2) && !(without & SHUNT_WITHOUT_CAP))
+	if (remote_full(q, len))
 		return SHUNT_PASS_FULL;
 	if (stopped || (without & SHUNT_WITHOUT_BUSY))
 		return SHUNT_PASS_REASONS;
@@ -180,6 +185,45 @@ static __always_inline int pass_remote(struct shunt_slot *mine, __u32 len, __u32
 {
 	mine->passed += len;
 	return pass(SHUNT_ROAD_REMOTE, reason);
+}
+
+static __always_inline bool is_remote_ping(struct __sk_buff *skb)
+{
+	__u8 b[2];
+
+	return skb->len == 2 && !bpf_skb_load_bytes(skb, 0, b, 2) && b[0] == WIRE_PINGREQ && !b[1];
+}
+
+/* Give the client its PINGRESP, if the daemon is alive: the same skb, in the queue of the socket it came from, which is the
+ * only way to a client that has a generation. Writing makes the two bytes this skb's own; what the sender may have to
+ * send again does not change. */
+static __always_inline int answer_remote_ping(struct __sk_buff *skb, struct shunt_slot *mine, __u32 slot, __u64 now)
+{
+	const __u8 answer = WIRE_PINGRESP, question = WIRE_PINGREQ;
+	__u32 road = SHUNT_ROAD_REMOTE;
+	struct shunt_counters *c = bpf_map_lookup_elem(&counters, &road);
+	struct remote_queue q = {};
+
+	if (now - control.heartbeat_ns > control.ping_ns[SHUNT_ROAD_REMOTE] || !mine->generation)
+		return pass_remote(mine, 2, SHUNT_PASS_SHAPE);
+	if (mine->held && !(without & SHUNT_WITHOUT_HOLD))
+		return pass_remote(mine, 2, SHUNT_PASS_HELD);
+	look_at_remote(slot, &q);
+	if (!q.up)
+		return pass_remote(mine, 2, SHUNT_PASS_DEAD);
+	if (remote_full(&q, 2))
+		return pass_remote(mine, 2, SHUNT_PASS_FULL);
+	if (bpf_skb_store_bytes(skb, 0, &answer, 1, 0))
+		return pass_remote(mine, 2, SHUNT_PASS_SHAPE);
+	if (bpf_sk_redirect_hash(skb, &remote_socks, &slot, 0) != SK_PASS) {
+		bpf_skb_store_bytes(skb, 0, &question, 1, 0); /* cannot fail: it is writable now */
+		return pass_remote(mine, 2, SHUNT_PASS_DEAD);
+	}
+	mine->last_seen_ns = now;
+	mine->pings++; /* one skb of a socket at a time */
+	if (c)
+		__sync_fetch_and_add(&c->pings, 1);
+	return SK_PASS;
 }
 
 SEC("sk_skb")
@@ -209,6 +253,9 @@ int remote_verdict(struct __sk_buff *skb)
 	if (mine->fence != (SHUNT_FENCE_OPEN | mine->passed) && !(without & SHUNT_WITHOUT_FENCE))
 		return pass_remote(mine, len, SHUNT_PASS_FENCE);
 
+	/* The fence is open, so what comes now begins a packet. */
+	if (is_remote_ping(skb))
+		return answer_remote_ping(skb, mine, *index, now);
 	publish.key.ns = mine->ns;
 	publish.key.form = mine->form;
 	packets = fast_skb(skb, &publish, &payload);

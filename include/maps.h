@@ -138,9 +138,10 @@ struct shunt_slot {
 	__u32 next_seq;	     /* remote road: TCP sequence number expected next (overlap correction) */
 	__u32 seen;	     /* remote road: 1 once next_seq is set */
 	__u64 busy_until_ns; /* remote road: load was seen at this receiver, flows to it pass until then */
+	__u64 pings;	     /* remote road: PINGREQ of this client answered; one writer */
 	/* daemon, once */
 	char name[SHUNT_NAME_MAX];
-	__u64 spare[3];
+	__u64 spare[2];
 };
 
 #define SHUNT_FENCE_OPEN (1ULL << 32)
@@ -205,17 +206,17 @@ struct shunt_sock {
 
 /* Variable `control`: the daemon's side of the bargain, mapped by it. Daemon. */
 struct shunt_control {
-	__u64 heartbeat_ns;  /* CLOCK_MONOTONIC when a worker last said that it is alive */
-	__u64 netns_cookie;  /* of the daemon: whose loopback the listeners are on */
-	__u64 stale_ns;	     /* a heartbeat older than this is that of a stopped daemon */
-	__u64 busy_ns;	     /* how long a receiver under load stays with the daemon */
-	__u64 ping_ns;	     /* PINGREQ are answered if the heartbeat is not older; 0: never */
-	__u32 enabled;	     /* forward at all */
-	__u32 local;	     /* take up new local clients */
-	__u32 local_cap;     /* bytes unread at a local client, from which on flows to it pass */
-	__u32 remote_cap;    /* skbs queued in front of a remote client, likewise */
-	__u32 busy_skbs;     /* so many of them mean load */
-	__u32 remote_window; /* packets on the remote road in SHUNT_LOAD_WINDOW_NS that mean load */
+	__u64 heartbeat_ns;	    /* CLOCK_MONOTONIC when a worker last said that it is alive */
+	__u64 netns_cookie;	    /* of the daemon: whose loopback the listeners are on */
+	__u64 stale_ns;		    /* a heartbeat older than this is that of a stopped daemon */
+	__u64 busy_ns;		    /* how long a receiver under load stays with the daemon */
+	__u64 ping_ns[SHUNT_ROADS]; /* PINGREQ are answered if the heartbeat is not older; 0: never */
+	__u32 enabled;		    /* forward at all */
+	__u32 local;		    /* take up new local clients */
+	__u32 local_cap;	    /* bytes unread at a local client, from which on flows to it pass */
+	__u32 remote_cap;	    /* skbs queued in front of a remote client, likewise */
+	__u32 busy_skbs;	    /* so many of them mean load */
+	__u32 remote_window;	    /* packets on the remote road in SHUNT_LOAD_WINDOW_NS that mean load */
 	__u32 max_packet; /* longest packet a client may send (option max_packet_size); the daemon refuses longer ones */
 	__u32 ncpus;	  /* entries of local_aims */
 	__u32 excluding;  /* there is something in excluded_users or excluded_cgroups */

@@ -254,57 +254,6 @@ static void forms_and_sink(void **state)
 	close_scene(s);
 }
 
-/* PINGREQ: answered while the daemon is alive and has nothing that must go first. */
-static bool ping(struct live_conn *c)
-{
-	static const uint8_t pingreq[] = {WIRE_PINGREQ, 0}, pingresp[] = {WIRE_PINGRESP, 0};
-
-	uint8_t byte;
-
-	assert_int_equal(live_send_all(c->client, pingreq, sizeof(pingreq)), 0);
-	if (recv(c->client, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0) {
-		assert_true(live_expect(c->broker, pingreq, sizeof(pingreq)));
-		c->received += 2;
-		fp_handled(&c->link, c->received);
-		return false;
-	}
-	assert_true(live_expect(c->client, pingresp, sizeof(pingresp)));
-	assert_true(live_expect_nothing(c->broker));
-	return true;
-}
-
-static void pings(void **state)
-{
-	struct scene *s = open_scene(2, 0);
-	struct fp_road_stats stats;
-	uint64_t seen;
-
-	(void)state;
-	fp_heartbeat(0);
-	assert_false(ping(&s->pub)); /* not asked for */
-	fp_answer_pings(&s->pub.link, s->pub.broker, "publisher");
-	assert_false(ping(&s->pub)); /* not allowed */
-	fp_let_pings(true);
-	assert_true(ping(&s->pub));
-	seen = fp_last_seen_ns(&s->pub.link);
-	assert_true(seen > 0);
-	assert_true(ping(&s->pub));
-	assert_true(fp_last_seen_ns(&s->pub.link) > seen);
-	fp_hold(&s->pub.link, true);
-	assert_false(ping(&s->pub));
-	fp_hold(&s->pub.link, false);
-	assert_true(ping(&s->pub));
-	fp.control->heartbeat_ns -= UINT64_C(2) * FP_PING_STALE_MS * NS_PER_MS; /* a daemon that stands still */
-	assert_false(ping(&s->pub));
-	fp_heartbeat(0);
-	assert_true(ping(&s->pub));
-	fp_let_pings(false);
-	assert_false(ping(&s->pub));
-	live_stats(FP_ROAD_LOCAL, &stats);
-	assert_int_equal(stats.pings, 4);
-	close_scene(s);
-}
-
 /* Publish to 4 of which the third cannot take it: that one's copy is in the sink. Whether it is. */
 static bool goes_to_sink(struct scene *s, uint32_t seq)
 {
@@ -496,10 +445,17 @@ static void receivers_close(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-	cmocka_unit_test(copies),	  cmocka_unit_test(batches),	     cmocka_unit_test(forms),
-	cmocka_unit_test(forms_and_sink), cmocka_unit_test(pings),	     cmocka_unit_test(held),
-	cmocka_unit_test(without_hold),	  cmocka_unit_test(retired),	     cmocka_unit_test(full),
-	cmocka_unit_test(without_cap),	  cmocka_unit_test(sink_is_bounded), cmocka_unit_test(receivers_close),
+	cmocka_unit_test(copies),
+	cmocka_unit_test(batches),
+	cmocka_unit_test(forms),
+	cmocka_unit_test(forms_and_sink),
+	cmocka_unit_test(held),
+	cmocka_unit_test(without_hold),
+	cmocka_unit_test(retired),
+	cmocka_unit_test(full),
+	cmocka_unit_test(without_cap),
+	cmocka_unit_test(sink_is_bounded),
+	cmocka_unit_test(receivers_close),
 };
 
 LIVE_MAIN(tests)

@@ -88,6 +88,7 @@ struct conn {
 	bool held; /* fp_hold() was told so */
 	bool want_target;
 	bool pinged;		/* it sends PINGREQ, which the kernel might answer */
+	uint64_t pinged_at;	/* bytes of output in all, with the last PINGRESP */
 	uint64_t returned;	/* diverted messages in the output, of which the kernel was not told */
 	uint64_t flow_retry_ns; /* no flow is tried before, */
 	int flow_error;		/* after an install that ended with this -errno */

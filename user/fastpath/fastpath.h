@@ -132,8 +132,8 @@ size_t fp_tell(struct fp_link *const *to, size_t n, const void *bytes, size_t le
  * partly written (the way of writing changes here). After it fp_target_of() is non-zero. Idempotent. */
 void fp_make_target(struct fp_link *link, int fd, const char *client_id);
 
-/* The kernel may answer PINGREQ of this client from now on (local road), where the daemon would not log it. When its output
- * is empty. */
+/* The kernel may answer PINGREQ of this client from now on, where the daemon would not log it. When its output is empty. On
+ * the remote road, as with fp_make_target(), the daemon's own output then costs more: for clients that get little. */
 void fp_answer_pings(struct fp_link *link, int fd, const char *client_id);
 /* Whether it does at all; for all clients. Any thread. */
 void fp_let_pings(bool on);

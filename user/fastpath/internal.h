@@ -41,7 +41,7 @@ struct fastpath {
 	uint32_t flows_max;	  /* flows there may be */
 	bool many;		  /* on the local road flows may have several receivers, and of another form */
 	bool tells;		  /* the daemon can write to several local clients at once */
-	bool pings;		  /* PINGREQ can be answered on the local road */
+	bool pings[SHUNT_ROADS];  /* PINGREQ can be answered on this road */
 	char reason[200];
 	char pin_path[200];
 	int pin_lock;		      /* descriptor of the pin directory, locked while we live; -1 */

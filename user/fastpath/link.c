@@ -169,16 +169,17 @@ void fp_make_target(struct fp_link *link, int fd, const char *client_id)
 
 void fp_answer_pings(struct fp_link *link, int fd, const char *client_id)
 {
-	/* What is needed is what a receiver of flows has: no redirect while a large packet goes out in pieces. */
-	if (link->road == FP_ROAD_LOCAL && fp.pings)
+	/* What is needed is what a receiver of flows has: one way for all its output, and no redirect while a large packet goes
+	 * out in pieces. */
+	if (fp.pings[link->road])
 		fp_make_target(link, fd, client_id);
 }
 
 void fp_let_pings(bool on)
 {
-	if (fp.bpf)
-		__atomic_store_n(&fp.control->ping_ns, on && fp.pings ? (uint64_t)FP_PING_STALE_MS * NS_PER_MS : 0,
-				 __ATOMIC_RELEASE);
+	for (unsigned road = 0; fp.bpf && road < SHUNT_ROADS; road++)
+		__atomic_store_n(&fp.control->ping_ns[road],
+				 on && fp.pings[road] ? (uint64_t)FP_PING_STALE_MS * NS_PER_MS : 0, __ATOMIC_RELEASE);
 }
 
 void fp_retire(struct fp_link *link)

@@ -220,7 +220,7 @@ static int load(const struct fp_config *cfg)
 	if (!fp_without)
 		fp_probe(!error, fp.reason, sizeof(fp.reason));
 	else
-		fp.local = fp.remote = fp.many = fp.tells = fp.pings = true;
+		fp.local = fp.remote = fp.many = fp.tells = fp.pings[FP_ROAD_LOCAL] = fp.pings[FP_ROAD_REMOTE] = true;
 	if (fp.local) /* not before the probe, whose sockets may be what is excluded */
 		restrict_clients(cfg);
 	if (!fp.local && !fp.remote)
@@ -248,7 +248,8 @@ static void unload(void)
 	fp.slots = NULL;
 	fastpath_bpf__destroy(fp.bpf);
 	fp.bpf = NULL;
-	fp.local = fp.remote = fp.many = fp.tells = fp.pings = fp.taking = false;
+	fp.local = fp.remote = fp.many = fp.tells = fp.taking = false;
+	memset(fp.pings, 0, sizeof(fp.pings));
 }
 
 int fp_open(const struct fp_config *cfg)
@@ -263,7 +264,7 @@ int fp_open(const struct fp_config *cfg)
 		return cfg->mode == FP_MODE_REQUIRE ? -ENOTSUP : 0;
 	}
 	if (!cfg->local)
-		fp.local = fp.many = fp.tells = fp.pings = false;
+		fp.local = fp.many = fp.tells = fp.pings[FP_ROAD_LOCAL] = false;
 	error = fp_pin(cfg->pin_path, cfg->uid, cfg->gid);
 	if (error)
 		log_warning("Fast path: cannot pin the maps at %s: %s; bpftool will find them by number only.",

@@ -11,6 +11,7 @@
  *   tell	on the local road: one send of the daemon reaches several clients, though one of them has closed.
  *   remote	a socket half read before it entered the map loses and repeats nothing; passed data wakes the reader each
  *		time (PINGREQ after unread data); a publish goes to the receiver's socket; injected packets arrive whole.
+ *   pings	on each of these roads: a PINGREQ comes back changed into a PINGRESP, what follows passes.
  */
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
@@ -272,18 +273,23 @@ static bool try_tell(struct probe *p)
 
 static bool try_ping(struct probe *p)
 {
-	fp.pings = true;
 	if (!connect_pair(p, &p->pub))
 		return false;
 	fp_attach(&p->pub.link, p->pub.broker, PROBE_NS, 0, "probe-pub", 0);
+	fp.pings[p->pub.link.road] = true;
 	fp_handled(&p->pub.link, 0);
 	fp_answer_pings(&p->pub.link, p->pub.broker, "probe-pub");
 	fp_let_pings(true);
 	fp_heartbeat(0);
+	for (int i = 0; i < 2; i++)
+		FAIL_UNLESS(p,
+			    send_all(p->pub.client, pingreq, sizeof(pingreq)) &&
+				    expect(p->pub.client, pingresp, sizeof(pingresp)) && expect_nothing(p->pub.broker),
+			    "a message cannot be redirected to who sent it");
 	FAIL_UNLESS(p,
-		    send_all(p->pub.client, pingreq, sizeof(pingreq)) &&
-			    expect(p->pub.client, pingresp, sizeof(pingresp)) && expect_nothing(p->pub.broker),
-		    "a message cannot be redirected to who sent it");
+		    send_all(p->pub.client, publish, sizeof(publish)) &&
+			    expect(p->pub.broker, publish, sizeof(publish)) && expect_nothing(p->pub.client),
+		    "what follows a message that was redirected to who sent it does not pass");
 	return true;
 }
 
@@ -361,6 +367,16 @@ static bool try_road(bool (*try)(struct probe *), bool local, char *why, size_t 
 	return works;
 }
 
+/* On whichever road; `name` is for people. */
+static bool probe_pings(bool local, const char *name, char *why, size_t size)
+{
+	bool works = try_road(try_ping, local, why, size);
+
+	if (!works)
+		log_notice("Fast path: PINGREQ of %s clients go to the daemon: %s.", name, why);
+	return works;
+}
+
 static void forget_counts(void)
 {
 	int cpus = libbpf_num_possible_cpus();
@@ -374,6 +390,7 @@ static void forget_counts(void)
 void fp_probe(bool want_local, char *why, size_t size)
 {
 	bool local = want_local && try_road(try_local, true, why, size), remote;
+	bool pings[SHUNT_ROADS] = {false};
 
 	if (want_local && !local)
 		log_notice("Fast path: no local road on this host: %s.", why);
@@ -385,14 +402,14 @@ void fp_probe(bool want_local, char *why, size_t size)
 	if (local && !fp.tells)
 		log_notice("Fast path: what is for several clients is sent to each on its own: %s.", why);
 	fp_herald_stop();
-	fp.pings = local && try_road(try_ping, true, why, size);
-	if (local && !fp.pings)
-		log_notice("Fast path: PINGREQ go to the daemon: %s.", why);
+	pings[FP_ROAD_LOCAL] = local && probe_pings(true, "local", why, size);
 	remote = try_road(try_remote, false, why, size);
 	if (!remote)
 		log_notice("Fast path: no remote road on this host: %s.", why);
+	pings[FP_ROAD_REMOTE] = remote && probe_pings(false, "remote", why, size);
 
 	fp.local = local;
 	fp.remote = remote;
+	memcpy(fp.pings, pings, sizeof(pings));
 	forget_counts();
 }

@@ -164,6 +164,7 @@ ssize_t fp_send(struct fp_link *link, int fd, const struct iovec *iov, int iovcn
 
 bool fp_drained(struct fp_link *link, int fd, uint64_t sent)
 {
+	const struct shunt_slot *slot = fp_slot(link->slot);
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
 
@@ -175,5 +176,5 @@ bool fp_drained(struct fp_link *link, int fd, uint64_t sent)
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) || info.tcpi_state != TCP_ESTABLISHED_STATE)
 		return true;
 	return info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes >=
-	       sent + load64(&fp_slot(link->slot)->received_bytes);
+	       sent + load64(&slot->received_bytes) + 2 * load64(&slot->pings);
 }
