@@ -4,7 +4,7 @@ nor by bytes, nor by what is counted."""
 
 from harness import packets as p
 from harness import properties as pr
-from harness.suite import SystemTest, own, recorded
+from harness.suite import APART, SystemTest, own, recorded
 
 RECEIVERS = 12
 
@@ -12,6 +12,7 @@ RECEIVERS = 12
 class Told(SystemTest):
     """With message_size_limit the kernel forwards nothing itself, so every message is the daemon's. [MQTT-3.3.5-1]"""
 
+    roads = APART
     options = ("workers 1", "message_size_limit 200000", "max_inflight_messages 1000", "max_queued_messages 0")
 
     def setUp(self):

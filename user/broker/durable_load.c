@@ -81,6 +81,18 @@ static void resume_loading(struct worker *w)
 	}
 }
 
+/* Those that wait for a session that cannot be read: they may try again. */
+static void refuse_loading(struct worker *w, const struct session *s)
+{
+	for (struct list *l = w->loading.next, *next; l != &w->loading; l = next) {
+		struct conn *c = container_of(l, struct conn, loading);
+
+		next = l->next;
+		if (c->client_id && strcmp(c->client_id, s->id) == 0)
+			conn_close(c, CLOSE_NO_MEMORY);
+	}
+}
+
 static void receive_page(struct inbox_item *item, void *receiver)
 {
 	struct store_page *page = container_of(item, struct store_page, item);
@@ -96,6 +108,7 @@ static void receive_page(struct inbox_item *item, void *receiver)
 			log_error("Error: Unable to read the session of client %s from the store: %s.", s->id,
 				  strerror(-rc));
 			session_cool(s);
+			refuse_loading(w, s);
 			if (s->conn)
 				conn_break(s->conn, CLOSE_NO_MEMORY);
 		}

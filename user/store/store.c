@@ -36,8 +36,9 @@ struct store {
 	struct timer commit;
 
 	/* for store_stats() */
+	uint64_t operations, waiting; /* atomic */
 	pthread_mutex_t lock;
-	struct store_stats stats;
+	struct store_stats stats; /* the rest; under the lock */
 };
 
 /* ---- batches ----------------------------------------------------------------------------------------------------- */
@@ -191,7 +192,7 @@ static void give_back(struct store *s)
 	while ((l = list_pop(&s->group))) {
 		struct store_batch *b = container_of(l, struct store_batch, link);
 
-		__atomic_sub_fetch(&s->stats.waiting, b->n, __ATOMIC_RELAXED);
+		__atomic_sub_fetch(&s->waiting, b->n, __ATOMIC_RELAXED);
 		if (s->stopping) {
 			store_batch_free(b);
 			continue;
@@ -269,8 +270,8 @@ static void receive_batch(struct inbox_item *item, void *receiver)
 
 	s->open_units += b->in_unit - c->open_unit;
 	c->open_unit = b->in_unit;
-	__atomic_add_fetch(&s->stats.waiting, b->n, __ATOMIC_RELAXED);
-	__atomic_add_fetch(&s->stats.operations, b->n, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&s->waiting, b->n, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&s->operations, b->n, __ATOMIC_RELAXED);
 	store_fold(&s->fold, b);
 	list_init(&b->link);
 	list_push(&s->group, &b->link);
@@ -375,7 +376,7 @@ void store_close(struct store *s)
 	}
 	if (!list_empty(&s->group)) {
 		log_error("Error: %llu changes could not be written to the store %s and are lost.",
-			  (unsigned long long)s->stats.waiting, s->db.path);
+			  (unsigned long long)s->waiting, s->db.path);
 		give_back(s);
 	}
 	db_close(&s->db, !s->stats.failing);
@@ -389,7 +390,7 @@ void store_stats(struct store *s, struct store_stats *out)
 {
 	pthread_mutex_lock(&s->lock);
 	*out = s->stats;
-	out->waiting = __atomic_load_n(&s->stats.waiting, __ATOMIC_RELAXED);
-	out->operations = __atomic_load_n(&s->stats.operations, __ATOMIC_RELAXED);
+	out->waiting = __atomic_load_n(&s->waiting, __ATOMIC_RELAXED);
+	out->operations = __atomic_load_n(&s->operations, __ATOMIC_RELAXED);
 	pthread_mutex_unlock(&s->lock);
 }
