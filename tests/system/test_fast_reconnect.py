@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """A client that connects again: what its new connection publishes stays behind what the one before did."""
 
+import contextlib
 import select
 
 from harness import packets as p
@@ -89,3 +90,22 @@ class Reconnect(SystemTest):
                 publisher.publish(self.topic("t"), b"back %d" % n)
             self.assertEqual(subscriber.payloads(2), [b"gone %d" % n, b"back %d" % n])
             self.until_carried(publisher, subscriber, self.topic("t"))
+
+    @own
+    def test_late_on_the_old(self):
+        """What is sent on a connection that was taken over goes nowhere, also while the broker waits for its own last bytes
+        to leave, as it does for receivers of flows. [MQTT-3.1.4-2]"""
+        other, old = self.client("other"), self.client("c")
+        other.subscribe(self.topic("t"))
+        for n in range(10):
+            old.subscribe(self.topic("u"))
+            self.install(other, old, self.topic("u"))
+            self.install(old, other, self.topic("t"))
+            self.until_carried(old, other, self.topic("t"))
+            new = self.client("c")
+            with contextlib.suppress(OSError):  # it is closed by now
+                old.publish(self.topic("t"), b"late")
+            other.publish(self.topic("nobody"), b"", 1)  # what has come for it until now comes before the answer
+            new.publish(self.topic("t"), b"new %d" % n)
+            self.assertEqual(other.payloads(1), [b"new %d" % n])
+            old = new

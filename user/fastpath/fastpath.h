@@ -138,7 +138,8 @@ void fp_answer_pings(struct fp_link *link, int fd, const char *client_id);
 /* Whether it does at all; for all clients. Any thread. */
 void fp_let_pings(bool on);
 
-/* No flow may reach the connection any more. Call before a new CONNACK on takeover, before shutdown() or close(). */
+/* No flow may reach the connection any more, and none is for it: what it publishes from now on passes to the daemon. Call
+ * before a new CONNACK on takeover, before shutdown() or close(). */
 void fp_retire(struct fp_link *link);
 
 /* After fp_retire(): has everything for the client reached its TCP connection, the `sent` bytes that fp_send() took and what

@@ -184,8 +184,10 @@ void fp_let_pings(bool on)
 
 void fp_retire(struct fp_link *link)
 {
-	if (link->road != FP_ROAD_NONE)
+	if (link->road != FP_ROAD_NONE) {
+		store64(&fp_slot(link->slot)->fence, 0);
 		store64(&fp_slot(link->slot)->generation, 0);
+	}
 	link->generation = 0;
 	if (link->road == FP_ROAD_REMOTE && link->target)
 		link->ticket = fp_grace_request(); /* for fp_drained() */
