@@ -29,15 +29,19 @@ class Reconnect(SystemTest):
         sockets = select.select([client.sock for client in clients], [], [], *timeout)[0]
         return [client for client in clients if client.sock in sockets]
 
-    def scene(self):
-        """A worker, a publisher and a witness of the other one, and a subscriber of this one, with a flow."""
+    def sorted(self):
+        """A worker, its clients, and those of the other one."""
         worker = threads.workers(self.daemon, 2)[0]
         clients = [self.client(f"c{n}") for n in range(24)]  # by chance on the one or the other
         with threads.stopped(worker):
             others = self.answering(clients)
         for client in clients:
             client.settle()
-        mine = [client for client in clients if client not in others]
+        return worker, [client for client in clients if client not in others], others
+
+    def scene(self):
+        """A worker, a publisher and a witness of the other one, and a subscriber of this one, with a flow."""
+        worker, mine, others = self.sorted()
         publisher, witness, subscriber = others[0], others[1], mine[0]
         subscriber.subscribe(self.topic("t"))
         self.install(publisher, subscriber, self.topic("t"))
@@ -109,3 +113,32 @@ class Reconnect(SystemTest):
             new.publish(self.topic("t"), b"new %d" % n)
             self.assertEqual(other.payloads(1), [b"new %d" % n])
             old = new
+
+    @own
+    def test_sent_before_connack(self):
+        """A message that comes between the CONNECT and its handling counts as others do: the next that the daemon has not
+        read yet, though of the same size, is not overtaken. [MQTT-4.6.0-6]"""
+        worker, mine, others = self.sorted()
+        old, witness, subscriber = mine[0], others[0], others[1]
+        subscriber.subscribe(self.topic("t"))
+        self.install(old, subscriber, self.topic("t"))
+        self.until_carried(old, subscriber, self.topic("t"))
+        old.disconnect()
+        with threads.stopped(worker):
+            publisher = self.raw(old.name)
+            publisher.send(publisher.hello(self.id(old.name)))
+            for _ in range(3):  # the other worker accepts, reads, hands over
+                witness.publish(self.topic("nobody"), b"", 1)
+            publisher.publish(self.topic("t"), b"12 early")
+        publisher.expect(p.CONNACK)
+        self.assertEqual(subscriber.payloads(1), [b"12 early"])
+        publisher.alive()
+        witness.publish(self.topic("nobody"), b"", 1)
+        with threads.stopped(worker):
+            publisher.send(p.publish(self.topic("t"), b"before", 1, mid=1))  # as long as the early one
+            witness.publish(self.topic("nobody"), b"", 1)
+            publisher.publish(self.topic("t"), b"after")
+            witness.publish(self.topic("nobody"), b"", 1)
+        self.assertEqual(subscriber.payloads(2), [b"before", b"after"])
+        publisher.expect(p.PUBACK)
+        self.until_carried(publisher, subscriber, self.topic("t"))
