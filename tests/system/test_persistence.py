@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 
+from harness import build
 from harness import packets as p
 from harness import properties as pr
 from harness import run
@@ -285,7 +286,8 @@ class Restart(SystemTest):
         before = daemon.rss()
         for n in range(600):
             publisher.publish("t", b"%08d" % n + b"x" * 50000, 1)
-        self.assertLess(daemon.rss() - before, 12 << 20)
+        if not build.sanitized():  # a sanitizer keeps what was freed
+            self.assertLess(daemon.rss() - before, 12 << 20)
         self.assertEqual([int(x.payload[:8]) for x in client.receive(600)], list(range(600)))
         client.ping()
 

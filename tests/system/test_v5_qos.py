@@ -173,14 +173,11 @@ class Outbound(SystemTest):
         client.close()
         client = self.back()
         client.ping()
-        client.send(p.ack(p.PUBREC, 999), p.PING)
-        packet = client.read()
-        if packet.type == p.PUBREL:
-            self.assertEqual(packet.mid, 999)
-            packet = client.read()
-        self.assertEqual(packet.type, p.PINGRESP)
+        client.send(p.ack(p.PUBREC, 999))
+        client.alive()  # an answer that waits for the disk comes behind the PINGRESP
         client.send(p.ack(p.PUBACK, 998), p.ack(p.PUBCOMP, 997))
-        client.ping()
+        client.alive()
+        self.assertIn([(x.type, x.mid) for x in client.pending], ([], [(p.PUBREL, 999)]))
 
     @differs("mosquitto 2.0.11 gives out an identifier in use")
     def test_identifiers_in_use(self):

@@ -256,34 +256,6 @@ static void land(struct session *s, struct delivery *d)
 	list_del(&d->link);
 }
 
-void session_stored(struct session *s)
-{
-	while (s->sink && !s->sink->failed && !list_empty(&s->committing)) {
-		struct delivery *d = entry(s->committing.next);
-		int rc;
-
-		if (!store_done(s->store, d->ticket)) {
-			s->sink->waits(s->sink);
-			return;
-		}
-		rc = send_delivery(s, d, false);
-		if (rc == -ENOMEM) {
-			s->sink->failed = true;
-			dirty(s->sink);
-			return;
-		}
-		if (rc) { /* -EMSGSIZE */
-			drop(s, DROP_TOO_LARGE);
-			land(s, d);
-			end(s, d);
-			continue;
-		}
-		d->state = d->as.qos == 1 ? WAIT_PUBACK : WAIT_PUBREC;
-		list_del(&d->link);
-		list_push(&s->inflight, &d->link);
-	}
-}
-
 /* What was not acknowledged, in the order of the first time [MQTT-4.6.0-1]. */
 static int pump_resend(struct session *s)
 {
@@ -346,6 +318,35 @@ static bool expired(struct session *s, const struct delivery *d)
 		return false;
 	drop(s, DROP_EXPIRED);
 	return true;
+}
+
+void session_stored(struct session *s)
+{
+	while (s->sink && !s->sink->failed && !list_empty(&s->committing)) {
+		struct delivery *d = entry(s->committing.next);
+		int rc;
+
+		if (!store_done(s->store, d->ticket)) {
+			s->sink->waits(s->sink);
+			return;
+		}
+		rc = expired(s, d) ? -ETIME : send_delivery(s, d, false);
+		if (rc == -ENOMEM) {
+			s->sink->failed = true;
+			dirty(s->sink);
+			return;
+		}
+		if (rc) {
+			if (rc == -EMSGSIZE)
+				drop(s, DROP_TOO_LARGE);
+			land(s, d);
+			end(s, d);
+			continue;
+		}
+		d->state = d->as.qos == 1 ? WAIT_PUBACK : WAIT_PUBREC;
+		list_del(&d->link);
+		list_push(&s->inflight, &d->link);
+	}
 }
 
 static int pump_backlog(struct session *s)

@@ -79,15 +79,15 @@ static int put_share(struct store_bytes *out, const struct tree_share *share)
 	static const char prefix[] = "$share/";
 	const struct mqtt_str name = tree_share_name(share), filter = tree_share_filter(share);
 	size_t at = sizeof(prefix) - 1;
-	uint8_t *b = malloc(at + name.len + 1 + filter.len);
 
-	if (!b)
+	out->len = (uint32_t)(at + name.len + 1 + filter.len);
+	out->data = malloc(out->len);
+	if (!out->data)
 		return -ENOMEM;
-	memcpy(b, prefix, at);
-	memcpy(b + at, name.data, name.len);
-	b[at + name.len] = '/';
-	memcpy(b + at + name.len + 1, filter.data, filter.len);
-	*out = (struct store_bytes){b, (uint32_t)(at + name.len + 1 + filter.len)};
+	memcpy(out->data, prefix, at);
+	memcpy(out->data + at, name.data, name.len);
+	out->data[at + name.len] = '/';
+	memcpy(out->data + at + name.len + 1, filter.data, filter.len);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "broker/worker.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -423,7 +424,10 @@ static void expire(struct timer *t)
 static void *run(void *arg)
 {
 	struct worker *w = arg;
+	char name[16];
 
+	snprintf(name, sizeof(name), "worker %u", w->index);
+	pthread_setname_np(pthread_self(), name);
 	rcu_thread_start();
 	counters_bind(&w->counters);
 	flow_open_sink(w);

@@ -224,7 +224,7 @@ int conf_parse_durability(struct conf *c, const struct conf_option *o, void *fie
 int conf_parse_damaged(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
 {
 	(void)c;
-	if (strcmp(value, "set_aside") && strcmp(value, "refuse"))
+	if (strcmp(value, "set_aside") != 0 && strcmp(value, "refuse") != 0)
 		return conf_error(where, "%s: \"%.64s\" is neither \"set_aside\" nor \"refuse\"", o->name, value);
 	*(bool *)field = strcmp(value, "refuse") == 0;
 	return 0;
@@ -236,7 +236,7 @@ int conf_parse_autosave(struct conf *c, const struct conf_option *o, void *field
 	uint64_t seconds;
 
 	(void)c, (void)field;
-	if (strcmp(value, "true") && strcmp(value, "false") && number_parse(value, INT32_MAX, &seconds))
+	if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0 && number_parse(value, INT32_MAX, &seconds))
 		return conf_error(where, "%s: \"%.64s\" is neither a number nor true or false", o->name, value);
 	return 0;
 }

@@ -295,6 +295,7 @@ static void *run(void *arg)
 {
 	struct store *s = arg;
 
+	pthread_setname_np(pthread_self(), "store");
 	while (!s->stopping) {
 		/* What is left of a unit is on its way. */
 		bool now = s->due && !s->open_units;

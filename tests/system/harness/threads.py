@@ -26,8 +26,8 @@ def _field(thread, name):
 
 
 def _waits(thread):
-    """Does it wait for events? Only the daemon's workers do that."""
-    return "epoll" in _field(thread, "wchan")
+    """Is it a worker that waits for events?"""
+    return _field(thread, "comm") == "worker" and "epoll" in _field(thread, "wchan")
 
 
 def workers(daemon, count):
