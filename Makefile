@@ -4,7 +4,8 @@
 #   make run         starts the broker on 127.0.0.1:1883    make format    formats the C sources
 #   make check       runs every test, or ONLY="unit lint"   make fuzz      fuzzes, FUZZ_SECONDS each target
 #   make chaos       clients, daemon and network in trouble for SECONDS, again with SEED
-#   make equivalence runs every system test on every road, also with clients on both, and compares what clients got
+#   make equivalence runs every system test on every road, also with clients on both, and compares what clients got; and
+#                    once more with everything on disk that outlives the daemon
 #   make model       runs random operations against a model of a broker, OPERATIONS of them, again with SHUNT_MODEL_SEED
 #   make bench       runs the benchmarks                    make install   DESTDIR, PREFIX, SYSCONFDIR
 #
@@ -171,6 +172,7 @@ equivalence:
 	@scripts/setup check
 	$(submake) all
 	@SHUNT_BUILD=$(BUILD) tests/system/run --require-fastpath $(addprefix --road ,off local remote both)
+	@SHUNT_BUILD=$(BUILD) tests/system/run --fastpath off --persistence sync
 
 chaos:
 	@scripts/setup check

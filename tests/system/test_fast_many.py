@@ -129,6 +129,11 @@ class Share(SystemTest):
         if self.road == "local":
             self.assertGreater(self.forwarded() - before, 30)
 
+    def gone(self):
+        """Sessions have ended whose connections the daemon has closed: it does both before it tells of its clients."""
+        if not self.reference:
+            self.daemon.clients()
+
     def test_members_come_and_go(self):
         """A member that leaves is left out, one that comes is the last in turn."""
         members, publisher, turn = [self.client(name) for name in "ab"], self.client("p"), 0
@@ -142,6 +147,7 @@ class Share(SystemTest):
                 turn += 1
             if rest % 2:
                 members.pop().disconnect()
+                self.gone()
             else:
                 members.append(self.client(f"m{rest}"))
                 members[-1].subscribe("$share/g/" + self.topic("t"))
@@ -150,17 +156,22 @@ class Share(SystemTest):
 class Ping(SystemTest):
     """PINGREQ that the kernel answers."""
 
+    def counted(self, daemon):
+        """The statistics, with all that the workers have written: the list of clients comes when they have counted it."""
+        daemon.clients()
+        return daemon.stats()
+
     @own
     def test_counted(self):
         """They count as received, and answers as sent, as if the daemon had done it, and keep the client alive.
         [MQTT-3.12.4-1] [MQTT-3.1.2-24]"""
         daemon = self.start()
         client = self.client("c", daemon, keepalive=2)
-        before = daemon.stats()
+        before = self.counted(daemon)
         for _ in range(20):
             client.ping()
             time.sleep(0.2)
-        after = daemon.stats()
+        after = self.counted(daemon)
         for what, size in ("messages", 1), ("bytes", 2):
             for way in "received", "sent":
                 self.assertEqual(after[what][way] - before[what][way], 20 * size)

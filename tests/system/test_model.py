@@ -33,6 +33,7 @@ from harness import model as m
 from harness import packets as p
 from harness import properties
 from harness.clock import Clock
+from harness.daemon import Daemon
 from harness.suite import SystemTest, differs
 
 OPERATIONS = int(os.environ.get("SHUNT_MODEL_OPERATIONS") or (2000 if build.sanitized() else 10000))
@@ -96,7 +97,12 @@ class Run:
 
     def settle(self):
         """The end of a round."""
-        actor.settle(self.online(), self.timing)
+        actor.settle(self.online(), self.timing, self.written if Daemon.persistence else None)
+
+    def written(self):
+        """Wait until the daemon's store has nothing that is not on disk."""
+        while self.test.daemon.stats()["store"]["waiting"]:
+            time.sleep(0.005)
 
     def online(self):
         """Those connected."""

@@ -192,13 +192,16 @@ static void give_back(struct store *s)
 	while ((l = list_pop(&s->group))) {
 		struct store_batch *b = container_of(l, struct store_batch, link);
 
-		__atomic_sub_fetch(&s->waiting, b->n, __ATOMIC_RELAXED);
+		unsigned n = b->n;
+
 		if (s->stopping) {
 			store_batch_free(b);
-			continue;
+		} else {
+			b->item.receive = receive_done;
+			loop_send(b->client->loop, &b->item);
 		}
-		b->item.receive = receive_done;
-		loop_send(b->client->loop, &b->item);
+		/* Who sees that nothing waits any more: the workers know it, too. */
+		__atomic_sub_fetch(&s->waiting, n, __ATOMIC_RELEASE);
 	}
 }
 

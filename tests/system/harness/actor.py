@@ -326,15 +326,20 @@ def _text(d):
             f"{published(d.message)} required {d.required}" + (f" {d.pool}" if d.pool else ""))
 
 
-def settle(actors, rng):
+def settle(actors, rng, written=None):
     """Until everything that is to come has come, and every PINGREQ after that brings nothing but its answer. `rng` is not
-    the one that makes the operations: it is asked as often as the timing wants."""
+    the one that makes the operations: it is asked as often as the timing wants. `written` waits until what was said to the
+    daemon's store is on disk: what waits for that may come behind the answer to one PINGREQ."""
     _until_quiet(actors, rng)
-    before = None
-    while before != (before := sum(actor.received for actor in actors)):
+    before, same = sum(actor.received for actor in actors), 0
+    while same < (2 if written else 1):
+        if written:
+            written()
         for actor in actors:
             actor.ping()
         _until_quiet(actors, rng)
+        now = sum(actor.received for actor in actors)
+        same, before = same + 1 if now == before else 0, now
     for actor in actors:
         actor.tidy()
 
