@@ -280,8 +280,10 @@ int durable_open(struct broker *b)
 	if (!conf->persistence)
 		return 0;
 	path = conf_store_path(conf);
-	if (!path)
+	if (!path) {
+		log_error("Error: Out of memory.");
 		return -ENOMEM;
+	}
 	config.path = path;
 	rc = store_open(&b->store, &config);
 	free(path);

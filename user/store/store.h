@@ -27,7 +27,6 @@
 #include "store/durability.h"
 
 enum {
-	STORE_CLIENTS_MAX = 256,
 	STORE_BATCH = 64, /* operations */
 	STORE_PAGE = 256, /* rows; a page may have more of those that are not queued */
 };
@@ -139,7 +138,7 @@ struct store_client {
 	struct store *store;
 	struct loop *loop;		       /* of the thread */
 	void (*notice)(struct store_client *); /* called by the loop: `done` has moved */
-	unsigned index;			       /* below STORE_CLIENTS_MAX, of no other client */
+	unsigned index;			       /* below 256, of no other client */
 	struct store_batch *batch;	       /* being filled */
 	uint64_t operations;		       /* so far */
 	uint64_t sent, done;		       /* batches */
