@@ -55,6 +55,7 @@ enum check {
 struct seat {
 	char id[32];
 	uint32_t connection; /* how many it has had; 0 in between */
+	uint32_t generation; /* of the daemon it is to: what a dead one sent can be read for long */
 	uint64_t gaps;	     /* messages missing on this connection */
 };
 

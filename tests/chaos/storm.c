@@ -59,7 +59,7 @@ static void report(bool all)
 	for (int i = 0; i < settings.subscribers; i++) {
 		uint32_t connection = look(&world->seats[i].connection);
 
-		if (!connection)
+		if (!connection || look(&world->seats[i].generation) != look(&world->generation))
 			continue;
 		printf("%s\"%s\": [%u, %lu]", first ? "" : ", ", world->seats[i].id, connection,
 		       (unsigned long)__atomic_load_n(&world->seats[i].gaps, __ATOMIC_ACQUIRE));

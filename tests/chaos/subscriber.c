@@ -346,6 +346,7 @@ static bool connected(struct subscriber *s)
 		return false;
 	s->connections++;
 	__atomic_store_n(&world->seats[s->number].gaps, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&world->seats[s->number].generation, s->conn.generation, __ATOMIC_RELEASE);
 	if (s->kind != TAKEN && s->kind != MORTAL)
 		__atomic_store_n(&world->seats[s->number].connection, s->connections, __ATOMIC_RELEASE);
 	return ask(s, s->kind == CROWD || s->kind == ALL_SHARED ? some_topic(s) : s->number, false);
