@@ -154,10 +154,13 @@ static __always_inline bool remote_loaded(__u64 now)
 	return true;
 }
 
-/* Never so much that the send would block: a blocked queue holds up what this client sends, too. */
+/* Never so much that the send would block: a blocked queue holds up what this client sends, and takes it without end. Those
+ * in front of it are taken to be as long as this one; each was looked at in the same way. */
 static __always_inline bool remote_full(const struct remote_queue *q, __u32 len)
 {
-	return (q->skbs >= control.remote_cap || q->queued + 2 * len > q->sndbuf / 2) && !(without & SHUNT_WITHOUT_CAP);
+	__u64 more = 2ULL * len * (q->skbs + 1);
+
+	return (q->skbs >= control.remote_cap || q->queued + more > q->sndbuf / 2) && !(without & SHUNT_WITHOUT_CAP);
 }
 
 /* Whether the receiver can take it now, by its queue and by the state of the daemon: SHUNT_PASS_REASONS for yes. */

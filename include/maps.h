@@ -65,6 +65,7 @@ enum shunt_without {
 	SHUNT_WITHOUT_CLOSE_WAIT = 1 << 6, /* a closing receiver does not wait for redirects on their way (1) */
 	SHUNT_WITHOUT_OVERLAP = 1 << 7,	   /* no correction by sequence number (8) */
 	SHUNT_WITHOUT_DRAIN = 1 << 8,	   /* large packets go in pieces while flows are open (3) */
+	SHUNT_WITHOUT_ROOM = 1 << 9,	   /* inject whether or not the receiver's TCP has room (4) */
 };
 
 /* Map `flows`: exact topic in a namespace -> the one receiver. */

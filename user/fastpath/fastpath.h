@@ -81,6 +81,9 @@ struct fp_link {
 	uint64_t ticket;     /* grace period waited for while draining, or after fp_retire() */
 	uint64_t drain_ns;   /* when draining began, later when the last large packet went out */
 	size_t large_left;   /* bytes of a large packet still to go */
+	uint64_t injected;   /* bytes, by fp_send() (remote road) */
+	uint64_t settled;    /* of them and of what flows brought, bytes that TCP had when last looked (remote road) */
+	uint64_t tcp_base;   /* bytes that TCP had before */
 	uint32_t known[16];  /* topics a flow was installed for, by hash: what fp_flow_wanted() need not ask again */
 	uint32_t known_version;
 };

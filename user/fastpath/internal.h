@@ -105,6 +105,9 @@ int fp_inject_ready(void); /* for the calling thread; 0 or -errno */
 ssize_t fp_inject(uint32_t slot, const struct iovec *iov, int iovcnt);
 void fp_inject_stop(void);
 
+/* send.c: from now on all output of this remote client is injected. 0 or -errno. */
+int fp_inject_from(struct fp_link *link, int fd);
+
 /* sink.c: 1 + the number of the calling thread's sink; 0: it has none. */
 uint32_t fp_sink_number(void);
 void fp_sink_stop(void);

@@ -150,12 +150,13 @@ void fp_hold(struct fp_link *link, bool held)
 
 void fp_make_target(struct fp_link *link, int fd, const char *client_id)
 {
-	(void)fd, (void)client_id;
 	if (link->road == FP_ROAD_NONE || link->target)
 		return;
 	if (link->road == FP_ROAD_REMOTE && !(fp_without & SHUNT_WITHOUT_ONE_WRITER)) {
 		int error = fp_inject_ready();
 
+		if (!error)
+			error = fp_inject_from(link, fd);
 		if (error) {
 			log_debug("Client %s receives no flows: %s.", client_id, strerror(-error));
 			return;

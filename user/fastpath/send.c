@@ -66,18 +66,74 @@ static ssize_t send_local(struct fp_link *link, int fd, const struct iovec *iov,
 	return n >= 0 && (size_t)n != total ? -EIO : n;
 }
 
+/* Bytes that TCP has been given to send to the client. -errno. */
+static int tcp_has(int fd, uint64_t *bytes, bool *up)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+		return -errno;
+	*bytes = info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes;
+	*up = info.tcpi_state == TCP_ESTABLISHED_STATE;
+	return 0;
+}
+
+int fp_inject_from(struct fp_link *link, int fd)
+{
+	bool up;
+
+	return tcp_has(fd, &link->tcp_base, &up);
+}
+
+/* Bytes that were put into the queue of a remote receiver. The kernel counts a little later than it puts them there. */
+static uint64_t queued_bytes(const struct fp_link *link)
+{
+	const struct shunt_slot *slot = fp_slot(link->slot);
+
+	return link->injected + load64(&slot->received_bytes) + 2 * load64(&slot->pings);
+}
+
+/* Those of them that TCP had not got when last looked. */
+static uint64_t on_its_way(const struct fp_link *link)
+{
+	uint64_t queued = queued_bytes(link);
+
+	return queued > link->settled ? queued - link->settled : 0;
+}
+
+static bool has_room(const uint32_t *mem, uint64_t bytes)
+{
+	return mem[SK_MEMINFO_WMEM_QUEUED] + 2 * bytes <= mem[SK_MEMINFO_SNDBUF];
+}
+
+/* Only what the socket has room for, with all that is in front of it: a queue that is blocked would fill the injector for the
+ * others, and hold up what this client sends. That also waits in this queue then, where the kernel charges it to nobody: TCP
+ * would take from the client without end. (Twice the bytes: what small packets cost.) */
 static ssize_t send_injected(struct fp_link *link, int fd, const struct iovec *iov, int iovcnt, size_t total)
 {
 	uint32_t mem[SK_MEMINFO_VARS];
 	socklen_t len = sizeof(mem);
+	ssize_t n;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, mem, &len))
 		return -errno;
-	/* Only what the socket has room for: a blocked queue would hold up what this client sends, and fill the injector
-	 * for the others. */
-	if (mem[SK_MEMINFO_WMEM_QUEUED] && mem[SK_MEMINFO_WMEM_QUEUED] + 2 * total > mem[SK_MEMINFO_SNDBUF])
-		return -EBUSY;
-	return fp_inject(link->slot, iov, iovcnt);
+	if (!has_room(mem, on_its_way(link) + total) && !(fp_without & SHUNT_WITHOUT_ROOM)) {
+		uint64_t has;
+		bool up;
+		int error = tcp_has(fd, &has, &up);
+
+		if (error)
+			return error;
+		link->settled = has - link->tcp_base;
+		/* An empty one takes any packet, however small memory has made it. */
+		if (!has_room(mem, on_its_way(link) + total) && (on_its_way(link) || mem[SK_MEMINFO_WMEM_QUEUED]))
+			return -EBUSY;
+	}
+	n = fp_inject(link->slot, iov, iovcnt);
+	if (n > 0)
+		link->injected += (uint64_t)n;
+	return n;
 }
 
 static ssize_t send_whole(struct fp_link *link, int fd, const struct iovec *iov, int iovcnt, size_t total)
@@ -165,16 +221,13 @@ ssize_t fp_send(struct fp_link *link, int fd, const struct iovec *iov, int iovcn
 bool fp_drained(struct fp_link *link, int fd, uint64_t sent)
 {
 	const struct shunt_slot *slot = fp_slot(link->slot);
-	struct tcp_info info = {0};
-	socklen_t len = sizeof(info);
+	uint64_t has;
+	bool up;
 
 	/* On the other roads send() has put it there. */
 	if (link->road != FP_ROAD_REMOTE || !link->target)
 		return true;
 	if (!fp_grace_passed(link->ticket)) /* fp_retire()'s: a redirect may still be decided */
 		return false;
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) || info.tcpi_state != TCP_ESTABLISHED_STATE)
-		return true;
-	return info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes >=
-	       sent + load64(&slot->received_bytes) + 2 * load64(&slot->pings);
+	return tcp_has(fd, &has, &up) || !up || has >= sent + load64(&slot->received_bytes) + 2 * load64(&slot->pings);
 }
