@@ -116,12 +116,12 @@ class Told(SystemTest):
         for client in limited:
             client.subscribe(self.topic("#"))
         publisher, before = self.client("p"), self.dropped()
-        for n in range(10):
-            publisher.publish(self.topic("t"), b"%d" % n + b"." * (200 * (n % 2)))
+        for n in range(11):
+            publisher.publish(self.topic("t"), b"%02d" % n + b"." * (200 * (n % 2)))
         for client in subscribers:
-            self.assertEqual([x[:1] for x in client.payloads(10)], [b"%d" % n for n in range(10)])
+            self.assertEqual([x[:2] for x in client.payloads(11)], [b"%02d" % n for n in range(11)])
         for client in limited:
-            self.assertEqual(client.payloads(5), [b"%d" % n for n in range(0, 10, 2)])
+            self.assertEqual(client.payloads(6), [b"%02d" % n for n in range(0, 11, 2)])
         if not self.reference:
             self.assertEqual(self.dropped() - before, 5 * RECEIVERS)
 

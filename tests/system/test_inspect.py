@@ -88,7 +88,7 @@ class Flows(Inspect):
             self.assertNotIn(self.topic("t"), text)
             return
         line = next(line for line in text.splitlines() if line.startswith(self.topic("t")))
-        self.assertRegex(line, rf"^{self.topic('t')} +{self.id('s')} +{self.road} +3 +[1-9][\d.]*/s +\d+ +\d+ +0 s ago$")
+        self.assertRegex(line, rf"^{self.topic('t')} +{self.id('s')} +{self.road} +3 +\d[\d.]*/s +\d+ +\d+ +\d s ago$")
 
     @own
     def test_without_interval(self):
@@ -135,18 +135,22 @@ class Top(Inspect):
         text = self.publish_during(publisher, subscriber, ["top", "--count", "3", "--interval", "0.3"], "t")
         heads = self.numbers(text)
         self.assertEqual(len(heads), 3, text)
+        self.assertTrue(any(head["in"] and head["out"] for head in heads), text)  # all, but for a machine that pauses
         for head in heads:
-            self.assertGreater(head["in"], 0)
-            self.assertGreater(head["out"], 0)
-            carried = {road: head[road] > 0 for road in ("local", "remote")}
-            self.assertEqual(carried, {road: road == self.road for road in ("local", "remote")}, text)
+            others = sum(head[road] for road in ("local", "remote") if road != self.road)
+            self.assertEqual(others, 0, text)
             if self.road == "off":
                 self.assertEqual(head["daemon"], head["in"])
-        topics = re.findall(rf"^ *[1-9]\d* +[1-9]\d* +{self.road} +{self.topic('t')} ", text, re.M)
+        if self.road != "off":
+            self.assertTrue(any(head[self.road] for head in heads), text)
+        topics = re.findall(rf"^ *(\d+) +[1-9]\d* +{self.road} +{self.topic('t')} ", text, re.M)
         self.assertEqual(len(topics), 0 if self.road == "off" else 3, text)
+        self.assertEqual(any(int(rate) for rate in topics), self.road != "off", text)
         road = "none" if self.road == "off" else self.road
-        for rates, client in ((r"[1-9]\d* +0", "p"), (r"0 +[1-9]\d*", "s")):
-            self.assertEqual(len(re.findall(rf"^ *{rates} .* {road} +{self.id(client)}$", text, re.M)), 3, text)
+        for rates, client in ((r"(\d+) +0", "p"), (r"0 +(\d+)", "s")):
+            found = re.findall(rf"^ *{rates} .* {road} +{self.id(client)}$", text, re.M)
+            self.assertEqual(len(found), 3, text)
+            self.assertTrue(any(int(rate) for rate in found), text)
         self.assertNotIn("\x1b", text)
 
     def order(self, text):

@@ -48,6 +48,7 @@ ROUNDS = {  # and how often there is one
 WAITS = 2  # rounds of `waiting`, which take some seconds each
 LONG = 1000000  # seconds: longer than any run
 NEVER = 0xFFFFFFFF
+FOLLOWS = "follows"
 PROPERTIES = [
     (properties.PAYLOAD_FORMAT, 1), (properties.CONTENT_TYPE, "text"), (properties.RESPONSE_TOPIC, "answer"),
     (properties.CORRELATION_DATA, b"\0data"), (properties.USER, ("b", "1")), (properties.USER, ("a", "2")),
@@ -95,9 +96,9 @@ class Run:
             self.publish(one, "end/of", 1, False)
         self.settle()
 
-    def settle(self):
-        """The end of a round."""
-        actor.settle(self.online(), self.timing, self.written if Daemon.persistence else None)
+    def settle(self, last=True):
+        """The end of a round, unless it is not the last time in it."""
+        actor.settle(self.online(), self.timing, self.written if Daemon.persistence else None, last)
 
     def written(self):
         """Wait until the daemon's store has nothing that is not on disk."""
@@ -394,6 +395,8 @@ class Run:
         rng, retained = self.rng, set()
         for one in self.some(self.offline(), 0.5):
             self.start(one, version=5, persistent=LONG, delay=1)
+        for one in self.online():
+            self.subscribe(one, [(FOLLOWS, 0)])
         self.settle()
         for one in self.some([one for one in self.online() if one.version == 5], 0.7):
             for topic in rng.sample(TOPICS, 4):
@@ -401,7 +404,8 @@ class Run:
                 message.expiry = rng.randrange(m.BRIEF)
                 retained |= {topic} if message.retain else set()
                 self.send(one, message)
-        self.settle()
+        self.settle(last=False)
+        self.follow()
         going, wills = [], []
         for one in self.online():
             session = self.model.sessions[one.name]
@@ -419,6 +423,12 @@ class Run:
         clock = Clock(self.test, 3)
         self.wills([*wills, m.Message("clock", clock.topic, b"now", 0, False)], going)
         clock.wait()
+
+    def follow(self):
+        """What may come, of messages that hardly last, comes before a message that all are to get from all."""
+        for one in self.online():
+            self.publish(one, FOLLOWS, 0, False)
+        self.settle()
 
     def end_later(self, one, code, expires):
         """One goes; a second later its session does, or only its will comes. Returns the will, if it is published."""

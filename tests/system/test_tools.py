@@ -107,7 +107,7 @@ class Tools(SystemTest):
         self.pub("-r", "-t", self.topic("t"), "-m", "kept", "-q", "1")
         out = Tool(self, self.daemon, "mosquitto_sub", "-t", self.topic("t"), "-C", "1", "-F", "%r %p").finish()
         self.assertEqual(out, b"1 kept\n")
-        self.pub("-r", "-n", "-t", self.topic("t"))
+        self.pub("-r", "-n", "-t", self.topic("t"), "-q", "1")
         late = self.client("late")
         late.subscribe(self.topic("t"))
         late.ping()

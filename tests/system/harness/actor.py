@@ -326,10 +326,11 @@ def _text(d):
             f"{published(d.message)} required {d.required}" + (f" {d.pool}" if d.pool else ""))
 
 
-def settle(actors, rng, written=None):
+def settle(actors, rng, written=None, last=True):
     """Until everything that is to come has come, and every PINGREQ after that brings nothing but its answer. `rng` is not
     the one that makes the operations: it is asked as often as the timing wants. `written` waits until what was said to the
-    daemon's store is on disk: what waits for that may come behind the answer to one PINGREQ."""
+    daemon's store is on disk: what waits for that may come behind the answer to one PINGREQ. `last`: what only might have
+    come must not come any more."""
     _until_quiet(actors, rng)
     before, same = sum(actor.received for actor in actors), 0
     while same < (2 if written else 1):
@@ -340,7 +341,7 @@ def settle(actors, rng, written=None):
         _until_quiet(actors, rng)
         now = sum(actor.received for actor in actors)
         same, before = same + 1 if now == before else 0, now
-    for actor in actors:
+    for actor in actors if last else ():
         actor.tidy()
 
 
