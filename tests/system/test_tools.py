@@ -32,7 +32,8 @@ class Tools(SystemTest):
             for n in range(3):
                 self.pub("-t", self.topic(qos), "-m", f"message {n}", "-q", qos)
         wanted = [f"{self.topic(q)} {q} 0 message {n}" for q in "012" for n in range(3)]
-        self.assertEqual(sub.finish().decode().splitlines(), wanted)
+        # each is from a process of its own, so there is no order among those of QoS 0, which are not acknowledged
+        self.assertEqual(sorted(sub.finish().decode().splitlines()), wanted)
 
     def test_versions(self):
         """-V mqttv31 and mqttv311."""

@@ -225,6 +225,24 @@ class Why(Reasons):
             if self.road != "off":
                 self.assertEqual(detail, "the fast path was off when it connected")
 
+    @roads("remote")
+    @own
+    def test_receiver_sends(self):
+        """A remote receiver that sends much itself is left to the daemon for a while, and misses nothing."""
+        subscriber, publisher = self.pair()
+        topic, numbers = self.topic("t"), []
+        self.install(publisher, subscriber, topic)
+        for n in range(5000):
+            subscriber.publish(self.topic("own"), b"", 1)
+            publisher.publish(topic, b"%d" % n)
+            numbers.append(subscriber.payloads(1)[0])
+            if n % 50 == 49 and self.why(topic, self.id("p"))["reason"] == "receiver_sends":
+                break
+        self.reason("receiver_sends", topic, self.id("p"), session=self.id("s"))
+        self.one_by_one(publisher, topic, subscriber)
+        self.reason("receiver_sends", topic, self.id("p"), session=self.id("s"))
+        self.assertEqual(numbers, [b"%d" % n for n in range(len(numbers))])
+
     @own
     def test_receiver_away(self):
         """A session that waits for its client is no receiver of QoS 0."""

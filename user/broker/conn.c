@@ -242,11 +242,16 @@ static size_t write_some(struct conn *c)
 {
 	struct output *o = &c->sink.out;
 	struct iovec iov[IOVECS];
-	size_t whole = c->link.whole_max;
 	size_t len;
-	int n = output_gather(o, iov, IOVECS, whole, &len);
-	ssize_t sent = fp_send(&c->link, c->watch.fd, iov, n);
+	ssize_t sent;
+	int n;
 
+	if (c->link.leaving && !fp_leave(&c->link, c->watch.fd)) {
+		retry_later(c);
+		return 0;
+	}
+	n = output_gather(o, iov, IOVECS, c->link.whole_max, &len);
+	sent = fp_send(&c->link, c->watch.fd, iov, n);
 	if (sent > 0) {
 		conn_written(c, (size_t)sent, len);
 		return (size_t)sent;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
  * A receiver's side: NONE -> ASKED by the first publisher's worker, which sends the session's target_item to the owner;
- * there, when the output is empty, -> READY. The members of struct session that publishers read change under the
+ * there, when the output is empty, -> READY. One on the remote road that sends much itself -> RESTS, and -> ASKED again by
+ * a publisher after some time. The members of struct session that publishers read change under the
  * subscription lock; an install looks at them under the same lock, after matching again, so no flow can be installed
  * from what a SUBSCRIBE, a disconnect or a reconnect has just made untrue.
  */
@@ -205,7 +206,8 @@ static enum flow_reason match_again(struct worker *w, struct mqtt_str topic, uin
 		to->receiver[i].place = place;
 		*about = to->session[i];
 		if (!to->receiver[i].generation)
-			reason = FLOW_RECEIVER_NOT_READY;
+			reason = target_of(to->session[i]) == FLOW_TARGET_RESTS ? FLOW_RECEIVER_SENDS
+										: FLOW_RECEIVER_NOT_READY;
 	}
 	return reason;
 }
@@ -248,11 +250,9 @@ static void receive_ask(struct inbox_item *item, void *receiver)
 }
 
 /* The first publish that could take a flow to this receiver: its owner makes it a target and installs that flow. */
-static void ask(struct worker *w, struct session *to, struct message *m)
+static void ask(struct worker *w, struct session *to, uint8_t target, struct message *m)
 {
-	uint8_t none = FLOW_TARGET_NONE;
-
-	if (!__atomic_compare_exchange_n(&to->target, &none, FLOW_TARGET_ASKED, false, __ATOMIC_ACQ_REL,
+	if (!__atomic_compare_exchange_n(&to->target, &target, FLOW_TARGET_ASKED, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_RELAXED))
 		return;
 	to->asked = message_ref(m);
@@ -260,7 +260,13 @@ static void ask(struct worker *w, struct session *to, struct message *m)
 	loop_send(&w->broker->workers[to->worker].loop, &to->target_item);
 }
 
-/* Are all of them ready? Those that were not asked yet are. */
+static bool may_ask(const struct worker *w, const struct session *s, uint8_t target)
+{
+	return target == FLOW_TARGET_NONE ||
+	       (target == FLOW_TARGET_RESTS && w->loop.now_ns >= __atomic_load_n(&s->rests_until_ns, __ATOMIC_RELAXED));
+}
+
+/* Are all of them ready? Those that may be asked are. */
 static bool all_ready(struct worker *w, const struct flow_receivers *to, struct message *m)
 {
 	bool ready = true;
@@ -268,8 +274,8 @@ static bool all_ready(struct worker *w, const struct flow_receivers *to, struct 
 	for (size_t i = 0; i < to->n; i++) {
 		uint8_t target = target_of(to->session[i]);
 
-		if (target == FLOW_TARGET_NONE)
-			ask(w, to->session[i], m);
+		if (may_ask(w, to->session[i], target))
+			ask(w, to->session[i], target, m);
 		ready &= target == FLOW_TARGET_READY;
 	}
 	return ready;
@@ -322,6 +328,21 @@ const char *flow_receiver_limit(const struct conn *c)
 	return c->sink.aliases.max ? "it is sent topic aliases" : NULL;
 }
 
+/* No flow is for it any more. Under the subscription lock. */
+static void forget_receiver(struct session *s, uint32_t slot)
+{
+	s->receiver = (struct fp_receiver){0};
+	__atomic_store_n(&s->generation, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&by_slot[slot], NULL, __ATOMIC_RELEASE);
+	fp_flow_remove_receiver(slot);
+}
+
+static void rest(struct session *s, const struct fp_link *link)
+{
+	__atomic_store_n(&s->rests_until_ns, link->rests_until_ns, __ATOMIC_RELAXED);
+	set_target(s, FLOW_TARGET_RESTS);
+}
+
 void flow_make_target(struct conn *c)
 {
 	struct broker *b = c->worker->broker;
@@ -333,7 +354,7 @@ void flow_make_target(struct conn *c)
 	c->want_target = false;
 	fp_make_target(&c->link, c->watch.fd, s->id);
 	subscriptions_lock(b);
-	if (c->link.target) {
+	if (c->link.generation) {
 		s->receiver = (struct fp_receiver){
 			.road = c->link.road,
 			.form = flow_form(c->version),
@@ -344,15 +365,33 @@ void flow_make_target(struct conn *c)
 		__atomic_store_n(&s->generation, c->link.generation, __ATOMIC_RELEASE);
 		__atomic_store_n(&by_slot[c->link.slot], s, __ATOMIC_RELEASE);
 		set_target(s, FLOW_TARGET_READY);
+	} else if (c->link.rests) {
+		rest(s, &c->link);
 	} else {
 		/* Not on this connection. */
 		__atomic_store_n(&s->road, FP_ROAD_NONE, __ATOMIC_RELAXED);
 		set_target(s, FLOW_TARGET_NONE);
 	}
 	subscriptions_unlock(b);
-	if (c->link.target)
+	if (c->link.generation)
 		(void)install(c->worker, NULL, asked, flow_form(c->version), c->link.road);
 	message_drop(&asked);
+}
+
+void flow_rest(struct conn *c)
+{
+	struct broker *b = c->worker->broker;
+	struct session *s = c->session;
+	bool ready;
+
+	subscriptions_lock(b);
+	ready = target_of(s) == FLOW_TARGET_READY;
+	fp_rest(&c->link, c->worker->loop.now_ns);
+	if (ready) { /* it may be one for its PINGREQ only */
+		forget_receiver(s, c->link.slot);
+		rest(s, &c->link);
+	}
+	subscriptions_unlock(b);
 }
 
 void flow_retire(struct conn *c)
@@ -368,15 +407,11 @@ void flow_retire(struct conn *c)
 	if (c->want_target)
 		message_drop(&s->asked);
 	subscriptions_lock(b);
-	s->receiver = (struct fp_receiver){0};
-	__atomic_store_n(&s->generation, 0, __ATOMIC_RELEASE);
 	if (target)
-		__atomic_store_n(&by_slot[slot], NULL, __ATOMIC_RELEASE);
+		forget_receiver(s, slot);
 	/* ASKED, but not received yet: receive_ask() will find what is then. */
-	if (target_of(s) == FLOW_TARGET_READY || c->want_target)
+	if (target_of(s) != FLOW_TARGET_ASKED || c->want_target)
 		set_target(s, FLOW_TARGET_NONE);
-	if (target)
-		fp_flow_remove_receiver(slot);
 	subscriptions_unlock(b);
 	c->want_target = false;
 }

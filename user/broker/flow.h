@@ -53,6 +53,9 @@ const char *flow_receiver_limit(const struct conn *c);
 /* The output is empty and the connection was asked to be a target: become one. Its owner. */
 void flow_make_target(struct conn *c);
 
+/* fp_heard() said so: the connection receives no flows for some time. Its owner. */
+void flow_rest(struct conn *c);
+
 /* The connection receives no flows any more. Its owner, before it is closed. */
 void flow_retire(struct conn *c);
 

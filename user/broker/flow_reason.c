@@ -28,6 +28,9 @@ static const struct {
 	[FLOW_RECEIVER_NO_ROAD] = {"receiver_no_road", "the receiver's connection is on no road of the kernel"},
 	[FLOW_OTHER_ROAD] = {"other_road", "publisher and receiver are on different roads"},
 	[FLOW_OTHER_FORM] = {"other_form", "one of publisher and receiver speaks MQTT 5.0, the other an older version"},
+	[FLOW_RECEIVER_SENDS] =
+		{"receiver_sends",
+		 "the receiver sends much itself, which on the remote road the kernel cannot do at once"},
 	[FLOW_RECEIVER_NOT_READY] = {"receiver_not_ready",
 				     "the receiver is not prepared; the first message on a topic prepares it"},
 	[FLOW_TABLE_FULL] = {"table_full", "the table of flows is full (fastpath_flows)"},

@@ -235,6 +235,8 @@ static bool read_once(struct conn *c)
 	c->bytes_in += (uint64_t)n;
 	c->last_rx_ns = c->worker->loop.now_ns;
 	COUNTER_ADD(bytes_received, (uint64_t)n);
+	if (fp_heard(&c->link, c->worker->loop.now_ns))
+		flow_rest(c);
 	/* What this client published before and the kernel did not bring to everybody comes first. */
 	if (c->link.road == FP_ROAD_LOCAL && fp_sink_waits())
 		flow_read_sink(c->worker);

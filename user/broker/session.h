@@ -65,6 +65,7 @@ enum flow_target {
 	FLOW_TARGET_NONE,
 	FLOW_TARGET_ASKED, /* the owner was or will be asked to make the connection a target */
 	FLOW_TARGET_READY, /* `receiver` is set */
+	FLOW_TARGET_RESTS, /* until rests_until_ns: it sends too much itself */
 };
 
 /* What a session has in the store and not in memory. A delivery gets its identifier before it comes here, so it may be
@@ -97,7 +98,8 @@ struct session {
 	bool online;		       /* atomic */
 	uint8_t road;		       /* atomic; enum fp_road of the connection */
 	uint8_t form;		       /* atomic; flow_form() of the connection */
-	uint8_t target;		       /* atomic; enum flow_target; NONE to ASKED by any thread */
+	uint8_t target;		       /* atomic; enum flow_target; NONE or RESTS to ASKED by any thread */
+	uint64_t rests_until_ns;       /* atomic; clock_ns() */
 	struct inbox_item target_item; /* its own while ASKED, else nobody's */
 	struct message *asked;	       /* while ASKED: the message whose topic is to get the first flow; a reference */
 

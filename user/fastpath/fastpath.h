@@ -71,6 +71,8 @@ struct fp_link {
 	enum fp_road road;
 	bool target;   /* may receive by flows */
 	bool draining; /* a packet too large for one hand-over is on its way out, or was lately: no flows */
+	bool leaving;  /* fp_rest() was called, and what is on its way has not arrived */
+	uint8_t rests; /* times */
 	uint32_t slot;
 	size_t whole_max;    /* see fp_send(); 0: no rule */
 	uint64_t generation; /* 0: not a target */
@@ -84,7 +86,9 @@ struct fp_link {
 	uint64_t injected;   /* bytes, by fp_send() (remote road) */
 	uint64_t settled;    /* of them and of what flows brought, bytes that TCP had when last looked (remote road) */
 	uint64_t tcp_base;   /* bytes that TCP had before */
-	uint32_t known[16];  /* topics a flow was installed for, by hash: what fp_flow_wanted() need not ask again */
+	uint64_t heard_ns, heard; /* when the daemon read something last; how much too often it did */
+	uint64_t rests_until_ns;  /* no target before */
+	uint32_t known[16]; /* topics a flow was installed for, by hash: what fp_flow_wanted() need not ask again */
 	uint32_t known_version;
 };
 
@@ -131,9 +135,22 @@ bool fp_tell_fits(const struct fp_link *link);
  * is to be called. */
 size_t fp_tell(struct fp_link *const *to, size_t n, const void *bytes, size_t len, bool *told);
 
-/* Make the connection a possible receiver of flows. Call from the owner when the output queue is empty and no packet is
+/* Make the connection a possible receiver of flows, unless it rests. Call from the owner when the output queue is empty and no packet is
  * partly written (the way of writing changes here). After it fp_target_of() is non-zero. Idempotent. */
 void fp_make_target(struct fp_link *link, int fd, const char *client_id);
+
+/* The daemon has read something from the connection. True: it is a remote receiver that sends so much that it must not stay
+ * one: fp_rest(). What a socket's client sends and what is redirected to it make the kernel miscount the socket's memory when
+ * they meet (tests/bpf/kernel-notes.md). */
+bool fp_heard(struct fp_link *link, uint64_t now_ns);
+
+/* No flow is for the connection any more, and fp_make_target() does nothing until link->rests_until_ns (clock_ns()), longer
+ * each time. Its output becomes plain TCP again in fp_leave(). */
+void fp_rest(struct fp_link *link, uint64_t now_ns);
+
+/* After fp_rest(), before link->whole_max is looked at for output. False: what is on its way must arrive first, try again
+ * after a millisecond or more. */
+bool fp_leave(struct fp_link *link, int fd);
 
 /* The kernel may answer PINGREQ of this client from now on, where the daemon would not log it. When its output is empty. On
  * the remote road, as with fp_make_target(), the daemon's own output then costs more: for clients that get little. */

@@ -31,7 +31,11 @@ enum {
 	FP_BUSY_MS = 20,		  /* a remote receiver under load stays with the daemon so long */
 	FP_LARGE_LINGER_MS = 1000,	  /* after a large packet its receiver takes no flows for so long */
 	FP_GOODBYE_MS = 1000,		  /* at the end local clients have so long to read what is in their queues */
-	FP_DRAIN_MAX_MS = 10000,	  /* a receiver whose queue cannot be proven drained by then is cut off */
+	FP_HEARD_MS = 250,		  /* a remote receiver may send once in so long, */
+	FP_HEARD_MAX = 32,		  /* and so much more at times */
+	FP_REST_MS = 10000,	 /* else it is no receiver for so long, twice as long the next time, and so on */
+	FP_REST_DOUBLE_MAX = 6,	 /* so many times */
+	FP_DRAIN_MAX_MS = 10000, /* a receiver whose queue cannot be proven drained by then is cut off */
 };
 
 struct fastpath {
@@ -107,6 +111,8 @@ void fp_inject_stop(void);
 
 /* send.c: from now on all output of this remote client is injected. 0 or -errno. */
 int fp_inject_from(struct fp_link *link, int fd);
+/* Has TCP got all that was put into the queue of a remote receiver? */
+bool fp_arrived(const struct fp_link *link, int fd);
 
 /* sink.c: 1 + the number of the calling thread's sink; 0: it has none. */
 uint32_t fp_sink_number(void);

@@ -150,7 +150,9 @@ void fp_hold(struct fp_link *link, bool held)
 
 void fp_make_target(struct fp_link *link, int fd, const char *client_id)
 {
-	if (link->road == FP_ROAD_NONE || link->target)
+	if (link->leaving)
+		(void)fp_leave(link, fd);
+	if (link->road == FP_ROAD_NONE || link->target || clock_ns() < link->rests_until_ns)
 		return;
 	if (link->road == FP_ROAD_REMOTE && !(fp_without & SHUNT_WITHOUT_ONE_WRITER)) {
 		int error = fp_inject_ready();
@@ -166,6 +168,42 @@ void fp_make_target(struct fp_link *link, int fd, const char *client_id)
 	link->target = true;
 	link->generation = next_generation();
 	store64(&fp_slot(link->slot)->generation, link->generation);
+}
+
+/* A bucket that leaks. */
+bool fp_heard(struct fp_link *link, uint64_t now_ns)
+{
+	uint64_t leaked;
+
+	if (link->road != FP_ROAD_REMOTE || !link->target || link->leaving)
+		return false;
+	leaked = (now_ns - link->heard_ns) / ((uint64_t)FP_HEARD_MS * NS_PER_MS);
+	link->heard = link->heard > leaked ? link->heard - leaked : 0;
+	link->heard_ns = link->heard ? link->heard_ns + leaked * FP_HEARD_MS * NS_PER_MS : now_ns;
+	return ++link->heard > FP_HEARD_MAX;
+}
+
+void fp_rest(struct fp_link *link, uint64_t now_ns)
+{
+	link->rests_until_ns = now_ns + ((uint64_t)FP_REST_MS << link->rests) * NS_PER_MS;
+	link->rests += link->rests < FP_REST_DOUBLE_MAX;
+	link->heard = 0;
+	store64(&fp_slot(link->slot)->generation, 0);
+	link->generation = 0;
+	link->ticket = fp_grace_request();
+	link->leaving = true;
+}
+
+bool fp_leave(struct fp_link *link, int fd)
+{
+	if (link->large_left || !fp_grace_passed(link->ticket))
+		return true; /* as before */
+	if (!fp_arrived(link, fd))
+		return false;
+	link->ticket = 0;
+	link->leaving = link->target = link->draining = false;
+	link->whole_max = 0;
+	return true;
 }
 
 void fp_answer_pings(struct fp_link *link, int fd, const char *client_id)

@@ -96,6 +96,23 @@ void fp_make_target(struct fp_link *link, int fd, const char *client_id)
 	(void)link, (void)fd, (void)client_id;
 }
 
+bool fp_heard(struct fp_link *link, uint64_t now_ns)
+{
+	(void)link, (void)now_ns;
+	return false;
+}
+
+void fp_rest(struct fp_link *link, uint64_t now_ns)
+{
+	(void)link, (void)now_ns;
+}
+
+bool fp_leave(struct fp_link *link, int fd)
+{
+	(void)link, (void)fd;
+	return true;
+}
+
 void fp_retire(struct fp_link *link)
 {
 	(void)link;

@@ -79,13 +79,6 @@ static int tcp_has(int fd, uint64_t *bytes, bool *up)
 	return 0;
 }
 
-int fp_inject_from(struct fp_link *link, int fd)
-{
-	bool up;
-
-	return tcp_has(fd, &link->tcp_base, &up);
-}
-
 /* Bytes that were put into the queue of a remote receiver. The kernel counts a little later than it puts them there. */
 static uint64_t queued_bytes(const struct fp_link *link)
 {
@@ -100,6 +93,25 @@ static uint64_t on_its_way(const struct fp_link *link)
 	uint64_t queued = queued_bytes(link);
 
 	return queued > link->settled ? queued - link->settled : 0;
+}
+
+int fp_inject_from(struct fp_link *link, int fd)
+{
+	uint64_t has = 0;
+	bool up;
+	int error = tcp_has(fd, &has, &up);
+
+	link->settled = queued_bytes(link);
+	link->tcp_base = has - link->settled;
+	return error;
+}
+
+bool fp_arrived(const struct fp_link *link, int fd)
+{
+	uint64_t has;
+	bool up;
+
+	return !tcp_has(fd, &has, &up) && has - link->tcp_base >= queued_bytes(link);
 }
 
 static bool has_room(const uint32_t *mem, uint64_t bytes)
