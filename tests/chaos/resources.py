@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import mmap
 import os
 import re
 import subprocess
@@ -76,6 +77,19 @@ class Resources:
             ("memory is back", self._wait(self._memory)),
         ]
 
+    def accounts(self):
+        """What is wrong with the kernel's account of the memory of the sockets that are connected, when nothing is on its
+        way: it reserves whole pages, so what it has charged and what is left come to pages (tests/bpf/kernel-notes.md)."""
+        return self._wait(self._miscounted)
+
+    def _miscounted(self):
+        for name in self.namespaces:
+            for line in _listed(name, "-m", "state", "established").splitlines():
+                found = re.search(r"skmem:\(r(\d+),rb\d+,t\d+,tb\d+,f(\d+),w(\d+)", line)
+                if found and sum(map(int, found.groups())) % mmap.PAGESIZE:
+                    return f"in {name}: {' '.join(line.split())}"
+        return None
+
     def _wait(self, look):
         deadline = time.monotonic() + PATIENCE
         while (wrong := look()) and time.monotonic() < deadline:
@@ -86,7 +100,7 @@ class Resources:
         for name in self.namespaces:
             now = _sockstat(name)["inuse"]
             if now > self.sockets[name]:
-                return f"{now} TCP sockets in use in {name}, {self.sockets[name]} at the start\n{_listed(name)}"
+                return f"{now} TCP sockets in use in {name}, {self.sockets[name]} at the start\n{_listed(name)[:1000]}"
         nowhere = _nowhere()
         if nowhere > self.nowhere + SOCKETS_OF_OTHERS:
             return f"the kernel has {nowhere} TCP sockets that are in no table, {self.nowhere} at the start"
@@ -117,6 +131,6 @@ class Resources:
         return None
 
 
-def _listed(namespace):
-    done = subprocess.run(["nsenter", f"--net=/run/netns/{namespace}", "ss", "-tanH"], capture_output=True, text=True)
-    return "\n".join(done.stdout.splitlines()[:10])
+def _listed(namespace, *more):
+    done = subprocess.run(["nsenter", f"--net=/run/netns/{namespace}", "ss", "-tanHO", *more], capture_output=True, text=True)
+    return done.stdout

@@ -55,7 +55,7 @@ class Turmoil:
                            self.options.crowd)
         try:
             self._chaos(begin, begin + seconds, full, resources)
-            self._calm()
+            self._calm(resources)
             self.last = self.storm.end()
             self.carried += self._forwarded(self.daemon.stats())
             self._leave(resources)
@@ -199,7 +199,7 @@ class Turmoil:
         for line in report["failure"][:3]:
             print(f"       {line}", flush=True)
 
-    def _calm(self):
+    def _calm(self, resources):
         """Nobody leaves any more, and everything that is published now has to come."""
         if not self.daemon.running():
             return
@@ -213,6 +213,7 @@ class Turmoil:
             self.fault("the kernel carries", "nothing was forwarded in the calm at the end")
         self.storm.tell("silence")
         self._account()
+        self.fault("memory is counted", resources.accounts())
 
     def _leave(self, resources):
         for name, count in self.last["failed"].items():
@@ -231,7 +232,7 @@ class Turmoil:
     def results(self):
         """[(check, what is wrong or None)]."""
         names = [*self.last["failed"], "losses are counted", "daemon lives", "sockets are gone", "descriptors are closed",
-                 "entries of maps are gone", "memory is back"]
+                 "entries of maps are gone", "memory is counted", "memory is back"]
         if self.road != "off":
             names += ["fast path after a restart", "the kernel carries"]
         if self.done["idle"]:
