@@ -46,9 +46,8 @@ class Memory(SystemTest):
         charged, used = before.bytes(LIMIT)
         self.assertLess(charged, LIMIT, "charged to daemon, slab and sockets")
         self.assertLess(used, LIMIT, "taken from the machine")
-        lost = self.dropped(daemon) - dropped
         got = len([x for x in self.drain(publisher, stuck) if x.topic == self.topic("t")])
-        self.assertEqual(got + lost, count)
+        self.assertEqual(got + self.dropped(daemon) - dropped, count)  # the last ones were dropped by another worker
         publisher.publish(self.topic("t"), b"again")
         self.assertEqual(stuck.payloads(1), [b"again"])
 
