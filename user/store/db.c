@@ -13,34 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-
-enum {
-	APPLICATION_ID = 0x53686e74, /* "Shnt": what file(1) sees */
-	VERSION = 1,		     /* of the schema; db_open() brings older ones to it */
-};
-
-/* Times are milliseconds since 1970. */
-static const char schema[] =
-	"CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-	/* away: since when it is not connected, NULL while it is */
-	"CREATE TABLE session(id INTEGER PRIMARY KEY, client_id TEXT NOT NULL, expiry INTEGER NOT NULL, away INTEGER,"
-	" will INTEGER, will_retain INTEGER, will_delay INTEGER);"
-	/* sessions that ended, whose deliveries are being removed */
-	"CREATE TABLE ended(session INTEGER PRIMARY KEY);"
-	/* place: in the order they were made */
-	"CREATE TABLE subscription(place INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER NOT NULL,"
-	" filter TEXT NOT NULL, options INTEGER NOT NULL, identifier INTEGER NOT NULL, UNIQUE(session, filter));"
-	/* refs: rows of session, delivery, held and retained that have it */
-	"CREATE TABLE message(id INTEGER PRIMARY KEY, refs INTEGER NOT NULL, qos INTEGER NOT NULL, topic TEXT NOT NULL,"
-	" payload BLOB NOT NULL, properties BLOB, expires INTEGER, origin INTEGER NOT NULL);"
-	/* state: enum store_state; sent: in the order they were sent */
-	"CREATE TABLE delivery(session INTEGER, id INTEGER, message INTEGER, state INTEGER NOT NULL, pid INTEGER,"
-	" sent INTEGER,"
-	" qos INTEGER NOT NULL, retain INTEGER NOT NULL, subscribed INTEGER NOT NULL, identifiers BLOB, share TEXT,"
-	" PRIMARY KEY(session, id)) WITHOUT ROWID;"
-	"CREATE TABLE held(session INTEGER, pid INTEGER, id INTEGER NOT NULL, message INTEGER, retain INTEGER NOT NULL,"
-	" PRIMARY KEY(session, pid)) WITHOUT ROWID;"
-	"CREATE TABLE retained(topic TEXT PRIMARY KEY, message INTEGER NOT NULL) WITHOUT ROWID;";
+#include "store/schema.h"
 
 #define MESSAGE_COLUMNS "m.qos, m.topic, m.payload, m.properties, m.expires, m.origin"
 
@@ -221,60 +194,9 @@ static int error_of(int rc)
 	}
 }
 
-static int number_of(struct db *db, const char *pragma, int *out)
-{
-	sqlite3_stmt *st = NULL;
-	int rc = sqlite3_prepare_v2(db->sqlite, pragma, -1, &st, NULL);
-
-	*out = 0;
-	if (rc == SQLITE_OK) {
-		rc = sqlite3_step(st);
-		if (rc == SQLITE_ROW) {
-			*out = sqlite3_column_int(st, 0);
-			rc = SQLITE_OK;
-		}
-	}
-	sqlite3_finalize(st);
-	return rc;
-}
-
 static int exec(struct db *db, const char *sql)
 {
 	return sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
-}
-
-/* Make it, or see what it is. */
-static int take_version(struct db *db)
-{
-	char sql[128];
-	int id, version, tables;
-	int rc = number_of(db, "PRAGMA application_id", &id);
-
-	if (rc == SQLITE_OK)
-		rc = number_of(db, "PRAGMA user_version", &version);
-	if (rc == SQLITE_OK)
-		rc = number_of(db, "SELECT count(*) FROM sqlite_schema", &tables);
-	if (rc != SQLITE_OK)
-		return rc;
-	if (tables && id != APPLICATION_ID) {
-		log_error("Error: %s is an SQLite database, but not one of Shunt's: choose another file or folder.",
-			  db->path);
-		return SQLITE_AUTH;
-	}
-	if (version > VERSION) {
-		log_error("Error: %s was written by a newer Shunt (its form is %d, this one knows %d): run that, or "
-			  "choose another file.",
-			  db->path, version, VERSION);
-		return SQLITE_AUTH;
-	}
-	if (tables)
-		return SQLITE_OK;
-	snprintf(sql, sizeof(sql), "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT", APPLICATION_ID,
-		 VERSION);
-	rc = exec(db, "BEGIN IMMEDIATE");
-	if (rc == SQLITE_OK)
-		rc = exec(db, schema);
-	return rc == SQLITE_OK ? exec(db, sql) : rc;
 }
 
 static int prepare(struct db *db)
@@ -385,10 +307,12 @@ static int open_file(struct db *db, const struct store_config *config)
 	if (rc == SQLITE_OK) {
 		sqlite3_extended_result_codes(db->sqlite, 1);
 		sqlite3_busy_timeout(db->sqlite, 5000); /* somebody may be looking */
-		rc = set_durability(db, config);
+		rc = schema_check(db->sqlite, db->path, &store_schema);
 	}
+	if (rc == SQLITE_OK) /* not before: it writes into the file */
+		rc = set_durability(db, config);
 	if (rc == SQLITE_OK)
-		rc = take_version(db);
+		rc = schema_bring(db->sqlite, db->path, &store_schema);
 	if (rc == SQLITE_OK)
 		rc = prepare(db);
 	if (rc == SQLITE_OK)
