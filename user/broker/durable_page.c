@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What comes back from the store: at the start, and page by page. */
-#include <dirent.h>
+/* What sessions have in the store and not in memory: it comes back page by page. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "broker/durable.h"
 #include "broker/internal.h"
 #include "broker/route.h"
 #include "broker/subscribe.h"
-#include "broker/will.h"
 #include "mqtt/topic.h"
-
-/* ---- pages ------------------------------------------------------------------------------------------------------- */
 
 /* The group of "$share/NAME/FILTER", with a reference; NULL: it is not there any more. */
 static struct tree_share *find_share(struct broker *b, const struct store_bytes *text)
@@ -179,140 +173,4 @@ void durable_session_ends(struct worker *w, struct session *s)
 	op = store_op(&w->store, STORE_SESSION_END);
 	if (op)
 		op->session = s->stored;
-}
-
-/* ---- the start --------------------------------------------------------------------------------------------------- */
-
-static int load_session(void *arg, const struct store_op *op, uint64_t away_ms, const struct store_op *will,
-			uint32_t deliveries, uint64_t bytes)
-{
-	struct broker *b = arg;
-	struct worker *w = worker_of(b, (const char *)op->text.data, op->text.len);
-	struct session *s = worker_session_new(w, (const char *)op->text.data, op->text.len);
-	uint64_t limit = b->conf->persistent_client_expiration;
-	uint64_t left = limit && limit < op->expiry ? limit : op->expiry;
-
-	if (!s || session_store(s, op->session, &w->store))
-		return -ENOMEM;
-	__atomic_add_fetch(&b->clients, 1, __ATOMIC_RELAXED);
-	s->expiry_interval = op->expiry;
-	s->stored_messages = deliveries;
-	s->stored_bytes = bytes;
-	session_cool(s);
-	if (will)
-		will_restore(w, s, will->message, will->retain, will->delay * UINT64_C(1000), away_ms);
-	if (left != SESSION_NEVER_EXPIRES)
-		worker_session_expires(w, s, left * 1000 > away_ms ? left * 1000 - away_ms : 0);
-	return 0;
-}
-
-static int load_subscription(void *arg, struct store_bytes client, const struct store_op *op)
-{
-	struct broker *b = arg;
-	struct worker *w = worker_of(b, (const char *)client.data, client.len);
-	struct session *s = worker_session(w, (const char *)client.data, client.len);
-
-	return s ? subscription_restore(b, s, (struct mqtt_str){op->text.data, op->text.len}, op->options, op->number)
-		 : 0;
-}
-
-static int load_retained(void *arg, struct message *m)
-{
-	struct broker *b = arg;
-	bool added = false;
-	int rc;
-
-	subscriptions_lock(b);
-	rc = tree_retain(b->tree, m, &added);
-	subscriptions_unlock(b);
-	if (added)
-		COUNTER_ADD(retained, 1);
-	return rc == -E2BIG ? 0 : rc;
-}
-
-/* A folder that a service manager made for us, as root. */
-static bool is_roots_and_empty(const char *folder)
-{
-	const struct dirent *entry;
-	struct stat st;
-	DIR *dir;
-	bool empty = true;
-
-	if (stat(folder, &st) || st.st_uid != 0)
-		return false;
-	dir = opendir(folder);
-	if (!dir)
-		return false;
-	while (empty && (entry = readdir(dir)))
-		empty = entry->d_name[0] == '.';
-	closedir(dir);
-	return empty;
-}
-
-int durable_prepare(const struct conf *conf, uid_t uid, gid_t gid)
-{
-	const char *folder = conf->persistence_location;
-	int err = 0;
-
-	if (!conf->persistence)
-		return 0;
-	if (mkdir(folder, 0700) && errno != EEXIST)
-		err = -errno;
-	else if (uid != (uid_t)-1 && is_roots_and_empty(folder) && chown(folder, uid, gid))
-		err = -errno;
-	if (err)
-		log_error("Error: Unable to make the folder %s of the option persistence_location: %s.", folder,
-			  strerror(-err));
-	return err;
-}
-
-int durable_open(struct broker *b)
-{
-	const struct conf *conf = b->conf;
-	struct store_config config = {
-		.durability = conf->durability,
-		.batch_ms = conf->durability_batch_ms,
-		.refuse_damaged = conf->refuse_damaged,
-	};
-	char *path;
-	int rc;
-
-	if (!conf->persistence)
-		return 0;
-	path = conf_store_path(conf);
-	if (!path) {
-		log_error("Error: Out of memory.");
-		return -ENOMEM;
-	}
-	config.path = path;
-	rc = store_open(&b->store, &config);
-	free(path);
-	if (!rc)
-		message_origin_key(store_key(b->store));
-	return rc;
-}
-
-int durable_load(struct broker *b)
-{
-	static const struct store_reader reader = {load_session, load_subscription, load_retained};
-
-	if (!b->store)
-		return 0;
-	for (unsigned i = 0; i < b->nworkers; i++)
-		b->workers[i].store = (struct store_client){
-			.store = b->store, .loop = &b->workers[i].loop, .notice = durable_notice, .index = i};
-	return store_load(b->store, &reader, b);
-}
-
-int durable_start(struct broker *b)
-{
-	return b->store ? store_start(b->store) : 0;
-}
-
-void durable_close(struct broker *b)
-{
-	for (unsigned i = 0; b->workers && i < b->nworkers; i++)
-		store_flush(&b->workers[i].store);
-	store_close(b->store);
-	b->store = NULL;
 }
