@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* The store's folder, its start with all that is told then, its end. */
-#include <dirent.h>
+/* The store's start with all that is told then, and its end. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "broker/durable.h"
 #include "broker/internal.h"
 #include "broker/subscribe.h"
 #include "broker/will.h"
+#include "store/folder.h"
 
 static int load_session(void *arg, const struct store_op *op, uint64_t away_ms, const struct store_op *will,
 			uint32_t deliveries, uint64_t bytes)
@@ -60,39 +58,13 @@ static int load_retained(void *arg, struct message *m)
 	return rc == -E2BIG ? 0 : rc;
 }
 
-/* A folder that a service manager made for us, as root. */
-static bool is_roots_and_empty(const char *folder)
-{
-	const struct dirent *entry;
-	struct stat st;
-	DIR *dir;
-	bool empty = true;
-
-	if (stat(folder, &st) || st.st_uid != 0)
-		return false;
-	dir = opendir(folder);
-	if (!dir)
-		return false;
-	while (empty && (entry = readdir(dir)))
-		empty = entry->d_name[0] == '.';
-	closedir(dir);
-	return empty;
-}
-
 int durable_prepare(const struct conf *conf, uid_t uid, gid_t gid)
 {
-	const char *folder = conf->persistence_location;
-	int err = 0;
+	int err = conf->persistence ? store_make_folder(conf->persistence_location, uid, gid) : 0;
 
-	if (!conf->persistence)
-		return 0;
-	if (mkdir(folder, 0700) && errno != EEXIST)
-		err = -errno;
-	else if (uid != (uid_t)-1 && is_roots_and_empty(folder) && chown(folder, uid, gid))
-		err = -errno;
 	if (err)
-		log_error("Error: Unable to make the folder %s of the option persistence_location: %s.", folder,
-			  strerror(-err));
+		log_error("Error: Unable to make the folder %s of the option persistence_location: %s.",
+			  conf->persistence_location, strerror(-err));
 	return err;
 }
 

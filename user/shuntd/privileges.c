@@ -5,9 +5,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
-#include <pwd.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -19,41 +17,6 @@
 #include "base/log.h"
 
 static const char bpffs[] = "/sys/fs/bpf";
-
-static bool find_user(struct account *a, const char *name)
-{
-	const struct passwd *p = getpwnam(name);
-
-	if (!p)
-		return false;
-	snprintf(a->name, sizeof(a->name), "%s", p->pw_name);
-	a->uid = p->pw_uid;
-	a->gid = p->pw_gid;
-	a->change = true;
-	return true;
-}
-
-int account_choose(struct account *a, const char *user)
-{
-	*a = (struct account){.uid = (uid_t)-1, .gid = (gid_t)-1};
-	if (geteuid() != 0)
-		return 0;
-	if (user && !find_user(a, user)) {
-		log_error("Error: There is no user \"%s\". Create it, or name another one by user.", user);
-		return -1;
-	}
-	if (!user && !find_user(a, "shunt")) {
-		if (!find_user(a, "nobody")) {
-			log_error(
-				"Error: There is neither a user \"shunt\" nor \"nobody\". Create one, or name another one by user.");
-			return -1;
-		}
-		log_notice("There is no user \"shunt\", going on as \"nobody\".");
-	}
-	if (a->uid == 0) /* asked for */
-		*a = (struct account){.uid = (uid_t)-1, .gid = (gid_t)-1};
-	return 0;
-}
 
 /* What root keeps when it is to stay root: its files may be in folders of other users. */
 static const uint64_t kept_by_root = UINT64_C(1) << CAP_DAC_OVERRIDE;

@@ -3,19 +3,7 @@
 #ifndef SHUNT_PRIVILEGES_H
 #define SHUNT_PRIVILEGES_H
 
-#include <stdbool.h>
-#include <sys/types.h>
-
-/* The user to go on as. */
-struct account {
-	bool change; /* false: as we are; then uid and gid are -1 */
-	char name[64];
-	uid_t uid;
-	gid_t gid;
-};
-
-/* Find out: `user` is the option, NULL its default. 0, or -1 after logging that there is no such user. */
-int account_choose(struct account *a, const char *user);
+#include "base/account.h"
 
 /* Become that user, with its groups, and give up every capability, for good; root that is to stay root keeps
  * CAP_DAC_OVERRIDE. The capabilities are the calling thread's, so there must be no other. 0, or -1 after logging; then
