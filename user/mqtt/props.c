@@ -191,6 +191,13 @@ int props_read(struct reader *r, uint8_t where, enum sender sender, struct mqtt_
 	return 0;
 }
 
+bool mqtt_props_of_publish(struct mqtt_str bytes, struct mqtt_props *out)
+{
+	struct reader r = {.at = bytes.data, .left = bytes.len};
+
+	return props_read(&r, MQTT_PUBLISH, SENT_BY_SERVER, out) == 0 && !r.left;
+}
+
 bool mqtt_props_next(const struct mqtt_props *props, uint32_t *at, struct mqtt_property *out)
 {
 	struct reader r;

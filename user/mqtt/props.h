@@ -67,6 +67,10 @@ bool mqtt_props_str(const struct mqtt_props *props, enum mqtt_prop id, struct mq
 /* All of them in order: start with *at = 0; false at the end. `props` must come from mqtt_decode() or a writer. */
 bool mqtt_props_next(const struct mqtt_props *props, uint32_t *at, struct mqtt_property *out);
 
+/* Check bytes that are to be the properties of a PUBLISH from a server, with their length in front and nothing behind, and
+ * view them. False when they are not; *out is not usable then. */
+bool mqtt_props_of_publish(struct mqtt_str bytes, struct mqtt_props *out);
+
 /* Write properties into a buffer of the caller's, which must live as long as the view is used. `failed` is set when one
  * does not fit, is longer than 65,535 bytes, or is not of the kind its identifier says; the view is then not usable.
  *

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* shuntctl: look into a running shuntd and steer it, and keep its file of users. */
+/* shuntctl: look into a running shuntd and steer it, keep its file of users, fill its store. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +14,28 @@
 #include "shuntctl/answer.h"
 #include "shuntctl/ask.h"
 #include "shuntctl/flows.h"
+#include "shuntctl/import.h"
 #include "shuntctl/scram.h"
 #include "shuntctl/show.h"
 #include "shuntctl/top.h"
 
-enum argument { SOCKET, JSON, INTERVAL, LIMIT, SORT, COUNT, ITERATIONS, DELETE, HELP, VERSION, MAN, ARGUMENTS };
+enum argument {
+	SOCKET,
+	JSON,
+	INTERVAL,
+	LIMIT,
+	SORT,
+	COUNT,
+	ITERATIONS,
+	DELETE,
+	CONFIG,
+	DATABASE,
+	REPLACE,
+	HELP,
+	VERSION,
+	MAN,
+	ARGUMENTS
+};
 
 enum { FLOWS_LIMIT = 100, SECONDS_MAX = 3600 };
 
@@ -53,6 +70,11 @@ static const struct cli_option options[] = {
 		 "is right for microcontrollers with long random passwords; OWASP advises 600000 for passwords that "
 		 "people choose."},
 	[DELETE] = {0, "delete", NULL, "With `scram`: remove the user."},
+	[CONFIG] = {'c', "config-file", "FILE",
+		    "With `import`: the daemon's configuration is FILE.\n"
+		    "It says where the store is, and as which user the daemon runs. Without it: as without any."},
+	[DATABASE] = {0, "database", "FILE", "With `import`: the store is FILE, whatever the configuration says."},
+	[REPLACE] = {0, "replace", NULL, "With `import`: remove first what is in the store."},
 	[HELP] = {'h', "help", NULL, "Print this and exit."},
 	[VERSION] = {0, "version", NULL, "Print the version and exit."},
 	[MAN] = {0, "man", NULL, "Print the source of the manual page and exit."},
@@ -94,6 +116,17 @@ static const struct cli_command commands[] = {
 	 "\n"
 	 "FILE is replaced as a whole, keeping its owner and the other lines; a new one can be read by its owner only. No "
 	 "daemon is needed. A running one reads the file again at SIGHUP."},
+	{"import", "FILE",
+	 "Take over what mosquitto kept in FILE, its mosquitto.db, into the store of a daemon that is not running.\n"
+	 "These are sessions with their subscriptions, the messages of QoS 1 and 2 that wait for them or are on their way to "
+	 "and from them, and retained messages, with their properties and what is left of their expiry. Clients that come "
+	 "back go on where they were. What cannot be taken over is counted, with the reason; mosquitto does not write wills "
+	 "and shared subscriptions into the file.\n"
+	 "\n"
+	 "FILE is as mosquitto 2.0 writes it when it is stopped, format 6, or as earlier versions did, formats 2 to 5, on a "
+	 "machine of the same byte order. It is only read, into memory as a whole. The store must be empty, or see --replace; it is "
+	 "changed as a whole or, if anything is wrong, not at all. It belongs to the owner of its folder; a new folder is "
+	 "given to the user the daemon runs as."},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
@@ -106,6 +139,7 @@ static const char *const synopsis[] = {
 	"[-s FILE] [--json] why TOPIC [CLIENT]",
 	"[-s FILE] [--json] fastpath on|off",
 	"scram [--iterations N | --delete] FILE USER",
+	"import [-c FILE] [--database FILE] [--replace] FILE",
 	"--help | --version | --man",
 	NULL,
 };
@@ -113,13 +147,14 @@ static const char *const synopsis[] = {
 static const struct cli cli = {
 	.tool = "shuntctl",
 	.section = "1",
-	.summary = "look into a running Shunt MQTT broker, steer it, keep its users",
+	.summary = "look into a running Shunt MQTT broker, steer it, keep its users, move to it",
 	.synopsis = synopsis,
 	.description =
 		"`shuntctl` asks a running `shuntd`(8) over its control socket and prints the answer. Who may do so is "
 		"up to the permissions of the socket: root, the daemon's user and the members of its group.\n"
 		"\n"
-		"`shuntctl scram` keeps the file of users and their passwords, without a daemon.",
+		"`shuntctl scram` keeps the file of users and their passwords, and `shuntctl import` takes over what mosquitto kept, "
+		"without a daemon.",
 	.options = options,
 	.noptions = sizeof(options) / sizeof(options[0]),
 	.commands = commands,
@@ -145,7 +180,13 @@ static void print_man(void)
 			 "\n"
 			 "A user with a long random password, which is printed once:\n"
 			 "\n"
-			 "\topenssl rand -base64 18 | tee /dev/tty | shuntctl scram /etc/shunt/users sensor-7");
+			 "\topenssl rand -base64 18 | tee /dev/tty | shuntctl scram /etc/shunt/users sensor-7\n"
+			 "\n"
+			 "Move from mosquitto to Shunt, whose configuration has `persistence true`:\n"
+			 "\n"
+			 "\tsystemctl stop mosquitto shunt\n"
+			 "\tshuntctl import -c /etc/shunt/shunt.conf /var/lib/mosquitto/mosquitto.db\n"
+			 "\tsystemctl start shunt");
 	man_section(stdout, "See also");
 	man_text(stdout, "`shuntd`(8), `shunt.conf`(5)");
 }
@@ -301,6 +342,18 @@ static int run_scram(const struct order *o)
 	return scram_set(o->words[1], o->words[2], (uint32_t)iterations);
 }
 
+static int run_import(const struct order *o)
+{
+	const struct import_settings settings = {
+		.file = o->words[1],
+		.config = o->values[CONFIG],
+		.database = o->values[DATABASE],
+		.replace = given(o, REPLACE),
+	};
+
+	return finish(import(&settings));
+}
+
 /* In the order of `commands`: what each does, the options that go with it, and how many words it takes. */
 static const struct {
 	int (*run)(const struct order *o);
@@ -314,6 +367,7 @@ static const struct {
 	{run_why, 1u << SOCKET | 1u << JSON, 2, 3},
 	{run_fastpath, 1u << SOCKET | 1u << JSON, 2, 2},
 	{run_scram, 1u << ITERATIONS | 1u << DELETE, 3, 3},
+	{run_import, 1u << CONFIG | 1u << DATABASE | 1u << REPLACE, 2, 2},
 };
 _Static_assert(COMMANDS == sizeof(runs) / sizeof(runs[0]), "each command does something");
 

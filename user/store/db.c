@@ -23,6 +23,7 @@ static const char *const texts[DB_STATEMENTS] = {
 	[DB_ROLLBACK] = "ROLLBACK",
 	[DB_SESSION_PUT] = "INSERT INTO session(id, client_id, expiry, away) VALUES(?1, ?2, ?3, ?4)"
 			   " ON CONFLICT(id) DO UPDATE SET expiry = ?3, away = ?4",
+	[DB_SESSION_AWAY] = "UPDATE session SET away = ?2 WHERE id = ?1",
 	[DB_SESSION_WILL] = "SELECT will FROM session WHERE id = ?1",
 	[DB_SESSION_WILL_PUT] = "UPDATE session SET will = ?2, will_retain = ?3, will_delay = ?4 WHERE id = ?1",
 	[DB_SESSION_DELETE] = "DELETE FROM session WHERE id = ?1",
@@ -75,6 +76,7 @@ static const char *const texts[DB_STATEMENTS] = {
 		"SELECT max((SELECT coalesce(max(id), 0) FROM message), (SELECT coalesce(max(id), 0) FROM session),"
 		" (SELECT coalesce(max(id), 0) FROM delivery), (SELECT coalesce(max(id), 0) FROM held),"
 		" (SELECT coalesce(max(session), 0) FROM ended))",
+	[DB_USED] = "SELECT EXISTS(SELECT 1 FROM session) OR EXISTS(SELECT 1 FROM retained)",
 };
 
 /* ---- statements -------------------------------------------------------------------------------------------------- */
@@ -197,6 +199,12 @@ static int error_of(int rc)
 static int exec(struct db *db, const char *sql)
 {
 	return sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL);
+}
+
+int db_empty(struct db *db)
+{
+	return exec(db, "DELETE FROM session; DELETE FROM ended; DELETE FROM subscription; DELETE FROM message;"
+			" DELETE FROM delivery; DELETE FROM held; DELETE FROM retained");
 }
 
 static int prepare(struct db *db)

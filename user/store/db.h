@@ -13,6 +13,7 @@ enum db_statement {
 	DB_COMMIT,
 	DB_ROLLBACK,
 	DB_SESSION_PUT,
+	DB_SESSION_AWAY,
 	DB_SESSION_WILL,
 	DB_SESSION_WILL_PUT,
 	DB_SESSION_DELETE,
@@ -46,6 +47,7 @@ enum db_statement {
 	DB_LOAD_SUBSCRIPTIONS,
 	DB_LOAD_RETAINED,
 	DB_LAST_ID,
+	DB_USED,
 	DB_STATEMENTS
 };
 
@@ -62,6 +64,9 @@ struct db {
 int db_open(struct db *db, const struct store_config *config);
 /* It was closed in order, if `clean`. */
 void db_close(struct db *db, bool clean);
+
+/* Remove all there is, but the key, within a transaction. */
+int db_empty(struct db *db);
 
 /* A statement, ready for the binding of parameters. */
 sqlite3_stmt *db_use(struct db *db, enum db_statement which);

@@ -27,6 +27,12 @@ def program(name, *libraries):
     return target
 
 
+def mosquitto():
+    """The path of Debian's mosquitto, the broker: installed, or where scripts/setup unpacks it. None: there is none."""
+    paths = ("/usr/sbin/mosquitto", f"{BUILD}/peer/usr/sbin/mosquitto", f"{TOP}/build/peer/usr/sbin/mosquitto")
+    return next((path for path in paths if os.access(path, os.X_OK)), None)
+
+
 @functools.cache
 def sanitized():
     """Is the daemon built with a sanitizer, which makes it slow and large?"""
