@@ -144,6 +144,40 @@ static void test_first_form(void **state)
 	free(b);
 }
 
+/* Deliveries know the length of their message from form 2 on, to the byte: what is counted up by it is counted down by the
+ * message. */
+static void test_bytes_of_deliveries(void **state)
+{
+	static const unsigned lens[] = {0,     1,     121,   122,     123,     124,	16377,
+					16378, 16379, 16380, 2097145, 2097146, 2097147, 2097148};
+	struct fixture *f = *state;
+	struct store_page page = {.all = true};
+	struct db db;
+	char sql[256];
+
+	change(f, schema_1);
+	change(f, "INSERT INTO session(id, client_id, expiry) VALUES(256, 's', 1)");
+	for (unsigned i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		snprintf(sql, sizeof(sql),
+			 "INSERT INTO message VALUES(%u, 1, 1, '\xc3\xa9', zeroblob(%u), NULL, NULL, 0);"
+			 "INSERT INTO delivery VALUES(256, %u, %u, 0, 0, 0, 1, 0, 0, NULL, NULL)",
+			 i + 1, lens[i], i + 1, i + 1);
+		change(f, sql);
+	}
+	assert_int_equal(db_open(&db, &f->config), 0);
+	assert_int_equal(db_read_page(&db, 256, &page), SQLITE_OK);
+	assert_int_equal(page.n, sizeof(lens) / sizeof(lens[0]));
+	for (unsigned i = 0; i < page.n; i++) {
+		char want[32];
+
+		snprintf(sql, sizeof(sql), "SELECT bytes FROM delivery WHERE id = %u", i + 1);
+		snprintf(want, sizeof(want), "%u ", page.rows[i].message->wire_len);
+		assert_answer(f, sql, want);
+	}
+	store_page_clear(&page);
+	db_close(&db, true);
+}
+
 /* One that is not ours is not touched, not even to be read by many at once. */
 static void test_foreign(void **state)
 {
@@ -248,8 +282,10 @@ static void test_failing_first(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_first_form), TEST(test_foreign),	TEST(test_newer),	  TEST(test_steps),
-		TEST(test_all_steps),  TEST(test_failing_step), TEST(test_failing_first),
+		TEST(test_first_form),	 TEST(test_bytes_of_deliveries),
+		TEST(test_foreign),	 TEST(test_newer),
+		TEST(test_steps),	 TEST(test_all_steps),
+		TEST(test_failing_step), TEST(test_failing_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

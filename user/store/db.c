@@ -41,8 +41,8 @@ static const char *const texts[DB_STATEMENTS] = {
 	[DB_MESSAGE_GET] = "SELECT " MESSAGE_COLUMNS " FROM message m WHERE m.id = ?1",
 	[DB_DELIVERY_PUT] =
 		"INSERT INTO delivery(session, id, message, state, pid, qos, retain, subscribed, identifiers,"
-		" share, sent) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM session WHERE session.id = ?1"
-		" ON CONFLICT DO NOTHING",
+		" share, sent, bytes) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 FROM session"
+		" WHERE session.id = ?1 ON CONFLICT DO NOTHING",
 	[DB_DELIVERY_SENT] = "UPDATE delivery SET state = 1, pid = ?3, sent = ?4 WHERE session = ?1 AND id = ?2",
 	[DB_DELIVERY_MESSAGE] = "SELECT message FROM delivery WHERE session = ?1 AND id = ?2",
 	[DB_DELIVERY_RELEASED] = "UPDATE delivery SET state = 2, message = NULL WHERE session = ?1 AND id = ?2",
@@ -66,12 +66,14 @@ static const char *const texts[DB_STATEMENTS] = {
 	[DB_LOAD_SESSIONS] =
 		"SELECT s.id, s.client_id, s.expiry, s.away, s.will, s.will_retain, s.will_delay, " MESSAGE_COLUMNS
 		", (SELECT count(*) FROM delivery d WHERE d.session = s.id AND d.message IS NOT NULL),"
-		" (SELECT total(length(p.topic) + length(p.payload)) FROM delivery d JOIN message p ON p.id = d.message"
-		" WHERE d.session = s.id) FROM session s LEFT JOIN message m ON m.id = s.will",
+		" (SELECT total(bytes) FROM delivery d WHERE d.session = s.id AND d.message IS NOT NULL)"
+		" FROM session s LEFT JOIN message m ON m.id = s.will",
 	[DB_LOAD_SUBSCRIPTIONS] =
 		"SELECT s.client_id, u.filter, u.options, u.identifier FROM subscription u JOIN session s"
 		" ON s.id = u.session ORDER BY u.place",
-	[DB_LOAD_RETAINED] = "SELECT m.id, " MESSAGE_COLUMNS " FROM retained r JOIN message m ON m.id = r.message",
+	/* In the order in which messages are in the file: it may be far larger than what is kept of it in memory. */
+	[DB_LOAD_RETAINED] = "WITH r(id) AS MATERIALIZED (SELECT message FROM retained ORDER BY message LIMIT -1)"
+			     " SELECT m.id, " MESSAGE_COLUMNS " FROM r CROSS JOIN message m ON m.id = r.id",
 	[DB_LAST_ID] =
 		"SELECT max((SELECT coalesce(max(id), 0) FROM message), (SELECT coalesce(max(id), 0) FROM session),"
 		" (SELECT coalesce(max(id), 0) FROM delivery), (SELECT coalesce(max(id), 0) FROM held),"
