@@ -143,6 +143,18 @@ class Bench(SystemTest):
         with DamagingBroker() as broker:
             self.counts(self.bench(broker))
 
+    def test_persistent(self):
+        """The sessions of subscribers, and no others, are there when it has ended, if that is wanted."""
+        daemon = self.start()
+        for words in ((), ("--persistent",)):
+            self.bench(daemon, "fan-out", "--host", daemon.network.address, "--subscribers", "3", "--messages", "10",
+                       "--qos", "1", *words)
+            clients = daemon.clients()["clients"]
+            while any(client["connected"] for client in clients):  # the daemon sees their end a little later
+                clients = daemon.clients()["clients"]
+            self.assertEqual(sorted(client["id"].split("-")[-1] for client in clients),
+                             ["s0", "s1", "s2"] if words else [])
+
     def test_lost(self):
         """Every tenth message is kept back: exactly so many are lost, and that is no failure."""
         with DamagingBroker(each(10, lambda packet: b"")) as broker:

@@ -66,12 +66,12 @@ struct connecting {
 	uint64_t retry_until_ns;
 };
 
-static int try_addresses(const struct connecting *to, struct conn *c, struct io *io, const char *client_id)
+static int try_addresses(const struct connecting *to, struct conn *c, struct io *io, const char *client_id, bool clean)
 {
 	int err = -EADDRNOTAVAIL;
 
 	for (const struct addrinfo *a = to->addresses; a; a = a->ai_next) {
-		err = handshake_connect(c, io, a, to->options, client_id);
+		err = handshake_connect(c, io, a, to->options, client_id, clean);
 		if (!err || err == -EACCES)
 			break;
 	}
@@ -82,11 +82,12 @@ static int connect_client(struct connecting *to, struct conn *c, struct io *io, 
 {
 	const struct timespec pause = {.tv_nsec = RETRY_NS};
 	char id[CLIENT_ID_MAX + 1], what[64];
+	bool clean = kind != 's' || !to->options->persistent;
 	int err;
 
 	snprintf(id, sizeof(id), "bench-%04x-%c%u", to->tag, kind, number);
 	for (;;) {
-		err = try_addresses(to, c, io, id);
+		err = try_addresses(to, c, io, id, clean);
 		if (!err || err == -EACCES || *to->interrupted || clock_ns() >= to->retry_until_ns)
 			break;
 		nanosleep(&pause, NULL);

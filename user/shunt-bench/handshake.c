@@ -96,11 +96,11 @@ static int open_socket(struct conn *c, const struct addrinfo *to, const struct o
 }
 
 int handshake_connect(struct conn *c, struct io *io, const struct addrinfo *to, const struct options *o,
-		      const char *client_id)
+		      const char *client_id, bool clean)
 {
 	struct mqtt_connect connect = {
 		.version = MQTT_3_1_1,
-		.clean_start = true,
+		.clean_start = clean,
 		.keep_alive = (uint16_t)o->keepalive,
 		.client_id = mqtt_str(client_id),
 		.has_username = o->username,

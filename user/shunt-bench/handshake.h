@@ -10,10 +10,10 @@
 
 enum { HANDSHAKE_TIMEOUT_S = 10 }; /* for each answer */
 
-/* Connect, log in and get the CONNACK. Returns 0 or a negative errno: -EACCES the broker refused, -EPROTO
+/* Connect, log in and get the CONNACK; `clean`: with Clean Session. Returns 0 or a negative errno: -EACCES the broker refused, -EPROTO
  * it answered something else, -ECONNRESET it closed, -ETIMEDOUT it did not answer. On failure the connection is closed. */
 int handshake_connect(struct conn *c, struct io *io, const struct addrinfo *to, const struct options *o,
-		      const char *client_id);
+		      const char *client_id, bool clean);
 
 /* Subscribe to the filters with the QoS of the options and get the SUBACK. The same errors. n is at most
  * HANDSHAKE_FILTERS. */

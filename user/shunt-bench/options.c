@@ -67,6 +67,9 @@ static const struct option_info {
 	      "several uses them in turn. Each has one unless this says otherwise.")},
 	{NAME(0, "connections", "N"), COUNT(connections, 0, CLIENTS_MAX),
 	 DEFAULT("0", "Further clients that connect and stay idle", "")},
+	{NAME(0, "persistent", NULL), FLAG(persistent),
+	 HELP("Let the sessions of subscribers outlive their connections: with QoS 1 and 2, a broker that keeps them on disk has "
+	      "much to write. They stay there when shunt-bench ends.")},
 	{NAME(0, "size", "BYTES"), COUNT(size, PAYLOAD_MIN, PAYLOAD_MAX), DEFAULT("64", "Length of a payload", "")},
 	{NAME(0, "qos", "N"), COUNT(qos, 0, 2), DEFAULT("0", "QoS of the messages and of the subscriptions", "")},
 	{NAME(0, "rate", "N"), DECIMAL(rate, 0, 1e9),

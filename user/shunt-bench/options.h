@@ -28,7 +28,7 @@ struct options {
 	double rate, seconds, warmup, drain, wait;
 	uint64_t batch, window, threads, keepalive;
 	const char *cc;
-	bool nagle, all_cpu, json, progress;
+	bool nagle, all_cpu, json, progress, persistent;
 	uint64_t pid;
 };
 
