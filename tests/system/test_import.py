@@ -2,12 +2,15 @@
 """Moving in: what clients left at a mosquitto they find again at Shunt, after `shuntctl import`."""
 
 import os
+import pwd
 import re
 import subprocess
+import tempfile
 
 from harness import build
 from harness import packets as p
 from harness import properties as pr
+from harness import run
 from harness.client import TIMEOUT
 from harness.daemon import Daemon
 from harness.suite import SystemTest, own
@@ -40,7 +43,7 @@ class Move(SystemTest):
 
     def shuntctl(self, *arguments):
         """shuntctl import, into Shunt's store: its status and what it says."""
-        command = [f"{os.path.dirname(self.shunt.path)}/shuntctl", "import", "--database",
+        command = [f"{build.BUILD}/shuntctl", "import", "--database",
                    f"{self.shunt.dir}/store/shunt.db", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
         return done.returncode, done.stdout + done.stderr
@@ -213,3 +216,28 @@ class Move(SystemTest):
         self.shunt.start()
         self.client("new", self.shunt, clean=False, present=False)
         self.client("s", self.shunt, clean=False, present=True)
+
+
+class Where(SystemTest):
+    """Which store it is, and whose."""
+
+    own_daemon = True
+    roads = ("off",)
+
+    @own
+    def test_configuration(self):
+        """The configuration says where the store is; it is made for the user that the daemon runs as."""
+        file = f"{build.TOP}/tests/fuzz/corpus/mosquitto/mosquitto-2.0"
+        for user in ("nobody", "root"):
+            folder = tempfile.mkdtemp(dir=run.folder())
+            os.chmod(folder, 0o755)
+            with open(f"{folder}/conf", "w") as conf:
+                conf.write(f"persistence_location {folder}/store\npersistence_file here.db\nuser {user}\n")
+            done = subprocess.run([f"{build.BUILD}/shuntctl", "import", "-c", conf.name, file],
+                                  capture_output=True, text=True, timeout=TIMEOUT)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(f"into {folder}/store/here.db:\n         1  sessions\n", done.stdout)
+            self.assertIn("conf does not have \"persistence true\"", done.stdout)
+            owner = pwd.getpwnam(user).pw_uid if os.geteuid() == 0 else os.geteuid()
+            for path in ("store", "store/here.db", "store/here.db.lock"):
+                self.assertEqual(os.stat(f"{folder}/{path}").st_uid, owner, path)

@@ -129,7 +129,8 @@ static void print_line(uint64_t n, const char *what)
 	printf("%10" PRIu64 "  %s\n", n, what);
 }
 
-static void print_counts(const struct import_settings *settings, const struct target *t, const struct import *im)
+static void print_counts(const struct import_settings *settings, const struct conf *conf, const struct target *t,
+			 const struct import *im)
 {
 	const struct import_counts *c = &im->counts;
 	bool any = false;
@@ -151,6 +152,9 @@ static void print_counts(const struct import_settings *settings, const struct ta
 	}
 	if (!any)
 		printf("Nothing of the file was left out.\n");
+	if (settings->config && !conf->persistence)
+		printf("%s does not have \"persistence true\": without it shuntd does not look there.\n",
+		       settings->config);
 }
 
 int import(const struct import_settings *settings)
@@ -175,7 +179,7 @@ int import(const struct import_settings *settings)
 		if (err)
 			status = explain(settings, &t, &im, err);
 		else
-			print_counts(settings, &t, &im);
+			print_counts(settings, &conf, &t, &im);
 	}
 	free(data);
 	free(t.path);
