@@ -7,6 +7,8 @@
 #   make equivalence runs every system test on every road, also with clients on both, and compares what clients got; and
 #                    once more with everything on disk that outlives the daemon
 #   make model       runs random operations against a model of a broker, OPERATIONS of them, again with SHUNT_MODEL_SEED
+#   make powercut    tries STATES states that a power cut may leave of the store, of each kind, again with SEED
+#   make crash       kills a daemon that writes to its store, KILLS times in each way, again with SEED
 #   make bench       runs the benchmarks                    make install   DESTDIR, PREFIX, SYSCONFDIR
 #
 # V=1 shows the commands. SANITIZE=address,undefined or SANITIZE=thread builds with sanitizers, into a folder of its own.
@@ -18,6 +20,8 @@ SANITIZE ?=
 FUZZ_SECONDS ?= 60
 OPERATIONS ?= 200000
 SECONDS ?= 3600
+STATES ?= 10000
+KILLS ?= 2000
 SEED ?=
 VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
 WITH_BPF ?= $(if $(wildcard $(VMLINUX_BTF)),1,0)
@@ -117,6 +121,7 @@ $(TOOLS:%=$(BUILD)/%): $(BUILD)/libshunt.a $(BUILD)/sources
 	$(link)
 $(BUILD)/tests/unit/% $(BUILD)/tests/bpf/%: LINK_WITH = -lcmocka
 $(BUILD)/tests/unit/test_auth_memory: LINK_WITH = -lcmocka -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(BUILD)/tests/unit/test_powercut: $(addprefix $(BUILD)/obj/tests/faults/,disk.o journal.o steps.o)
 $(BUILD)/tests/fuzz/%: LINK_WITH = -fsanitize=fuzzer
 .SECONDEXPANSION:
 helpers = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/$1/test_% tests/$1/fuzz_% %.bpf.c,$(wildcard tests/$1/*.c)))
@@ -174,6 +179,16 @@ equivalence:
 	@SHUNT_BUILD=$(BUILD) tests/system/run --require-fastpath $(addprefix --road ,off local remote both)
 	@SHUNT_BUILD=$(BUILD) tests/system/run --fastpath off --persistence sync
 
+powercut:
+	@scripts/setup check
+	$(submake) $(BUILD)/tests/unit/test_powercut
+	@SHUNT_POWERCUT_STATES=$(STATES) SHUNT_POWERCUT_SEED=$(SEED) $(BUILD)/tests/unit/test_powercut
+
+crash:
+	@scripts/setup check
+	$(submake) all
+	@SHUNT_BUILD=$(BUILD) SHUNT_CRASH_KILLS=$(KILLS) SHUNT_CRASH_SEED=$(SEED) tests/system/run --road off -k test_crash
+
 chaos:
 	@scripts/setup check
 	$(submake) all $(CHAOS)
@@ -190,7 +205,7 @@ fuzz-build:
 		WITH_BPF=0 LIB='base mqtt auth store conf' fuzzers
 fuzz-%: fuzz-build
 	@scripts/fuzz $(BUILD)/fuzz/tests/fuzz/fuzz_$* $(FUZZ_SECONDS)
-.PHONY: run check model equivalence chaos bench fuzz fuzz-build
+.PHONY: run check model equivalence powercut crash chaos bench fuzz fuzz-build
 
 # ---- lint -----------------------------------------------------------------------------------------------------------
 c_files = $(wildcard bpf/*.[ch] include/*.h user/*/*.[ch] tests/*/*.[ch])

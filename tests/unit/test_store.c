@@ -559,6 +559,26 @@ static void test_ids_grow(void **state)
 	assert_int_equal(store_new_id(&f->client) & 0xff, 3);
 }
 
+/* Also than the numbers by which what was sent is in order: they are younger than what they are for. */
+static void test_order_grows(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t s = session(f, "s"), id, order;
+	struct message *m = message(f, "t", "x");
+	struct store_op *op;
+
+	id = deliver(f, s, m);
+	op = store_op(&f->client, STORE_SENT);
+	op->session = s;
+	op->id = id;
+	op->pid = 1;
+	for (unsigned i = 0; i < 10; i++)
+		order = op->order = store_new_id(&f->client);
+	message_unref(m);
+	restart(f);
+	assert_true(store_new_id(&f->client) > order);
+}
+
 /* ---- trouble ----------------------------------------------------------------------------------------------------- */
 
 static void test_key(void **state)
@@ -682,11 +702,11 @@ static void test_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_sessions), TEST(test_retained), TEST(test_payload_once), TEST(test_states),
-		TEST(test_pages),    TEST(test_shared),	  TEST(test_undone),	   TEST(test_unit),
-		TEST(test_clean),    TEST(test_ids_grow), TEST(test_key),	   TEST(test_locked),
-		TEST(test_newer),    TEST(test_foreign),  TEST(test_damaged),	   TEST(test_damaged_refused),
-		TEST(test_full),
+		TEST(test_sessions),	    TEST(test_retained), TEST(test_payload_once), TEST(test_states),
+		TEST(test_pages),	    TEST(test_shared),	 TEST(test_undone),	  TEST(test_unit),
+		TEST(test_clean),	    TEST(test_ids_grow), TEST(test_order_grows),  TEST(test_key),
+		TEST(test_locked),	    TEST(test_newer),	 TEST(test_foreign),	  TEST(test_damaged),
+		TEST(test_damaged_refused), TEST(test_full),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

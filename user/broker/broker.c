@@ -156,9 +156,8 @@ static int start_workers(struct broker *b)
 	return rc;
 }
 
-int broker_start(void)
+static int start(struct broker *b)
 {
-	struct broker *b = &the_broker;
 	int rc = durable_open(b);
 
 	if (rc)
@@ -172,10 +171,25 @@ int broker_start(void)
 			b->workers[i].loop.epoll_fd = b->workers[i].loop.wake_fd = -1;
 		rc = start_workers(b);
 	}
-	if (rc) {
-		log_error("Error: Unable to start: %s.", strerror(-rc));
+	if (rc)
 		broker_stop();
+	return rc;
+}
+
+int broker_start(void)
+{
+	struct broker *b = &the_broker;
+	const struct counters before = counters_shared;
+	int rc = start(b);
+
+	/* The store was not what it seemed to be when it was opened. Now it is looked at more closely, and set aside. */
+	if (rc == -EBADMSG && !b->conf->refuse_damaged) {
+		counters_shared = before;
+		b->clients = 0;
+		rc = start(b);
 	}
+	if (rc)
+		log_error("Error: Unable to start: %s.", strerror(-rc));
 	return rc;
 }
 

@@ -271,7 +271,8 @@ const struct conf_option conf_options[] = {
 		"what it confirms is on disk. What comes while the disk writes is written together. With batch, changes are on "
 		"disk after MS milliseconds at the latest, and a power cut takes with it what is younger; acknowledgements "
 		"do not wait. With off they are written each second, and the kernel decides when they are on disk; it keeps "
-		"what was written when the daemon dies, and not when the machine does.",
+		"what was written when the daemon dies, and not when the machine does: then the store is what it was some "
+		"time before.",
 }, {
 	.name = "persistence_damaged", IN_CONF(refuse_damaged), .type = CONF_OTHER, .parse = conf_parse_damaged,
 	.restart = true, .argument = "set_aside|refuse", .value = "set_aside",

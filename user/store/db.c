@@ -76,7 +76,7 @@ static const char *const texts[DB_STATEMENTS] = {
 			     " SELECT m.id, " MESSAGE_COLUMNS " FROM r CROSS JOIN message m ON m.id = r.id",
 	[DB_LAST_ID] =
 		"SELECT max((SELECT coalesce(max(id), 0) FROM message), (SELECT coalesce(max(id), 0) FROM session),"
-		" (SELECT coalesce(max(id), 0) FROM delivery), (SELECT coalesce(max(id), 0) FROM held),"
+		" (SELECT max(coalesce(max(id), 0), coalesce(max(sent), 0)) FROM delivery), (SELECT coalesce(max(id), 0) FROM held),"
 		" (SELECT coalesce(max(session), 0) FROM ended))",
 	[DB_USED] = "SELECT EXISTS(SELECT 1 FROM session) OR EXISTS(SELECT 1 FROM retained)",
 };
@@ -179,7 +179,7 @@ struct message *db_message(sqlite3_stmt *st, int column, uint64_t id)
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
-static int error_of(int rc)
+int db_error(int rc)
 {
 	switch (rc & 0xff) {
 	case SQLITE_OK:
@@ -278,9 +278,11 @@ static int set_durability(struct db *db, const struct store_config *config)
 {
 	int rc = exec(db, "PRAGMA journal_mode = WAL");
 
+	/* Not OFF: a power cut could then tear the database itself, and not all of that can be seen. NORMAL syncs when the
+	 * log goes into it, after thousands of changes. */
 	if (rc == SQLITE_OK)
-		rc = exec(db,
-			  config->durability == STORE_NEVER ? "PRAGMA synchronous = OFF" : "PRAGMA synchronous = FULL");
+		rc = exec(db, config->durability == STORE_NEVER ? "PRAGMA synchronous = NORMAL"
+								: "PRAGMA synchronous = FULL");
 	return rc;
 }
 
@@ -412,7 +414,7 @@ int db_open(struct db *db, const struct store_config *config)
 	if (err)
 		goto out;
 	rc = open_file(db, config);
-	if (error_of(rc) == -EBADMSG && !config->refuse_damaged) {
+	if (db_error(rc) == -EBADMSG && !config->refuse_damaged) {
 		close_file(db);
 		err = set_aside(db);
 		if (err) {
@@ -422,7 +424,7 @@ int db_open(struct db *db, const struct store_config *config)
 		}
 		rc = open_file(db, config);
 	}
-	err = error_of(rc);
+	err = db_error(rc);
 	if (err && rc != SQLITE_AUTH)
 		log_error("Error: Unable to open the store %s: %s.%s", db->path,
 			  db->sqlite ? sqlite3_errmsg(db->sqlite) : sqlite3_errstr(rc),

@@ -68,6 +68,9 @@ void db_close(struct db *db, bool clean);
 /* Remove all there is, but the key, within a transaction. */
 int db_empty(struct db *db);
 
+/* -errno of an error of SQLite's; -EBADMSG: the file is damaged. */
+int db_error(int rc);
+
 /* A statement, ready for the binding of parameters. */
 sqlite3_stmt *db_use(struct db *db, enum db_statement which);
 /* Run one that returns no rows, and reset it. SQLITE_OK or an error. */

@@ -98,7 +98,7 @@ static int each(struct loading *l, enum db_statement which, const char *what,
 	}
 	if (!err && rc != SQLITE_DONE) {
 		log_error("Error: Unable to read the store %s: %s.", l->db->path, sqlite3_errmsg(l->db->sqlite));
-		err = -EIO;
+		err = db_error(rc);
 	}
 	sqlite3_reset(st);
 	return err;

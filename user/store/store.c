@@ -24,7 +24,7 @@ struct store {
 	uint32_t batch_ms;
 	uint64_t next_id; /* atomic */
 	pthread_t thread;
-	bool started;
+	bool started, damaged;
 
 	/* the thread's */
 	struct loop loop;
@@ -328,7 +328,10 @@ int store_start(struct store *s)
 
 int store_load(struct store *s, const struct store_reader *reader, void *arg)
 {
-	return db_load(&s->db, reader, arg);
+	int rc = db_load(&s->db, reader, arg);
+
+	s->damaged = rc == -EBADMSG;
+	return rc;
 }
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
@@ -368,6 +371,19 @@ bool store_waits(const struct store *s)
 	return s->durability == STORE_SYNC;
 }
 
+/* What was sent to a thread that never ran. */
+static void drop_unreceived(struct store *s)
+{
+	struct inbox_item *item = inbox_take(&s->loop.inbox);
+
+	while (item) {
+		struct store_batch *b = container_of(item, struct store_batch, item);
+
+		item = item->next;
+		store_batch_free(b);
+	}
+}
+
 void store_close(struct store *s)
 {
 	struct inbox_item stop = {.receive = receive_stop};
@@ -378,12 +394,13 @@ void store_close(struct store *s)
 		loop_send(&s->loop, &stop);
 		pthread_join(s->thread, NULL);
 	}
+	drop_unreceived(s);
 	if (!list_empty(&s->group)) {
 		log_error("Error: %llu changes could not be written to the store %s and are lost.",
 			  (unsigned long long)s->waiting, s->db.path);
 		give_back(s);
 	}
-	db_close(&s->db, !s->stats.failing);
+	db_close(&s->db, !s->stats.failing && !s->damaged);
 	table_free(&s->fold.table);
 	loop_close(&s->loop);
 	pthread_mutex_destroy(&s->lock);

@@ -162,8 +162,9 @@ struct store_reader {
 	int (*subscription)(void *arg, struct store_bytes client, const struct store_op *subscription);
 	int (*retained)(void *arg, struct message *m);
 };
-/* Read sessions (away_ms ago their connection ended; so many deliveries that have a message, of so many bytes), then subscriptions in the order they were made, then retained
- * messages. Logs progress and errors. */
+/* Read sessions (away_ms ago their connection ended; so many deliveries that have a message, of so many bytes), then
+ * subscriptions in the order they were made, then retained messages. Logs progress and errors. -EBADMSG: the file is
+ * damaged, which was not seen when it was opened; it will be when it is closed and opened again. */
 int store_load(struct store *s, const struct store_reader *reader, void *arg);
 
 /* Start the thread. 0 or -errno. */
