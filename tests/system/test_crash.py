@@ -3,11 +3,14 @@
 
 import os
 import random
+import signal
 import threading
 import time
 
 from harness import packets as p
-from harness.client import Client, Closed, Timeout
+from harness.client import TIMEOUT, Client, Closed, Timeout
+from harness.daemon import DaemonError
+from harness.disk import ALL, SYNCS, Disk
 from harness.suite import SystemTest, own
 
 KILLS = int(os.environ.get("SHUNT_CRASH_KILLS", "20"))
@@ -117,26 +120,24 @@ class Subscriber(Peer):
 
 
 class Crash(SystemTest):
-    """SIGKILL at random moments."""
+    """SIGKILL at random moments, and next to what the store writes."""
 
     own_daemon = True
     roads = ("off",)
     limit = 60 + 2 * KILLS
 
-    def storm(self, options, faithful):
-        """Kill it under load; `faithful`: it keeps what it promised."""
-        daemon = self.start(["persistence true", *options])
+    def storm(self, options, faithful, kill, before=None):
+        """Kill it under load; `faithful`: it keeps what it promised. `kill` ends it and starts it again."""
+        daemon = self.start(["persistence true", *options], before)
         subscriber = Subscriber(daemon, "s")
         subscriber.start()
         self.eventually(lambda: subscriber.sessions)
         publishers = [Publisher(daemon, f"{name}{qos}", qos) for name in "ab" for qos in (1, 2)]
         for publisher in publishers:
             publisher.start()
-        rng = random.Random(os.environ.get("SHUNT_CRASH_SEED"))
+        rng = random.Random(os.environ.get("SHUNT_CRASH_SEED") or None)
         for _ in range(KILLS):
-            time.sleep(rng.uniform(0.01, 0.4))
-            daemon.kill()
-            daemon.start()
+            kill(daemon, rng)
         for publisher in publishers:
             publisher.stopping.set()
         for publisher in publishers:
@@ -153,6 +154,29 @@ class Crash(SystemTest):
         for publisher in publishers if faithful else ():
             self.check(publisher, subscriber.got[publisher.topic])
         self.assertGreater(sum(len(publisher.acknowledged) for publisher in publishers), KILLS)
+        return daemon
+
+    def at_any_time(self, daemon, rng):
+        """Between two starts, up to 0.4 s of work."""
+        time.sleep(rng.uniform(0.01, 0.4))
+        daemon.kill()
+        daemon.start()
+
+    def at_writes(self, disk, daemon, rng):
+        """Before or after one of the next calls that change the store's files, or one of the next syncs; the same while it
+        reads, and repairs, what the last crash has left."""
+        disk.die(rng.randrange(40), rng.choice((ALL, SYNCS)), rng.choice((False, True)))
+        self.assertEqual(daemon.process.wait(TIMEOUT), -signal.SIGKILL)
+        for again in (True, False):
+            disk.live()
+            if again and rng.random() < 0.5:
+                disk.die(rng.randrange(6), rng.choice((ALL, SYNCS)), rng.choice((False, True)))
+            try:
+                daemon.start()
+                break
+            except DaemonError:
+                if not again or daemon.process.returncode != -signal.SIGKILL:
+                    raise
 
     def eventually(self, condition, timeout=30):
         """Wait until it holds; what the test finds afterwards says what is wrong if it never does."""
@@ -172,9 +196,17 @@ class Crash(SystemTest):
     @own
     def test_sync(self):
         """With `durability sync` a crash costs nothing. [MQTT-4.3.2-1] [MQTT-4.3.3-1] [MQTT-4.6.0-6]"""
-        self.storm(["durability sync"], True)
+        self.storm(["durability sync"], True, self.at_any_time)
+
+    @own
+    def test_writes(self):
+        """And not at those moments that matter, either: next to each write, sync, unlink of the store's files. [MQTT-4.3.2-1]
+        [MQTT-4.3.3-1] [MQTT-4.6.0-6]"""
+        disks = []
+        self.storm(["durability sync"], True, lambda daemon, rng: self.at_writes(disks[0], daemon, rng),
+                   lambda daemon: disks.append(Disk(daemon)))
 
     @own
     def test_off(self):
         """With `durability off` what was written is kept; of the rest nothing is promised, and all goes on."""
-        self.storm(["durability off"], False)
+        self.storm(["durability off"], False, self.at_any_time)

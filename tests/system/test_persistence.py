@@ -12,6 +12,7 @@ from harness import properties as pr
 from harness import run
 from harness.client import TIMEOUT
 from harness.daemon import Daemon
+from harness.disk import SYNC_FOLDER, Disk
 from harness.suite import SystemTest, own
 
 DURABLE = ["persistence true"]
@@ -292,6 +293,26 @@ class Restart(SystemTest):
         client.ping()
 
 
+class Folder(SystemTest):
+    """Where the store is."""
+
+    own_daemon = True
+    roads = ("off",)
+
+    @own
+    def test_made(self):
+        """A folder that was made is on disk itself before anything in it is: its name is synced, too."""
+        disks = []
+
+        def before(daemon):
+            disks.append(Disk(daemon, daemon.dir))
+            disks[0].record = 1
+        self.start(DURABLE, before)
+        done = disks[0].journal()
+        parent = done.index((SYNC_FOLDER, 1, ""))
+        self.assertLess(parent, next(at for at, entry in enumerate(done) if entry[2] == "store/shunt.db"))
+
+
 class Trouble(SystemTest):
     """Files that are not as they should be."""
 
@@ -324,6 +345,26 @@ class Trouble(SystemTest):
         self.client("s", daemon, clean=False, present=False)
         aside = [name for name in os.listdir(f"{daemon.dir}/store") if ".damaged-" in name]
         self.assertEqual(len(aside), 1)
+        daemon.wait_log("is damaged. It was renamed to")
+
+    @own
+    def test_damaged_inside(self):
+        """Also when that is seen only in reading it, because it was closed in order."""
+        daemon = self.start(DURABLE)
+        client = self.client("s", daemon, clean=False)
+        for n in range(200):
+            client.publish(f"{self.name}/{n}", b"x" * 1000, 1, retain=True)
+        client.disconnect()
+        daemon.stop()
+        size = os.path.getsize(f"{daemon.dir}/store/shunt.db")
+        with open(f"{daemon.dir}/store/shunt.db", "r+b") as store:
+            store.seek(size // 8192 * 4096)  # a page in the middle: of messages
+            store.write(b"\xff" * 4096)
+        daemon.start()
+        client = self.client("s", daemon, clean=False, present=False)
+        client.subscribe(f"{self.name}/#")
+        client.ping()
+        daemon.wait_log("Unable to read the store .* malformed")
         daemon.wait_log("is damaged. It was renamed to")
 
     @own

@@ -17,9 +17,20 @@ CFLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", 
 
 def program(name, *libraries):
     """The path of build/tests/system/NAME, made from tests/system/NAME.c."""
-    source, folder = f"{HERE}/{name}.c", f"{BUILD}/tests/system"
-    target = f"{folder}/{name}"
-    os.makedirs(folder, exist_ok=True)
+    return _compiled(f"{HERE}/{name}.c", f"{BUILD}/tests/system/{name}", *libraries)
+
+
+def preloaded(name):
+    """The environment of a daemon that is to have tests/faults/NAME.c between itself and the C library."""
+    library = _compiled(f"{TOP}/tests/faults/{name}.c", f"{BUILD}/tests/faults/{name}.so", "-D_GNU_SOURCE", "-shared",
+                        "-fPIC", "-ldl")
+    # AddressSanitizer wants to be the first library, but does not have to.
+    asan = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"), "verify_asan_link_order=0")))
+    return {"LD_PRELOAD": library, "ASAN_OPTIONS": asan}
+
+
+def _compiled(source, target, *libraries):
+    os.makedirs(os.path.dirname(target), exist_ok=True)
     with open(f"{target}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not os.path.exists(target) or os.path.getmtime(target) < os.path.getmtime(source):

@@ -49,6 +49,7 @@ class Daemon:
         self.control = f"{self.dir}/control.sock"
         self.pins = pins or f"{run.pins()}-{os.getpid()}-{Daemon.count}"
         self.nofile, self.arguments = nofile, list(arguments)
+        self.environment = {}  # more than ours
         self.options = self._options(options, listen or network.address)
         self.process, self.stderr = None, f"{self.dir}/stderr"
         self.checked = 0
@@ -84,7 +85,7 @@ class Daemon:
         """Start, and wait until it accepts connections."""
         with open(self.stderr, "ab") as stderr:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr,
-                                            start_new_session=True)
+                                            start_new_session=True, env={**os.environ, **self.environment})
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline:
             if self.process.poll() is not None:

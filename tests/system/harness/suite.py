@@ -117,12 +117,14 @@ class SystemTest(unittest.TestCase, fast.FastMixin):
         client = self.raw(name, daemon, network, rcvbuf, sndbuf, record, road=road)
         return client.connect(self.id(name) if client_id is None else client_id, **fields)
 
-    def start(self, options=(), **arguments):
-        """Another daemon, stopped and checked at the end of the test."""
+    def start(self, options=(), before=None, **arguments):
+        """Another daemon, stopped and checked at the end of the test; `before` is called with it before it starts."""
         arguments.setdefault("network", self.network)
         daemon = Daemon(options=[*self.road_options(), *options], path=self.daemon_path, reference=self.reference,
                         **arguments)
         self.addCleanup(daemon.remove)
+        if before:
+            before(daemon)
         daemon.start()
         self.addCleanup(daemon.stop)
         return daemon
