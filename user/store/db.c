@@ -283,6 +283,10 @@ static int set_durability(struct db *db, const struct store_config *config)
 	if (rc == SQLITE_OK)
 		rc = exec(db, config->durability == STORE_NEVER ? "PRAGMA synchronous = NORMAL"
 								: "PRAGMA synchronous = FULL");
+	/* What is not committed is written by COMMIT only: on a disk that is full, all before it can still be done, and
+	 * what sessions have be read behind it. */
+	if (rc == SQLITE_OK)
+		rc = exec(db, "PRAGMA cache_spill = OFF");
 	return rc;
 }
 
