@@ -9,6 +9,7 @@
 #   make model       runs random operations against a model of a broker, OPERATIONS of them, again with SHUNT_MODEL_SEED
 #   make powercut    tries STATES states that a power cut may leave of the store, of each kind, again with SEED
 #   make crash       kills a daemon that writes to its store, KILLS times in each way, again with SEED
+#   make inject      lets every allocation, accept4(), epoll_ctl(), write to a socket and bpf() fail once, under a sanitizer
 #   make bench       runs the benchmarks                    make install   DESTDIR, PREFIX, SYSCONFDIR
 #
 # V=1 shows the commands. SANITIZE=address,undefined or SANITIZE=thread builds with sanitizers, into a folder of its own.
@@ -189,6 +190,12 @@ crash:
 	$(submake) all
 	@SHUNT_BUILD=$(BUILD) SHUNT_CRASH_KILLS=$(KILLS) SHUNT_CRASH_SEED=$(SEED) tests/system/run --road off -k test_crash
 
+inject:
+	@scripts/setup check
+	$(submake) SANITIZE=address,undefined all
+	@SHUNT_BUILD=build/sanitize-address-undefined SHUNT_INJECT_STRIDE=1 ASAN_OPTIONS=allocator_may_return_null=1 \
+		UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 tests/system/run -k test_inject
+
 chaos:
 	@scripts/setup check
 	$(submake) all $(CHAOS)
@@ -205,7 +212,7 @@ fuzz-build:
 		WITH_BPF=0 LIB='base mqtt auth store conf' fuzzers
 fuzz-%: fuzz-build
 	@scripts/fuzz $(BUILD)/fuzz/tests/fuzz/fuzz_$* $(FUZZ_SECONDS)
-.PHONY: run check model equivalence powercut crash chaos bench fuzz fuzz-build
+.PHONY: run check model equivalence powercut crash inject chaos bench fuzz fuzz-build
 
 # ---- lint -----------------------------------------------------------------------------------------------------------
 c_files = $(wildcard bpf/*.[ch] include/*.h user/*/*.[ch] tests/*/*.[ch])

@@ -96,7 +96,7 @@ struct conn {
 
 	struct list held_answers; /* durable.c's: they wait for the disk */
 	uint32_t held_n;
-	uint64_t operations; /* store_client's, before the packet that is being handled */
+	uint64_t operations, failures; /* store_client's, before the packet that is being handled */
 
 	struct inbox_item move;
 };

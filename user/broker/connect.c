@@ -294,7 +294,9 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	if (will_take(c, con))
 		return conn_fail(CLOSE_NO_MEMORY);
 	s = take_session(c, con->clean_start, &present);
-	if (s && !present && expiry_interval(w->broker->conf, p) && durable_session_begins(w, s)) {
+	if (s)
+		s->expiry_interval = expiry_interval(w->broker->conf, p);
+	if (s && !present && s->expiry_interval && durable_session_begins(w, s)) {
 		worker_session_end(w, s);
 		s = NULL;
 	}
@@ -310,12 +312,14 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	c->client_id = NULL;
 	c->state = CONN_OPEN;
 	s->conn = c;
-	s->expiry_interval = expiry_interval(w->broker->conf, p);
 	c->expires_at_close = session_ends_with_connection(s);
 	if (s->stored) {
-		durable_session_changes(w, s);
+		if (present)
+			durable_session_changes(w, s);
 		durable_will(w, s, c->will, c->will_retain, c->will_delay);
 	}
+	if (w->store.failures != c->failures)
+		return conn_fail(CLOSE_NO_MEMORY);
 	COUNTER_ADD(connects, 1);
 	COUNTER_ADD(clients_connected, 1);
 	log_connect(c, con);

@@ -45,8 +45,10 @@ static struct store_op *say(struct worker *w, enum store_kind kind, struct mqtt_
 
 	if (op)
 		op->text = b;
-	else
+	else if (b.data)
 		free(b.data);
+	else
+		store_failed(&w->store);
 	if (!op)
 		log_error("Out of memory: a change is not in the store.");
 	return op;
@@ -68,7 +70,14 @@ static int say_session(struct worker *w, const struct session *s, bool away)
 
 int durable_session_begins(struct worker *w, struct session *s)
 {
-	return on(w) ? session_store(s, store_new_id(&w->store), &w->store) : 0;
+	int rc = on(w) ? session_store(s, store_new_id(&w->store), &w->store) : 0;
+
+	if (rc || !s->stored)
+		return rc;
+	rc = say_session(w, s, false);
+	if (rc)
+		s->stored = 0;
+	return rc;
 }
 
 void durable_session_changes(struct worker *w, struct session *s)
@@ -163,6 +172,10 @@ void durable_send(struct conn *c, const uint8_t *packet, size_t len, bool all)
 	uint64_t ticket = 0;
 	struct held_answer *a;
 
+	if (store->failures != c->failures) { /* what it confirms was not done */
+		conn_break(c, CLOSE_NO_MEMORY);
+		return;
+	}
 	if (store->store && store_waits(store->store) && (all || store->operations != c->operations))
 		ticket = store_ticket(store);
 	if (list_empty(&c->held_answers) && store_done(store, ticket)) {

@@ -15,7 +15,7 @@
 
 /* ---- sessions ---------------------------------------------------------------------------------------------------- */
 
-/* A new session that will outlive its connection. 0 or -ENOMEM. */
+/* A new session that will outlive its connection, as long as its expiry_interval says. 0 or -ENOMEM. */
 int durable_session_begins(struct worker *w, struct session *s);
 /* It got a connection, or has none any more. */
 void durable_session_changes(struct worker *w, struct session *s);
@@ -44,7 +44,7 @@ void durable_retained_expired(struct message *m, void *worker);
 /* ---- packets that wait --------------------------------------------------------------------------------------------- */
 
 /* Send when what has been said to the store in handling this packet is on disk, and with `all` also what others said
- * before. */
+ * before. When there was no memory for some of it, break the connection instead. */
 void durable_send(struct conn *c, const uint8_t *packet, size_t len, bool all);
 
 /* Is so much of the connection's, or of what it said, not on disk that nothing more is to be read from it? */

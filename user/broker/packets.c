@@ -281,16 +281,22 @@ static int handle_pubrec(struct conn *c, struct mqtt_packet *p)
 
 static int handle_pubrel(struct conn *c, struct mqtt_packet *p)
 {
-	struct held_message h;
+	const struct held_message *held = session_held(c->session, p->pid);
+	struct held_message h = {0};
 	int rc = 0;
 
 	log_ack(c, p);
 	/* That it was released and that it was delivered are the same thing. */
 	store_unit(&c->worker->store, true);
-	/* Completed in any case, also when it was before [MQTT-4.3.3-2]. */
-	session_pubrel(c->session, p->pid, &h);
-	if (h.message)
-		rc = route(c, h.message, h.retain, NULL);
+	if (held)
+		rc = route(c, held->message, held->retain, NULL);
+	/* Without memory for all receivers it is kept for the client's next PUBREL: for those who got it now it may come
+	 * twice, but nobody loses what a PUBREC took over. */
+	if (!rc && c->worker->store.failures != c->failures)
+		rc = conn_fail(CLOSE_NO_MEMORY);
+	/* Completed in any other case, also when it was before [MQTT-4.3.3-2]. */
+	if (!rc)
+		session_pubrel(c->session, p->pid, &h);
 	store_unit(&c->worker->store, false);
 	message_drop(&h.message);
 	if (!rc)

@@ -75,6 +75,14 @@ static void deliver(struct worker *w, struct session *s, struct message *m, stru
 		worker_deliver(w, s, m, as, fenced);
 }
 
+/* One delivery less: a publisher that waits for an acknowledgement does not get it. */
+static void lost(struct worker *w, uint8_t qos)
+{
+	COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
+	if (qos)
+		store_failed(&w->store);
+}
+
 static void deliver_hit(struct worker *w, const struct route *r, const struct tree_hit *hit, struct conn *fenced)
 {
 	struct deliver_as as = deliver_as(w->broker, r->message, hit->options, r->retain);
@@ -82,7 +90,7 @@ static void deliver_hit(struct worker *w, const struct route *r, const struct tr
 	if (hit->ids) {
 		as.ids = ids_of(&w->hits, hit);
 		if (!as.ids) {
-			COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
+			lost(w, as.qos);
 			return;
 		}
 	}
@@ -117,7 +125,7 @@ static void deliver_share(struct worker *w, const struct route *r, struct tree_s
 	if (hit.ids) {
 		as.ids = sub_ids_one(hit.ids);
 		if (!as.ids) {
-			COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
+			lost(w, as.qos);
 			return;
 		}
 	}

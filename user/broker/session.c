@@ -543,6 +543,18 @@ static bool may_queue(struct session *s, const struct delivery *d)
 	return queue_has_room(s, used, d->message, &d->as);
 }
 
+/* For a delivery of QoS 1 or 2. What is in the store will be read from there. */
+static void no_memory_for(struct session *s, uint64_t stored)
+{
+	if (!stored) {
+		drop(s, DROP_NO_MEMORY);
+		return;
+	}
+	session_leaves(s, stored);
+	if (s->sink)
+		dirty(s->sink);
+}
+
 void session_deliver(struct session *s, struct message *m, struct deliver_as as)
 {
 	struct delivery *d;
@@ -562,16 +574,21 @@ void session_deliver(struct session *s, struct message *m, struct deliver_as as)
 	}
 	d = delivery_new(m, &as);
 	if (!d) {
-		drop(s, DROP_NO_MEMORY);
-		if (as.stored)
-			session_stored_over(s, m, as.stored);
+		no_memory_for(s, as.stored);
 		return;
 	}
 	if (can_start(s, m)) {
 		rc = start(s, d);
 		if (rc == 0)
 			return;
-		drop(s, rc == -EMSGSIZE ? DROP_TOO_LARGE : DROP_NO_MEMORY);
+		if (rc == -ENOMEM) {
+			/* It waits for the next connection. */
+			push_front_queue(s, d);
+			s->sink->failed = true;
+			dirty(s->sink);
+			return;
+		}
+		drop(s, DROP_TOO_LARGE);
 	} else if (may_queue(s, d)) {
 		list_push(&s->queue, &d->link);
 		s->queued++;

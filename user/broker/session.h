@@ -203,6 +203,8 @@ void session_stored_over(struct session *s, const struct message *m, uint64_t id
 
 /* A delivery came: is it to be handled here? If not, it is in memory already, or left in the store. */
 bool session_takes(struct session *s, uint64_t id);
+/* There is no memory for what it was to take: it is left in the store, to be read from there. */
+void session_leaves(struct session *s, uint64_t id);
 
 /* Read on from the store, unless an answer is awaited. `receive` gets the page. */
 void session_ask(struct session *s, void (*receive)(struct inbox_item *, void *worker));
@@ -263,7 +265,9 @@ int session_receive(struct session *s, uint16_t pid, bool dup);
 int session_hold(struct session *s, uint16_t pid, struct message *m, bool retain);
 /* While more is held than SESSION_HELD_MAX: the first of them, to be delivered now; its PUBREL will find nothing. */
 struct held_message session_overheld(struct session *s);
-/* The PUBREL: deliver what *out gets, then send PUBCOMP with the reason returned, in any case [MQTT-4.3.3-2]. */
+/* What waits for this PUBREL; NULL: nothing, or no message. Until the next of these calls. */
+const struct held_message *session_held(struct session *s, uint16_t pid);
+/* The PUBREL: *out gets what was held, with the reference; then send PUBCOMP with the reason returned, in any case [MQTT-4.3.3-2]. */
 int session_pubrel(struct session *s, uint16_t pid, struct held_message *out);
 
 /* Drop all of them: the session ends. */

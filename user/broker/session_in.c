@@ -27,12 +27,12 @@ int session_receive(struct session *s, uint16_t pid, bool dup)
 	return !dup && ++h->again > 1 ? -EPROTO : 0;
 }
 
-static void tell_held(struct session *s, uint16_t pid, struct message *m, bool retain)
+static int tell_held(struct session *s, uint16_t pid, struct message *m, bool retain)
 {
 	struct store_op *op = store_op(s->store, STORE_HELD);
 
 	if (!op)
-		return;
+		return -ENOMEM;
 	op->session = s->stored;
 	op->id = store_new_id(s->store);
 	op->pid = pid;
@@ -41,6 +41,7 @@ static void tell_held(struct session *s, uint16_t pid, struct message *m, bool r
 		store_name_message(s->store, m);
 		op->message = message_ref(m);
 	}
+	return 0;
 }
 
 int session_hold(struct session *s, uint16_t pid, struct message *m, bool retain)
@@ -54,9 +55,12 @@ int session_hold(struct session *s, uint16_t pid, struct message *m, bool retain
 		free(h);
 		return -ENOMEM;
 	}
+	if (s->stored && tell_held(s, pid, m, retain)) {
+		pid_map_take(&s->received, pid);
+		free(h);
+		return -ENOMEM;
+	}
 	list_push(m ? &s->held : &s->released, &h->link);
-	if (s->stored)
-		tell_held(s, pid, m, retain);
 	if (!m)
 		return 0;
 	message_ref(m);
@@ -90,17 +94,25 @@ struct held_message session_overheld(struct session *s)
 	return out;
 }
 
+const struct held_message *session_held(struct session *s, uint16_t pid)
+{
+	struct held *h = pid_map_get(&s->received, pid);
+
+	return h && h->held.message ? &h->held : NULL;
+}
+
 int session_pubrel(struct session *s, uint16_t pid, struct held_message *out)
 {
 	struct held *h = pid_map_take(&s->received, pid);
 
 	*out = (struct held_message){0};
+	/* Also when it is unknown: there may have been no memory to say so the last time. */
+	if (s->stored)
+		session_tell(s, STORE_HELD_OVER, 0, pid);
 	if (!h)
 		return MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND;
 	*out = let_go(s, h);
 	free(h);
-	if (s->stored)
-		session_tell(s, STORE_HELD_OVER, 0, pid);
 	return MQTT_RC_SUCCESS;
 }
 

@@ -112,6 +112,7 @@ int session_store_delivery(struct session *s, struct store_client *client, struc
 	if (!op) {
 		free(share.data);
 		free(ids.data);
+		store_failed(client);
 		return -ENOMEM;
 	}
 	store_name_message(client, m);
@@ -173,6 +174,16 @@ bool session_takes(struct session *s, uint64_t id)
 	}
 	t->known[at] = id;
 	return true;
+}
+
+void session_leaves(struct session *s, uint64_t id)
+{
+	struct session_tail *t = &s->tail;
+
+	/* Identifiers of one client differ by more than this. */
+	t->known[place(id)] = id - 1;
+	t->passed[place(id)] = id;
+	t->active = true;
 }
 
 void session_ask(struct session *s, void (*receive)(struct inbox_item *, void *worker))

@@ -237,8 +237,13 @@ static int append(struct worker *w, unsigned to, struct batch_entry entry)
 
 static void hand_over(struct worker *w, struct batch_entry entry)
 {
-	if (append(w, entry.session->worker, entry))
-		COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
+	uint8_t qos = entry.as.qos;
+
+	if (append(w, entry.session->worker, entry) == 0)
+		return;
+	COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
+	if (qos) /* then it is not acknowledged, either */
+		store_failed(&w->store);
 }
 
 void worker_deliver(struct worker *w, struct session *s, struct message *m, struct deliver_as as, struct conn *from)

@@ -80,8 +80,10 @@ struct store_op *store_op(struct store_client *c, enum store_kind kind)
 	}
 	if (!b) {
 		b = malloc(sizeof(*b));
-		if (!b)
+		if (!b) {
+			store_failed(c);
 			return NULL;
+		}
 		b->client = c;
 		b->bytes = 0;
 		b->n = 0;

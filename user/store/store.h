@@ -141,6 +141,7 @@ struct store_client {
 	unsigned index;			       /* below 256, of no other client */
 	struct store_batch *batch;	       /* being filled */
 	uint64_t operations;		       /* so far */
+	uint64_t failures;		       /* what could not be said, or done, for want of memory */
 	uint64_t sent, done;		       /* batches */
 	uint64_t pending;		       /* bytes of memory in what was sent and is not done */
 	bool in_unit, unit_sent;	       /* a unit has begun; in a batch that was sent */
@@ -184,8 +185,15 @@ uint64_t store_new_id(struct store_client *c);
 /* Give a message an identifier, unless it has one: before it is put into an operation. */
 void store_name_message(struct store_client *c, struct message *m);
 
-/* Room for one more operation, zeroed, to be filled at once; it takes what is put in. NULL without memory. */
+/* Room for one more operation, zeroed, to be filled at once; it takes what is put in. NULL without memory, which counts
+ * as a failure. */
 struct store_op *store_op(struct store_client *c, enum store_kind kind);
+
+/* There is no memory for what is to be confirmed: whoever sees `failures` grow does not confirm it. */
+static inline void store_failed(struct store_client *c)
+{
+	c->failures++;
+}
 
 /* The operations from now on, until store_unit(false), belong together. */
 void store_unit(struct store_client *c, bool begin);
