@@ -10,6 +10,7 @@
 #   make powercut    tries STATES states that a power cut may leave of the store, of each kind, again with SEED
 #   make crash       kills a daemon that writes to its store, KILLS times in each way, again with SEED
 #   make inject      lets every allocation, accept4(), epoll_ctl(), write to a socket and bpf() fail once, under a sanitizer
+#   make soak        everything at once for MINUTES: nothing may be wrong, or left over, and memory is to be flat
 #   make bench       runs the benchmarks                    make install   DESTDIR, PREFIX, SYSCONFDIR
 #
 # V=1 shows the commands. SANITIZE=address,undefined or SANITIZE=thread builds with sanitizers, into a folder of its own.
@@ -23,6 +24,7 @@ OPERATIONS ?= 200000
 SECONDS ?= 3600
 STATES ?= 10000
 KILLS ?= 2000
+MINUTES ?= 30
 SEED ?=
 VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
 WITH_BPF ?= $(if $(wildcard $(VMLINUX_BTF)),1,0)
@@ -196,6 +198,11 @@ inject:
 	@SHUNT_BUILD=build/sanitize-address-undefined SHUNT_INJECT_STRIDE=1 ASAN_OPTIONS=allocator_may_return_null=1 \
 		UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 tests/system/run -k test_inject
 
+soak:
+	@scripts/setup check
+	$(submake) all
+	@SHUNT_BUILD=$(BUILD) SHUNT_SOAK_SECONDS=$$((60 * $(MINUTES))) tests/system/run --road both -k test_soak
+
 chaos:
 	@scripts/setup check
 	$(submake) all $(CHAOS)
@@ -212,7 +219,7 @@ fuzz-build:
 		WITH_BPF=0 LIB='base mqtt auth store conf' fuzzers
 fuzz-%: fuzz-build
 	@scripts/fuzz $(BUILD)/fuzz/tests/fuzz/fuzz_$* $(FUZZ_SECONDS)
-.PHONY: run check model equivalence powercut crash inject chaos bench fuzz fuzz-build
+.PHONY: run check model equivalence powercut crash inject soak chaos bench fuzz fuzz-build
 
 # ---- lint -----------------------------------------------------------------------------------------------------------
 c_files = $(wildcard bpf/*.[ch] include/*.h user/*/*.[ch] tests/*/*.[ch])

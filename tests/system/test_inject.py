@@ -244,27 +244,27 @@ class Calls(Failing):
     @own
     def test_memory(self):
         """Allocations."""
-        self.each(MEMORY, 67)
+        self.each(MEMORY, 151)
 
     @own
     def test_accept(self):
         """accept4(): whoever could not be accepted is a moment later."""
-        self.each(ACCEPT, 3)
+        self.each(ACCEPT, 7)
 
     @own
     def test_epoll(self):
         """epoll_ctl()."""
-        self.each(EPOLL, 3)
+        self.each(EPOLL, 7)
 
     @own
     def test_send(self):
         """Writing to sockets."""
-        self.each(SEND, 17)
+        self.each(SEND, 41)
 
     @own
     def test_start(self):
         """Allocations of the start."""
-        self.starts(MEMORY, 97 if self.road == "off" else 499)
+        self.starts(MEMORY, 199 if self.road == "off" else 997)
 
 
 class Kernel(Failing):
@@ -275,9 +275,9 @@ class Kernel(Failing):
     @own
     def test_bpf(self):
         """What the kernel does not take, the daemon carries."""
-        self.each(BPF, 13)
+        self.each(BPF, 29)
 
     @own
     def test_start(self):
         """There is no fast path then, or not all of it."""
-        self.starts(BPF, 61)
+        self.starts(BPF, 97)
