@@ -36,6 +36,7 @@ class Daemon:
     """One process. `options` are lines of the configuration; `reference` is mosquitto in its place."""
 
     count = 0
+    lag = {}  # the environment of those whose threads are to be late
     persistence = ()  # lines of the configuration, for those that do not have their own
 
     def __init__(self, network, options=(), path=None, reference=False, nofile=None, pins=None, arguments=(),
@@ -49,7 +50,7 @@ class Daemon:
         self.control = f"{self.dir}/control.sock"
         self.pins = pins or f"{run.pins()}-{os.getpid()}-{Daemon.count}"
         self.nofile, self.arguments = nofile, list(arguments)
-        self.environment = {}  # more than ours
+        self.environment = dict(self.lag)  # more than ours
         self.options = self._options(options, listen or network.address)
         self.process, self.stderr = None, f"{self.dir}/stderr"
         self.checked = 0

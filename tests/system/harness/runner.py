@@ -42,6 +42,8 @@ def arguments():
     parser.add_argument("-j", dest="jobs", type=int, default=(os.cpu_count() or 1) + 1, help="processes (%(default)s)")
     parser.add_argument("--persistence", choices=("sync", "batch", "off"),
                         help="daemons keep what outlives them on disk, with this durability")
+    parser.add_argument("--lag", type=int, metavar="MS",
+                        help="let the daemons' threads sleep at random, up to MS: shows what tests only hope for")
     parser.add_argument("--daemon", metavar="PATH", help="the daemon (default: build/shuntd)")
     parser.add_argument("--reference", action="store_true",
                         help="run Debian's mosquitto instead, to test the tests; what only Shunt has is skipped")
@@ -207,6 +209,8 @@ def main():
     if options.persistence:  # the processes of the units are forks of this one
         durability = {"batch": "batch 20"}.get(options.persistence, options.persistence)
         Daemon.persistence = ["persistence true", f"durability {durability}"]
+    if options.lag:
+        Daemon.lag = build.preloaded("lag") | {"SHUNT_LAG": str(options.lag)}
     found = discover(options.patterns)
     if options.list:
         for name, doc in _tests(found):
