@@ -179,7 +179,9 @@ class Crash(SystemTest):
                 disk.die(rng.randrange(6), rng.choice((ALL, SYNCS)), rng.choice((False, True)))
             try:
                 daemon.start()
-                break
+                disk.live()  # it may not have come to that call yet, and is not to die of it later
+                if daemon.running():
+                    break
             except DaemonError:
                 if not again or daemon.process.returncode != -signal.SIGKILL:
                     raise
