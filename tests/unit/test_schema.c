@@ -148,8 +148,7 @@ static void test_first_form(void **state)
  * message. */
 static void test_bytes_of_deliveries(void **state)
 {
-	static const unsigned lens[] = {0,     1,     121,   122,     123,     124,	16377,
-					16378, 16379, 16380, 2097145, 2097146, 2097147, 2097148};
+	static const unsigned lens[] = {0, 1, 122, 16378, 2097146};
 	struct fixture *f = *state;
 	struct store_page page = {.all = true};
 	struct db db;
@@ -159,9 +158,9 @@ static void test_bytes_of_deliveries(void **state)
 	change(f, "INSERT INTO session(id, client_id, expiry) VALUES(256, 's', 1)");
 	for (unsigned i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
 		snprintf(sql, sizeof(sql),
-			 "INSERT INTO message VALUES(%u, 1, 1, '\xc3\xa9', zeroblob(%u), NULL, NULL, 0);"
+			 "INSERT INTO message VALUES(%u, 1, 1, '\xc3\xa9', zeroblob(%u), %s, NULL, 0);"
 			 "INSERT INTO delivery VALUES(256, %u, %u, 0, 0, 0, 1, 0, 0, NULL, NULL)",
-			 i + 1, lens[i], i + 1, i + 1);
+			 i + 1, lens[i], i % 2 ? "x'03000174'" : "NULL", i + 1, i + 1);
 		change(f, sql);
 	}
 	assert_int_equal(db_open(&db, &f->config), 0);
@@ -171,7 +170,7 @@ static void test_bytes_of_deliveries(void **state)
 		char want[32];
 
 		snprintf(sql, sizeof(sql), "SELECT bytes FROM delivery WHERE id = %u", i + 1);
-		snprintf(want, sizeof(want), "%u ", page.rows[i].message->wire_len);
+		snprintf(want, sizeof(want), "%u ", message_size(page.rows[i].message));
 		assert_answer(f, sql, want);
 	}
 	store_page_clear(&page);

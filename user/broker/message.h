@@ -78,6 +78,12 @@ static inline struct mqtt_str message_payload(const struct message *m)
 	return (struct mqtt_str){m->wire + m->header_len + 2 + m->topic_len, m->payload_len};
 }
 
+/* What it counts against limits in bytes: topic, payload and properties. */
+static inline uint32_t message_size(const struct message *m)
+{
+	return m->topic_len + m->payload_len + m->props_len;
+}
+
 /* In wire form. */
 static inline struct mqtt_str message_props(const struct message *m)
 {

@@ -129,14 +129,14 @@ int session_store_delivery(struct session *s, struct store_client *client, struc
 	};
 	as->stored = op->id;
 	__atomic_add_fetch(&s->stored_messages, 1, __ATOMIC_RELAXED);
-	__atomic_add_fetch(&s->stored_bytes, m->wire_len, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&s->stored_bytes, message_size(m), __ATOMIC_RELAXED);
 	return 0;
 }
 
 static void uncount(struct session *s, const struct message *m)
 {
 	__atomic_sub_fetch(&s->stored_messages, 1, __ATOMIC_RELAXED);
-	__atomic_sub_fetch(&s->stored_bytes, m->wire_len, __ATOMIC_RELAXED);
+	__atomic_sub_fetch(&s->stored_bytes, message_size(m), __ATOMIC_RELAXED);
 }
 
 void session_stored_released(struct session *s, const struct message *m, uint64_t id)

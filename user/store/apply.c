@@ -190,7 +190,7 @@ static int put_delivery(struct db *db, struct db_unit *unit, const struct store_
 	db_bind_bytes(st, 9, op->ids.data, op->ids.len);
 	db_bind_text(st, 10, op->text.data, op->text.len);
 	db_bind_number(st, 11, op->order);
-	db_bind_number(st, 12, op->message->wire_len);
+	db_bind_number(st, 12, message_size(op->message));
 	rc = db_run(st);
 	/* The session may have ended since the message was on its way to it. */
 	return rc == SQLITE_OK && sqlite3_changes(db->sqlite) ? want(db, unit, op->message) : rc;

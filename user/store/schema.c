@@ -32,13 +32,11 @@ static const char first[] =
 	" PRIMARY KEY(session, pid)) WITHOUT ROWID;"
 	"CREATE TABLE retained(topic TEXT PRIMARY KEY, message INTEGER NOT NULL) WITHOUT ROWID;";
 
-/* bytes: length of the message as struct message has it, the PUBLISH of QoS 0 of 3.1.1. To add them up from the messages
- * themselves took most of a start with many. */
+/* bytes: message_size() of the message. To add them up from the messages themselves took most of a start with many. */
 static const char bytes_of_delivery[] =
 	"ALTER TABLE delivery ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;"
-	"UPDATE delivery SET bytes = coalesce((SELECT n + CASE WHEN n < 128 THEN 2 WHEN n < 16384 THEN 3"
-	" WHEN n < 2097152 THEN 4 ELSE 5 END FROM (SELECT 2 + length(CAST(topic AS BLOB)) + length(payload) AS n"
-	" FROM message WHERE id = delivery.message)), 0)";
+	"UPDATE delivery SET bytes = coalesce((SELECT length(CAST(topic AS BLOB)) + length(payload)"
+	" + coalesce(length(properties), 0) FROM message WHERE id = delivery.message), 0)";
 
 static const char *const steps[] = {first, bytes_of_delivery};
 

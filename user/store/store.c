@@ -112,7 +112,7 @@ void store_flush(struct store_client *c)
 	if (!b)
 		return;
 	for (unsigned i = 0; i < b->n; i++)
-		b->bytes += sizeof(b->entry[0]) + (b->entry[i].op.message ? b->entry[i].op.message->wire_len : 0);
+		b->bytes += sizeof(b->entry[0]) + (b->entry[i].op.message ? message_size(b->entry[i].op.message) : 0);
 	c->batch = NULL;
 	c->sent++;
 	c->pending += b->bytes;
