@@ -64,6 +64,10 @@ static const struct sample {
 	{"max_inflight_messages", "-1", 0, NULL},
 	{"max_inflight_bytes", "-1", 0, NULL},
 	{"max_output_bytes", "8192", 8192, NULL},
+	{"max_output_bytes", "0", 0, NULL},
+	{"queue_policy", "oldest", CONF_QUEUE_OLDEST, NULL},
+	{"queue_policy", "disconnect", CONF_QUEUE_DISCONNECT, NULL},
+	{"queue_policy", "newest", CONF_QUEUE_NEWEST, NULL},
 	{"queue_qos0_messages", "true", 1, NULL},
 	{"persistent_client_expiration", "90s", 90, NULL},
 	{"persistent_client_expiration", "2h", 7200, NULL},
@@ -345,8 +349,8 @@ static void test_values_that_are_wrong(void **state)
 	assert_error("max_queued_bytes 99999999999999999999",
 		     "max_queued_bytes: \"99999999999999999999\" is not a whole number from 0 to 9223372036854775807.");
 	assert_error("max_packet_size 19", "max_packet_size: \"19\" is not 0 or a whole number from 20 to 268435460.");
-	assert_error("max_output_bytes 0",
-		     "max_output_bytes: \"0\" is not a whole number from 4096 to 9223372036854775807.");
+	assert_error("max_output_bytes 4095",
+		     "max_output_bytes: \"4095\" is not 0 or a whole number from 4096 to 9223372036854775807.");
 	assert_error("persistent_client_expiration 14",
 		     "persistent_client_expiration: \"14\" is not a number and one of the "
 		     "letters s h d w m y, as in 14d.");

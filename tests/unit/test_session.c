@@ -336,11 +336,11 @@ static void queue_limits(void **state)
 	}
 	expect_nothing();
 	conf.max_queued_messages = 0;
-	conf.max_queued_bytes = 20; /* of packets of 6 */
+	conf.max_queued_bytes = 7; /* topic and payload have 2 */
 	for (unsigned i = 1; i <= 8; i++)
 		deliver_number(i, 1);
 	assert_int_equal(session->queued, 3);
-	assert_int_equal(session->queued_bytes, 18);
+	assert_int_equal(session->queued_bytes, 6);
 	assert_int_equal(session->dropped[DROP_QUEUE_FULL], 2 + 4);
 }
 
@@ -358,7 +358,7 @@ static void offline_queue(void **state)
 	expect_nothing();
 	assert_int_equal(session_puback(session, 1), MQTT_RC_SUCCESS);
 	session_offline(session);
-	conf.max_queued_bytes = 12; /* for QoS 0, too; of packets of 6 */
+	conf.max_queued_bytes = 4; /* for QoS 0, too; topic and payload have 2 */
 	for (unsigned i = 0; i < 3; i++)
 		deliver_number(i, 0);
 	assert_int_equal(session->backlogged, 2);

@@ -88,6 +88,7 @@ void conn_accept(struct worker *w, int fd, unsigned listener, const char *peer, 
 	c->problem_info = true;
 	c->listener = listener;
 	c->order = order;
+	c->sink.peer = c->peer;
 	c->sink.dirty = sink_dirty;
 	c->sink.flush = sink_flush;
 	c->sink.waits = sink_waits;
@@ -309,8 +310,8 @@ void conn_flush(struct conn *c)
 	}
 	if (c->sink.failed)
 		conn_break(c, CLOSE_NO_MEMORY);
-	if (c->broken) {
-		conn_close(c, c->why);
+	if (c->broken || c->sink.behind) {
+		conn_close(c, c->broken ? c->why : CLOSE_QUOTA);
 		return;
 	}
 	count_waiting(c, o->messages, o->bytes);

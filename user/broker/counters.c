@@ -20,6 +20,7 @@ const struct close_text close_texts[CLOSE_REASONS] = {
 				   MQTT_RC_RECEIVE_MAXIMUM_EXCEEDED},
 	[CLOSE_QOS] = {"qos_not_supported", "QoS not supported", MQTT_RC_QOS_NOT_SUPPORTED},
 	[CLOSE_RETAIN] = {"retain_not_supported", "retain not supported", MQTT_RC_RETAIN_NOT_SUPPORTED},
+	[CLOSE_QUOTA] = {"quota_exceeded", "quota exceeded", MQTT_RC_QUOTA_EXCEEDED},
 	[CLOSE_REFUSED] = {"refused", "connection refused", 0},
 	[CLOSE_TAKEN_OVER] = {"taken_over", "session taken over", MQTT_RC_SESSION_TAKEN_OVER},
 	[CLOSE_NO_MEMORY] = {"no_memory", "out of memory", MQTT_RC_UNSPECIFIED_ERROR},

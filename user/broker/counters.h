@@ -36,6 +36,7 @@ enum close_reason {
 	CLOSE_RECEIVE_MAXIMUM,
 	CLOSE_QOS,     /* above the maximum QoS */
 	CLOSE_RETAIN,  /* retained messages are not available */
+	CLOSE_QUOTA,   /* its queue is full, or what it published waits for another one's for too long */
 	CLOSE_REFUSED, /* CONNECT refused for another reason */
 	CLOSE_TAKEN_OVER,
 	CLOSE_NO_MEMORY,

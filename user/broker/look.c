@@ -95,7 +95,8 @@ static int copy_session(struct client_copy *to, const struct session *s)
 	out->subscriptions = (uint32_t)s->subs.count;
 	out->inflight = s->sent.count;
 	out->queued = queued(s);
-	memcpy(out->dropped, s->dropped, sizeof(out->dropped));
+	for (unsigned i = 0; i < DROP_REASONS; i++)
+		out->dropped[i] = session_dropped(s, i);
 	out->messages_in = s->messages_in;
 	out->messages_out = s->messages_out;
 	if (s->conn)

@@ -61,17 +61,6 @@ static void end(struct session *s, struct delivery *d)
 
 /* ---- output ------------------------------------------------------------------------------------------------------ */
 
-/* One notice an episode, in mosquitto's words; the episode ends when nothing waits any more. */
-static void drop(struct session *s, enum drop_reason reason)
-{
-	s->dropped[reason]++;
-	COUNTER_ADD(dropped[reason], 1);
-	if (s->dropping)
-		return;
-	s->dropping = true;
-	log_notice("Outgoing messages are being dropped for client %s.", s->id);
-}
-
 /* An empty output takes any message, whatever the limits. */
 static bool full(const struct session *s)
 {
@@ -92,6 +81,16 @@ static void dirty(struct session_sink *sink)
 {
 	if (sink->dirty)
 		sink->dirty(sink);
+}
+
+/* A message is dropped because there is no room for it, which a connection may have to end for. */
+static void overflow(struct session *s, enum drop_reason reason)
+{
+	session_drop(s, reason);
+	if (!s->sink || s->conf->queue_policy != CONF_QUEUE_DISCONNECT)
+		return;
+	s->sink->behind = true;
+	dirty(s->sink);
 }
 
 static void log_publish(const struct session *s, const struct message *m, const struct output_publish *p)
@@ -267,7 +266,7 @@ static int pump_resend(struct session *s)
 			break;
 		rc = send_delivery(s, d, true);
 		if (rc == -EMSGSIZE) { /* for this connection */
-			drop(s, DROP_TOO_LARGE);
+			session_drop(s, DROP_TOO_LARGE);
 			land(s, d);
 			end(s, d);
 			continue;
@@ -284,7 +283,7 @@ static struct delivery *pop_backlog(struct session *s)
 	struct delivery *d = entry(list_pop(&s->backlog));
 
 	s->backlogged--;
-	s->backlog_bytes -= d->message->wire_len;
+	s->backlog_bytes -= message_size(d->message);
 	return d;
 }
 
@@ -292,7 +291,7 @@ static void push_front_backlog(struct session *s, struct delivery *d)
 {
 	list_push_front(&s->backlog, &d->link);
 	s->backlogged++;
-	s->backlog_bytes += d->message->wire_len;
+	s->backlog_bytes += message_size(d->message);
 }
 
 static struct delivery *pop_queue(struct session *s)
@@ -300,7 +299,7 @@ static struct delivery *pop_queue(struct session *s)
 	struct delivery *d = entry(list_pop(&s->queue));
 
 	s->queued--;
-	s->queued_bytes -= d->message->wire_len;
+	s->queued_bytes -= message_size(d->message);
 	return d;
 }
 
@@ -308,7 +307,7 @@ static void push_front_queue(struct session *s, struct delivery *d)
 {
 	list_push_front(&s->queue, &d->link);
 	s->queued++;
-	s->queued_bytes += d->message->wire_len;
+	s->queued_bytes += message_size(d->message);
 }
 
 /* A message that waited too long is not sent any more [MQTT-3.3.2-5]. */
@@ -316,7 +315,7 @@ static bool expired(struct session *s, const struct delivery *d)
 {
 	if (!d->message->expires || !message_expired(d->message, clock_ns()))
 		return false;
-	drop(s, DROP_EXPIRED);
+	session_drop(s, DROP_EXPIRED);
 	return true;
 }
 
@@ -338,7 +337,7 @@ void session_stored(struct session *s)
 		}
 		if (rc) {
 			if (rc == -EMSGSIZE)
-				drop(s, DROP_TOO_LARGE);
+				session_drop(s, DROP_TOO_LARGE);
 			land(s, d);
 			end(s, d);
 			continue;
@@ -360,7 +359,7 @@ static int pump_backlog(struct session *s)
 			return rc;
 		}
 		if (rc)
-			drop(s, DROP_TOO_LARGE);
+			session_drop(s, DROP_TOO_LARGE);
 		delivery_free(d);
 	}
 	return 0;
@@ -382,7 +381,7 @@ static int pump_queue(struct session *s)
 			return rc;
 		}
 		if (rc == -EMSGSIZE)
-			drop(s, DROP_TOO_LARGE);
+			session_drop(s, DROP_TOO_LARGE);
 		if (rc)
 			end(s, d);
 	}
@@ -405,13 +404,14 @@ void session_pump(struct session *s)
 		s->sink->failed = true;
 		dirty(s->sink);
 	}
-	if (s->dropping && !s->queued && !s->backlogged && output_empty(&s->sink->out))
-		s->dropping = false;
+	if (!s->queued && !s->backlogged && !s->tail.active && output_empty(&s->sink->out))
+		session_drops_end(s);
 }
 
 void session_online(struct session *s, struct session_sink *sink)
 {
 	s->sink = sink;
+	s->said_too_large = false;
 	s->resend = s->inflight.next;
 	s->unacked = 0;
 	for (struct list *l = s->inflight.next; l != &s->inflight; l = l->next)
@@ -421,9 +421,11 @@ void session_online(struct session *s, struct session_sink *sink)
 
 void session_offline(struct session *s)
 {
-	s->sink = NULL;
 	while (!s->conf->queue_qos0_messages && s->backlogged)
 		delivery_free(pop_backlog(s));
+	if (!s->queued && !s->backlogged && !s->tail.active)
+		session_drops_end(s);
+	s->sink = NULL;
 }
 
 /* ---- deliveries -------------------------------------------------------------------------------------------------- */
@@ -454,29 +456,57 @@ static bool queue_has_room(const struct session *s, struct room used, const stru
 	if (as->subscribed)
 		return used.messages < SESSION_RETAINED_MAX;
 	return (!messages_max || used.messages < messages_max) &&
-	       (!used.bytes_max || used.bytes + m->wire_len <= used.bytes_max);
+	       (!used.bytes_max || used.bytes + message_size(m) <= used.bytes_max);
+}
+
+static enum drop_reason backlog_reason(const struct session *s)
+{
+	return s->sink ? DROP_QOS0_OUTPUT_FULL : DROP_QUEUE_FULL;
 }
 
 /* Online the backlog is part of the output, offline of the queue: so are its limits. */
-static void backlog(struct session *s, struct message *m, struct deliver_as *as)
+static bool backlog_has_room(const struct session *s, const struct message *m, const struct deliver_as *as)
 {
 	const struct room used = {s->backlogged, s->backlog_bytes,
 				  s->sink ? s->conf->max_output_bytes : s->conf->max_queued_bytes};
+
+	return queue_has_room(s, used, m, as);
+}
+
+/* May the first of a queue go to make room for a later one? What a new subscription brought has a limit of its own. */
+static bool gives_way(const struct session *s, const struct list *queue)
+{
+	return s->conf->queue_policy == CONF_QUEUE_OLDEST && !list_empty(queue) && !entry(queue->next)->as.subscribed;
+}
+
+static bool make_backlog_room(struct session *s, const struct message *m, const struct deliver_as *as)
+{
+	while (!backlog_has_room(s, m, as)) {
+		if (!gives_way(s, &s->backlog))
+			return false;
+		session_drop(s, backlog_reason(s));
+		delivery_free(pop_backlog(s));
+	}
+	return true;
+}
+
+static void backlog(struct session *s, struct message *m, struct deliver_as *as)
+{
 	struct delivery *d;
 
-	if (!queue_has_room(s, used, m, as)) {
-		drop(s, s->sink ? DROP_QOS0_OUTPUT_FULL : DROP_QUEUE_FULL);
+	if (!make_backlog_room(s, m, as)) {
+		overflow(s, backlog_reason(s));
 		deliver_as_clear(as);
 		return;
 	}
 	d = delivery_new(m, as);
 	if (!d) {
-		drop(s, DROP_NO_MEMORY);
+		session_drop(s, DROP_NO_MEMORY);
 		return;
 	}
 	list_push(&s->backlog, &d->link);
 	s->backlogged++;
-	s->backlog_bytes += m->wire_len;
+	s->backlog_bytes += message_size(m);
 }
 
 static void send_qos0(struct session *s, struct message *m, struct deliver_as *as)
@@ -484,9 +514,9 @@ static void send_qos0(struct session *s, struct message *m, struct deliver_as *a
 	int rc = full(s) ? -EAGAIN : publish(s, m, as, 0, false);
 
 	if (rc == -EAGAIN)
-		drop(s, DROP_QOS0_OUTPUT_FULL);
+		overflow(s, DROP_QOS0_OUTPUT_FULL);
 	else if (rc)
-		drop(s, rc == -EMSGSIZE ? DROP_TOO_LARGE : DROP_NO_MEMORY);
+		session_drop(s, rc == -EMSGSIZE ? DROP_TOO_LARGE : DROP_NO_MEMORY);
 	deliver_as_clear(as);
 }
 
@@ -499,8 +529,8 @@ static void deliver_qos0(struct session *s, struct message *m, struct deliver_as
 			deliver_as_clear(as);
 		return;
 	}
-	/* Order: what waits goes first. */
-	if (s->backlogged || (!make_room(s) && as->subscribed))
+	/* Order: what waits goes first. What is in the output cannot give way any more, so the newest wait behind it. */
+	if (s->backlogged || (!make_room(s) && (as->subscribed || s->conf->queue_policy == CONF_QUEUE_OLDEST)))
 		backlog(s, m, as);
 	else
 		send_qos0(s, m, as);
@@ -523,31 +553,41 @@ static void drop_expired(struct session *s)
 		next = l->next;
 		if (!message_expired(d->message, now))
 			continue;
-		drop(s, DROP_EXPIRED);
+		session_drop(s, DROP_EXPIRED);
 		list_del(l);
 		s->queued--;
-		s->queued_bytes -= d->message->wire_len;
+		s->queued_bytes -= message_size(d->message);
 		end(s, d);
 	}
 }
 
+static bool has_queue_room(const struct session *s, const struct delivery *d)
+{
+	const struct room used = {s->queued, s->queued_bytes, s->conf->max_queued_bytes};
+
+	return queue_has_room(s, used, d->message, &d->as);
+}
+
 static bool may_queue(struct session *s, const struct delivery *d)
 {
-	struct room used = {s->queued, s->queued_bytes, s->conf->max_queued_bytes};
-
 	/* What is in the store was promised: session_takes() bounds what of it is in memory. */
-	if (d->as.stored || queue_has_room(s, used, d->message, &d->as))
+	if (d->as.stored || has_queue_room(s, d))
 		return true;
 	drop_expired(s);
-	used = (struct room){s->queued, s->queued_bytes, s->conf->max_queued_bytes};
-	return queue_has_room(s, used, d->message, &d->as);
+	while (!has_queue_room(s, d)) {
+		if (!gives_way(s, &s->queue))
+			return false;
+		session_drop(s, DROP_QUEUE_FULL);
+		end(s, pop_queue(s));
+	}
+	return true;
 }
 
 /* For a delivery of QoS 1 or 2. What is in the store will be read from there. */
 static void no_memory_for(struct session *s, uint64_t stored)
 {
 	if (!stored) {
-		drop(s, DROP_NO_MEMORY);
+		session_drop(s, DROP_NO_MEMORY);
 		return;
 	}
 	session_leaves(s, stored);
@@ -588,14 +628,14 @@ void session_deliver(struct session *s, struct message *m, struct deliver_as as)
 			dirty(s->sink);
 			return;
 		}
-		drop(s, DROP_TOO_LARGE);
+		session_drop(s, DROP_TOO_LARGE);
 	} else if (may_queue(s, d)) {
 		list_push(&s->queue, &d->link);
 		s->queued++;
-		s->queued_bytes += m->wire_len;
+		s->queued_bytes += message_size(m);
 		return;
 	} else {
-		drop(s, DROP_QUEUE_FULL);
+		overflow(s, DROP_QUEUE_FULL);
 	}
 	end(s, d);
 }
@@ -628,7 +668,7 @@ int session_take_row(struct session *s, struct store_row *r, struct tree_share *
 	if (r->state == STORE_QUEUED) {
 		list_push(&s->queue, &d->link);
 		s->queued++;
-		s->queued_bytes += d->message->wire_len;
+		s->queued_bytes += message_size(d->message);
 		return 0;
 	}
 	d->state = r->state == STORE_WAITS_COMP ? WAIT_PUBCOMP : r->qos == 1 ? WAIT_PUBACK : WAIT_PUBREC;
@@ -658,7 +698,7 @@ bool session_take_shared(struct session *s, struct message **m, struct tree_shar
 			return false;
 		list_del(&d->link);
 		s->queued--;
-		s->queued_bytes -= d->message->wire_len;
+		s->queued_bytes -= message_size(d->message);
 	}
 	*m = message_ref(d->message);
 	*share = tree_share_ref(d->as.share);

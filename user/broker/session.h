@@ -47,6 +47,8 @@ struct session_sink {
 	struct output out;
 	uint8_t version;	  /* enum mqtt_version */
 	bool failed;		  /* something could not be appended: the connection must be closed */
+	bool behind;		  /* a queue is full, and queue_policy says to close the connection then */
+	const char *peer;	  /* its address, for the log; NULL in tests */
 	uint16_t receive_max;	  /* of the client; 65535 before 5.0 */
 	uint32_t max_packet;	  /* of the client; 0: no limit */
 	struct alias_out aliases; /* of ours */
@@ -91,17 +93,19 @@ struct session {
 
 	/* any thread: written by the owner under the subscription lock, read under it; the bytes also without, as
 	 * hints */
-	struct fp_receiver receiver;   /* generation 0: no target */
-	uint64_t generation;	       /* atomic; of `receiver` */
-	uint64_t stored_bytes;	       /* atomic; in the store, of stored_messages */
-	uint32_t stored_messages;      /* atomic */
-	bool online;		       /* atomic */
-	uint8_t road;		       /* atomic; enum fp_road of the connection */
-	uint8_t form;		       /* atomic; flow_form() of the connection */
-	uint8_t target;		       /* atomic; enum flow_target; NONE or RESTS to ASKED by any thread */
-	uint64_t rests_until_ns;       /* atomic; clock_ns() */
-	struct inbox_item target_item; /* its own while ASKED, else nobody's */
-	struct message *asked;	       /* while ASKED: the message whose topic is to get the first flow; a reference */
+	struct fp_receiver receiver;	/* generation 0: no target */
+	uint64_t generation;		/* atomic; of `receiver` */
+	uint64_t stored_bytes;		/* atomic; in the store, of stored_messages */
+	uint32_t stored_messages;	/* atomic */
+	bool online;			/* atomic */
+	uint8_t road;			/* atomic; enum fp_road of the connection */
+	uint8_t form;			/* atomic; flow_form() of the connection */
+	uint8_t target;			/* atomic; enum flow_target; NONE or RESTS to ASKED by any thread */
+	uint64_t rests_until_ns;	/* atomic; clock_ns() */
+	struct inbox_item target_item;	/* its own while ASKED, else nobody's */
+	struct message *asked;		/* while ASKED: the message whose topic is to get the first flow; a reference */
+	uint64_t dropped[DROP_REASONS]; /* atomic */
+	bool dropping;			/* atomic; said so in the log, and not yet that it is over */
 
 	/* the owner's from here on */
 	struct table_node by_id;
@@ -109,7 +113,7 @@ struct session {
 	struct session_sink *sink;
 	uint32_t expiry_interval; /* seconds after its connection; 0: it ends with it; SESSION_NEVER_EXPIRES */
 	bool ended;		  /* waits to be freed */
-	bool dropping;		  /* said so in the log */
+	bool said_too_large;	  /* in the log, of this connection */
 	uint16_t last_pid;
 	struct message *will; /* a reference; waits for its delay or for the end of the session; NULL: none */
 	bool will_retain;
@@ -139,8 +143,8 @@ struct session {
 	struct list committing; /* struct delivery that are sent when their packet identifier is on disk */
 	bool will_stored;
 
-	uint64_t dropped[DROP_REASONS];
-	uint64_t messages_in, messages_out; /* PUBLISH */
+	uint64_t dropped_said[DROP_REASONS]; /* `dropped` when the log last said how many */
+	uint64_t messages_in, messages_out;  /* PUBLISH */
 
 	struct timer expiry;
 	struct rcu_later later;
@@ -172,13 +176,25 @@ struct deliver_as {
 /* Free what it holds. */
 void deliver_as_clear(struct deliver_as *as);
 
-/* Deliver a message; takes what `as` holds. What cannot be sent or queued is dropped and counted. */
+/* Deliver a message; takes what `as` holds. What cannot be sent or queued is dropped and counted, as queue_policy says; a
+ * delivery that is in the store is never dropped for want of room. */
 void session_deliver(struct session *s, struct message *m, struct deliver_as as);
 
 /* At the end of the session: take out a message of QoS 1 that came by a shared subscription and was not acknowledged,
  * which another member of the group should get, section 4.8.2 of 5.0. The references are the caller's. False: none is
  * left. */
 bool session_take_shared(struct session *s, struct message **m, struct tree_share **share);
+
+/* ---- what it does not get: session_drop.c ------------------------------------------------------------------------- */
+
+/* Count a message that it does not get. The log says that a client is behind. */
+void session_drop(struct session *s, enum drop_reason reason);
+/* The same in any thread, of a session that is in the store; under RCU. */
+void session_drop_elsewhere(struct session *s, enum drop_reason reason);
+/* It is not behind any more, or it ends: the log says how many messages it did not get. */
+void session_drops_end(struct session *s);
+/* How many until now. Any thread. */
+uint64_t session_dropped(const struct session *s, enum drop_reason reason);
 
 /* ---- sessions of the store: session_store.c ----------------------------------------------------------------------- */
 

@@ -96,6 +96,7 @@ void worker_session_end(struct worker *w, struct session *s)
 		durable_session_ends(w, s);
 	unsubscribe_all(w->broker, s);
 	pass_on_shared(w, s);
+	session_drops_end(s);
 	table_remove(&w->sessions, &s->by_id);
 	COUNTER_ADD(sessions, -1);
 	__atomic_sub_fetch(&w->broker->clients, 1, __ATOMIC_RELAXED);

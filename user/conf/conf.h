@@ -17,6 +17,13 @@
 
 enum { CONF_PORTS_MAX = 10 }; /* options -p */
 
+/* What happens when the queue of a client is full, option queue_policy. */
+enum conf_queue_policy {
+	CONF_QUEUE_NEWEST, /* the message that comes is dropped */
+	CONF_QUEUE_OLDEST, /* those that wait longest are dropped */
+	CONF_QUEUE_DISCONNECT,
+};
+
 struct conf_listener {
 	uint16_t port;			 /* 0: a Unix socket */
 	char *address;			 /* host or address to bind; NULL: all */
@@ -43,17 +50,18 @@ struct conf_listener {
 struct conf {
 	struct conf_listener *listeners;
 	size_t nlisteners;
-	bool local_only;		       /* there is no listener line; set by conf_finish() */
-	int allow_anonymous;		       /* -1 not set: true only when there is no listener line */
-	bool per_listener_settings;	       /* default false */
-	uint32_t global_max_clients;	       /* connected or with a session; 0 no limit */
-	uint32_t global_max_connections;       /* of all listeners; 0 no limit */
-	uint32_t workers;		       /* 0: one per core */
-	uint32_t max_inflight_messages;	       /* per client; 0 no limit; default 20 */
-	uint64_t max_inflight_bytes;	       /* payload, per client; 0 no limit; default 0 */
-	uint32_t max_queued_messages;	       /* per client; 0 no limit; default 1000 */
-	uint64_t max_queued_bytes;	       /* per client; 0 no limit; default 0 */
-	uint64_t max_output_bytes;	       /* per client, output the socket does not take; default 1 MiB */
+	bool local_only;		 /* there is no listener line; set by conf_finish() */
+	int allow_anonymous;		 /* -1 not set: true only when there is no listener line */
+	bool per_listener_settings;	 /* default false */
+	uint32_t global_max_clients;	 /* connected or with a session; 0 no limit */
+	uint32_t global_max_connections; /* of all listeners; 0 no limit */
+	uint32_t workers;		 /* 0: one per core */
+	uint32_t max_inflight_messages;	 /* per client; 0 no limit; default 20 */
+	uint64_t max_inflight_bytes;	 /* payload, per client; 0 no limit; default 0 */
+	uint32_t max_queued_messages;	 /* per client; 0 no limit; default 1000 */
+	uint64_t max_queued_bytes;	 /* per client; 0 no limit; default 0 */
+	uint64_t max_output_bytes;	 /* per client, output the socket does not take; 0 no limit; default 1 MiB */
+	enum conf_queue_policy queue_policy;   /* default newest */
 	bool queue_qos0_messages;	       /* for offline persistent sessions; default false */
 	uint32_t max_packet_size;	       /* bytes, whole packet; default 2000000; 0 no limit */
 	uint32_t message_size_limit;	       /* bytes of payload; 0 no limit; default 0 */

@@ -168,9 +168,19 @@ const struct conf_option conf_options[] = {
 		"first counts, this one or `max_queued_messages`.",
 }, {
 	.name = "max_output_bytes", IN_CONF(max_output_bytes), .type = CONF_UINT, .min = 4096, .max = INT64_MAX,
-	.argument = "BYTES", .value = "1048576",
+	.or_zero = true, .argument = "BYTES", .value = "1048576",
 	.help = "Keep at most BYTES of output for a connected client that does not read. Messages of QoS 0 above it are "
-		"dropped and counted; those of QoS 1 and 2 wait in the client's queue.",
+		"dropped and counted, see `queue_policy`; those of QoS 1 and 2 wait in the client's queue. 0 is no limit, so "
+		"that only `max_queued_messages` bounds what waits for the socket.",
+}, {
+	.name = "queue_policy", IN_CONF(queue_policy), .type = CONF_OTHER, .parse = conf_parse_queue_policy,
+	.argument = "newest|oldest|disconnect", .value = "newest",
+	.help = "What is dropped when there is no room for a message, by `max_queued_messages`, `max_queued_bytes` or "
+		"`max_output_bytes`: with newest, which is what mosquitto does, that message; with oldest, those that have "
+		"waited longest; with disconnect it is that message, and a connected client is disconnected, from MQTT 5.0 "
+		"on with reason 0x97, quota exceeded. It counts for each client by itself: others get the message.\n"
+		"What was sent and not acknowledged, or was already written for the socket, is never dropped for a later "
+		"message; nor are the retained messages that a new subscription brings.",
 }, {
 	.name = "queue_qos0_messages", IN_CONF(queue_qos0_messages), .type = CONF_BOOL,
 	.argument = true_false, .value = "false",

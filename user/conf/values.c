@@ -253,6 +253,25 @@ int conf_parse_retain_expiry(struct conf *c, const struct conf_option *o, void *
 	return 0;
 }
 
+int conf_parse_queue_policy(struct conf *c, const struct conf_option *o, void *field, const char *value,
+			    const char *where)
+{
+	static const char *const names[] = {
+		[CONF_QUEUE_NEWEST] = "newest",
+		[CONF_QUEUE_OLDEST] = "oldest",
+		[CONF_QUEUE_DISCONNECT] = "disconnect",
+	};
+
+	(void)c;
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(value, names[i]) != 0)
+			continue;
+		*(enum conf_queue_policy *)field = (enum conf_queue_policy)i;
+		return 0;
+	}
+	return conf_error(where, "%s: \"%.64s\" is none of newest, oldest, disconnect", o->name, value);
+}
+
 int conf_parse_duration(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
 {
 	static const struct {

@@ -131,12 +131,29 @@ int show_stats(const cJSON *answer)
 	return err | show_roads(fastpath);
 }
 
+/* "2 queue_full, 1 expired", or "-". */
+static void reasons_cell(struct text_table *t, const cJSON *object)
+{
+	char text[256] = "-";
+	const cJSON *item;
+	size_t at = 0;
+
+	cJSON_ArrayForEach(item, object)
+	{
+		if (!answer_is_reason(item) || at >= sizeof(text))
+			continue;
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%.0f %s", at ? ", " : "", item->valuedouble,
+				       item->string);
+	}
+	text_cell(t, "%s", text);
+}
+
 int show_clients(const cJSON *answer)
 {
 	static const struct text_column columns[] = {
-		{"client", false}, {"address", false}, {"MQTT", false}, {"for", false},	     {"keepalive", true},
-		{"subs", true},	   {"in", true},       {"out", true},	{"of kernel", true}, {"inflight", true},
-		{"queued", true},  {"dropped", true},  {"road", false},
+		{"client", false}, {"address", false}, {"MQTT", false}, {"for", false},		{"keepalive", true},
+		{"subs", true},	   {"in", true},       {"out", true},	{"of kernel", true},	{"inflight", true},
+		{"queued", true},  {"dropped", true},  {"road", false}, {"dropped for", false},
 	};
 	struct text_table t = {.columns = columns, .ncolumns = sizeof(columns) / sizeof(columns[0])};
 	const cJSON *c;
@@ -161,6 +178,7 @@ int show_clients(const cJSON *answer)
 		text_cell(&t, "%" PRIu64, answer_number(c, "queued"));
 		text_cell(&t, "%" PRIu64, answer_sum(answer_find(c, "dropped")));
 		text_cell(&t, "%s", answer_string(c, "fastpath.road"));
+		reasons_cell(&t, answer_find(c, "dropped"));
 	}
 	return text_table_print(&t, stdout);
 }
