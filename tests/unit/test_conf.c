@@ -68,6 +68,8 @@ static const struct sample {
 	{"queue_policy", "oldest", CONF_QUEUE_OLDEST, NULL},
 	{"queue_policy", "disconnect", CONF_QUEUE_DISCONNECT, NULL},
 	{"queue_policy", "newest", CONF_QUEUE_NEWEST, NULL},
+	{"durable_queue_policy", "drop", 1, NULL},
+	{"durable_queue_policy", "refuse", 0, NULL},
 	{"queue_qos0_messages", "true", 1, NULL},
 	{"persistent_client_expiration", "90s", 90, NULL},
 	{"persistent_client_expiration", "2h", 7200, NULL},

@@ -152,6 +152,8 @@ static void traffic_stats(struct json *j, const struct counters *c)
 	json_uint(j, "sent", c->publish_sent);
 	json_uint(j, "bytes_received", c->publish_bytes_received);
 	json_uint(j, "bytes_sent", c->publish_bytes_sent);
+	json_uint(j, "refused", c->publish_refused);
+	json_uint(j, "waiting", at_least_zero(c->publish_waiting));
 	json_close_object(j);
 	json_open_object(j, "waiting"); /* for sockets */
 	json_uint(j, "publish", at_least_zero(c->out_packets));
@@ -197,6 +199,7 @@ static int add_client(const struct broker_client *c, void *arg)
 	json_uint(j, "subscriptions", c->subscriptions);
 	json_uint(j, "inflight", c->inflight);
 	json_uint(j, "queued", c->queued);
+	json_uint(j, "queued_bytes", c->queued_bytes);
 	json_uint(j, "output_bytes", c->output_bytes);
 	json_open_object(j, "dropped");
 	for (size_t i = 0; i < DROP_REASONS; i++)

@@ -82,6 +82,7 @@ struct broker_client {
 	uint32_t subscriptions;
 	uint32_t inflight;     /* QoS 1 and 2 sent and not acknowledged */
 	uint32_t queued;       /* messages that wait in the session */
+	uint64_t queued_bytes; /* of their topics, payloads and properties; on disk, also of those in flight */
 	uint64_t output_bytes; /* that wait for the socket */
 	uint64_t dropped[DROP_REASONS];
 	uint64_t messages_in, messages_out; /* PUBLISH packets that went through the daemon, of this session */

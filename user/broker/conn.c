@@ -14,6 +14,7 @@
 #include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
+#include "broker/room.h"
 #include "broker/subscribe.h"
 #include "broker/will.h"
 
@@ -101,6 +102,8 @@ void conn_accept(struct worker *w, int fd, unsigned listener, const char *peer, 
 	list_init(&c->committing);
 	list_init(&c->loading);
 	list_init(&c->held_answers);
+	list_init(&c->waiting);
+	list_init(&c->waits_for_room);
 	list_push(&w->conns, &c->all);
 	COUNTER_ADD(sockets, 1);
 	loop_after(&w->loop, &c->deadline, CONNECT_DEADLINE_MS, connect_late);
@@ -318,7 +321,7 @@ void conn_flush(struct conn *c)
 	list_del(&c->dirty);
 	if (!c->blocked && (!output_empty(o) || (c->session && session_waits(c->session))))
 		conn_dirty(c);
-	if (c->paused && o->control < CONTROL_LOW && !durable_full(c))
+	if (c->paused && o->control < CONTROL_LOW && !durable_full(c) && !room_full(c))
 		resume_reading(c);
 	hold = !output_empty(o) || (c->session && session_backlogged(c->session));
 	if (c->link.road != FP_ROAD_NONE && hold != c->held) {
@@ -461,6 +464,7 @@ static void free_buffers(struct conn *c)
 	alias_in_clear(&c->aliases);
 	authenticate_end(c);
 	durable_drop(c);
+	room_forget(c);
 	free(c->in);
 	c->in = NULL;
 	c->in_len = c->in_cap = 0;

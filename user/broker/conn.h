@@ -42,7 +42,7 @@ struct conn {
 	struct worker *move_to; /* its CONNECT names another worker: do not touch the input any more */
 	bool readable;		/* the socket may have more */
 	bool hangup;		/* EPOLLRDHUP was seen: read to the end */
-	bool paused;		/* not read, because of acknowledgements it does not take */
+	bool paused; /* not read, because of acknowledgements it does not take, of the disk, or of room_full() */
 	bool waits_for_session; /* not read, until its session came from the store */
 	bool blocked;		/* the socket takes nothing more for now */
 	bool broken;		/* to be closed at the end of the turn, with `why` */
@@ -93,6 +93,10 @@ struct conn {
 	uint64_t flow_retry_ns; /* no flow is tried before, */
 	int flow_error;		/* after an install that ended with this -errno */
 	uint32_t pending;	/* deliveries on other workers, and markers, that were not acknowledged */
+
+	struct list waiting;	    /* room.c's: PUBLISH that wait for room */
+	struct list waits_for_room; /* member of the worker's list, while any waits */
+	uint64_t waiting_bytes, waiting_ns;
 
 	struct list held_answers; /* durable.c's: they wait for the disk */
 	uint32_t held_n;

@@ -59,11 +59,12 @@ struct counters {
 	uint64_t bytes_received, bytes_sent;
 	uint64_t publish_received, publish_sent;
 	uint64_t publish_bytes_received, publish_bytes_sent; /* payload */
-	uint64_t connections;				     /* accepted by a listener */
-	uint64_t sockets_refused;			     /* max_connections */
-	uint64_t connects_received;			     /* CONNECT, accepted or not */
-	uint64_t connects;				     /* CONNECT accepted */
-	uint64_t expired;				     /* sessions that were not resumed in time */
+	uint64_t publish_refused;   /* quota exceeded, because the queue of a session is full */
+	uint64_t connections;	    /* accepted by a listener */
+	uint64_t sockets_refused;   /* max_connections */
+	uint64_t connects_received; /* CONNECT, accepted or not */
+	uint64_t connects;	    /* CONNECT accepted */
+	uint64_t expired;	    /* sessions that were not resumed in time */
 	uint64_t dropped[DROP_REASONS];
 	uint64_t closed[CLOSE_REASONS];
 	/* now; a thread's share may be negative, the sum is not */
@@ -72,6 +73,7 @@ struct counters {
 	int64_t subscriptions, shared_subscriptions, retained;
 	int64_t out_packets, out_bytes; /* PUBLISH packets and bytes of all packets that wait for sockets */
 	int64_t stored_messages, stored_bytes;
+	int64_t publish_waiting; /* PUBLISH that wait for room in a session, see room.h */
 } __attribute__((aligned(64)));
 
 /* The calling thread's: its own after counters_bind(), otherwise one that such threads share. */

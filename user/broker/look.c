@@ -84,6 +84,13 @@ static uint32_t queued(const struct session *s)
 	return (stored > s->sent.count ? stored - s->sent.count : 0) + s->backlogged;
 }
 
+static uint64_t queued_bytes(const struct session *s)
+{
+	uint64_t stored = __atomic_load_n(&s->stored_bytes, __ATOMIC_RELAXED);
+
+	return (s->stored ? stored : s->queued_bytes) + s->backlog_bytes;
+}
+
 static int copy_session(struct client_copy *to, const struct session *s)
 {
 	struct broker_client *out = &to->client;
@@ -95,6 +102,7 @@ static int copy_session(struct client_copy *to, const struct session *s)
 	out->subscriptions = (uint32_t)s->subs.count;
 	out->inflight = s->sent.count;
 	out->queued = queued(s);
+	out->queued_bytes = queued_bytes(s);
 	for (unsigned i = 0; i < DROP_REASONS; i++)
 		out->dropped[i] = session_dropped(s, i);
 	out->messages_in = s->messages_in;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* The packets of an open connection, one function each. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -7,6 +8,7 @@
 #include "broker/conn.h"
 #include "broker/durable.h"
 #include "broker/internal.h"
+#include "broker/room.h"
 #include "broker/route.h"
 #include "broker/subscribe.h"
 #include "mqtt/encode.h"
@@ -101,6 +103,7 @@ static bool reserved_topic(struct mqtt_str topic)
 struct outcome {
 	uint8_t reason;	 /* of its acknowledgement */
 	const char *why; /* NULL: the reason says it all */
+	bool waits;	 /* room.c has it: there is no acknowledgement yet */
 };
 
 /* The message of a PUBLISH, or NULL with *rc 0 (not taken, *out says why) or conn_fail(). */
@@ -112,11 +115,11 @@ static struct message *take_message(struct conn *c, const struct mqtt_packet *p,
 
 	*rc = 0;
 	if (reserved_topic(pub->topic)) {
-		*out = (struct outcome){MQTT_RC_NOT_AUTHORIZED, "nobody but the server publishes there"};
+		*out = (struct outcome){MQTT_RC_NOT_AUTHORIZED, "nobody but the server publishes there", false};
 		return NULL;
 	}
 	if (conf->message_size_limit && pub->payload.len > conf->message_size_limit) {
-		*out = (struct outcome){MQTT_RC_QUOTA_EXCEEDED, "the payload is larger than message_size_limit"};
+		*out = (struct outcome){MQTT_RC_QUOTA_EXCEEDED, "the payload is larger than message_size_limit", false};
 		COUNTER_ADD(dropped[DROP_TOO_LARGE], 1);
 		return NULL;
 	}
@@ -128,27 +131,49 @@ static struct message *take_message(struct conn *c, const struct mqtt_packet *p,
 	return m;
 }
 
-/* To its subscribers. 0 or conn_fail(). */
-static int route(struct conn *c, struct message *m, bool retain, bool *matched)
+/* The way of a message of this client. */
+static struct route route_of(struct conn *c, struct message *m, bool retain, enum route_bound bound)
 {
-	const struct route r = {.message = m, .retain = retain, .from = c, .publisher = c->session};
+	return (struct route){.message = m, .retain = retain, .bound = bound, .from = c, .publisher = c->session};
+}
 
-	return route_publish(c->worker, &r, matched) ? conn_fail(CLOSE_NO_MEMORY) : 0;
+/* To its subscribers. 0; conn_fail(); with ROUTE_REFUSE -EDQUOT. */
+static int route(struct conn *c, struct message *m, bool retain, enum route_bound bound, bool *matched)
+{
+	const struct route r = route_of(c, m, retain, bound);
+	int rc = route_publish(c->worker, &r, matched);
+
+	return rc && rc != -EDQUOT ? conn_fail(CLOSE_NO_MEMORY) : rc;
+}
+
+/* There is no room for a message of QoS 1 or 2 in the session of a subscriber. 0 or conn_fail(). */
+static int no_room(struct conn *c, const struct mqtt_packet *p, struct message *m, struct outcome *out)
+{
+	if (c->version >= MQTT_5_0) {
+		COUNTER_ADD(publish_refused, 1);
+		*out = (struct outcome){MQTT_RC_QUOTA_EXCEEDED, "the queue of a subscriber is full", false};
+		return 0;
+	}
+	out->waits = true;
+	return room_wait(c, m, p->pid, p->publish.retain, p->publish.dup) ? conn_fail(CLOSE_NO_MEMORY) : 0;
 }
 
 /* QoS 0 and 1. */
 static int publish_now(struct conn *c, const struct mqtt_packet *p, struct outcome *out)
 {
+	enum route_bound bound = p->publish.qos ? ROUTE_REFUSE : ROUTE_DROP;
 	bool matched = false;
 	int rc;
 	struct message *m = take_message(c, p, out, &rc);
 
 	if (!m)
 		return rc;
-	rc = route(c, m, p->publish.retain, &matched);
-	message_unref(m);
-	if (!matched)
+	rc = p->publish.qos && room_waits(c) ? -EDQUOT : route(c, m, p->publish.retain, bound, &matched);
+	if (rc == -EDQUOT)
+		rc = no_room(c, p, m, out);
+	else if (!matched)
 		out->reason = MQTT_RC_NO_MATCHING_SUBSCRIBERS;
+	message_unref(m);
 	return rc;
 }
 
@@ -160,7 +185,7 @@ static int publish_overheld(struct conn *c)
 
 	store_unit(&c->worker->store, true);
 	while (!rc && (h = session_overheld(c->session)).message) {
-		rc = route(c, h.message, h.retain, NULL);
+		rc = route(c, h.message, h.retain, ROUTE_PROMISED, NULL);
 		message_unref(h.message);
 	}
 	store_unit(&c->worker->store, false);
@@ -172,6 +197,14 @@ static int publish_overheld(struct conn *c)
 static bool one_too_many(const struct conn *c)
 {
 	return c->version >= MQTT_5_0 && c->told.inflight && c->session->received.count >= c->told.inflight;
+}
+
+/* Is there room for a message of QoS 2? What waits goes first. */
+static bool may_hold(struct conn *c, struct message *m)
+{
+	const struct route r = route_of(c, m, false, ROUTE_REFUSE);
+
+	return !room_waits(c) && route_has_room(c->worker, &r);
 }
 
 /* QoS 2, which goes on with its PUBREL. */
@@ -188,6 +221,11 @@ static int publish_later(struct conn *c, const struct mqtt_packet *p, struct out
 	/* Before 5.0 an acknowledgement cannot say no: the handshake goes on, without a message. */
 	if (!m && (rc || c->version >= MQTT_5_0))
 		return rc;
+	if (m && !may_hold(c, m)) {
+		rc = no_room(c, p, m, out);
+		message_unref(m);
+		return rc;
+	}
 	rc = session_hold(c->session, p->pid, m, p->publish.retain);
 	message_drop(&m);
 	return rc ? conn_fail(CLOSE_NO_MEMORY) : publish_overheld(c);
@@ -240,8 +278,32 @@ static int handle_publish(struct conn *c, struct mqtt_packet *p)
 		rc = conn_fail(CLOSE_RECEIVE_MAXIMUM);
 	if (!rc)
 		rc = pub->qos == 2 ? publish_later(c, p, &out) : publish_now(c, p, &out);
-	if (!rc && pub->qos)
+	if (!rc && pub->qos && !out.waits)
 		send_ack(c, pub->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, p->pid, out.reason, out.why);
+	return rc;
+}
+
+/* QoS 2 that waited. 0; conn_fail(); -EDQUOT. */
+static int hold_again(struct conn *c, const struct room_wait *wait)
+{
+	const struct route r = route_of(c, wait->message, false, ROUTE_REFUSE);
+	int rc = session_receive(c->session, wait->pid, wait->dup);
+
+	if (rc <= 0) /* it came twice, and the other one is held */
+		return rc ? conn_fail(CLOSE_PROTOCOL) : 0;
+	if (!route_has_room(c->worker, &r))
+		return -EDQUOT;
+	rc = session_hold(c->session, wait->pid, wait->message, wait->retain);
+	return rc ? conn_fail(CLOSE_NO_MEMORY) : publish_overheld(c);
+}
+
+int conn_publish_again(struct conn *c, struct room_wait *wait)
+{
+	bool qos2 = wait->message->qos == 2;
+	int rc = qos2 ? hold_again(c, wait) : route(c, wait->message, wait->retain, ROUTE_REFUSE, NULL);
+
+	if (!rc)
+		send_ack(c, qos2 ? MQTT_PUBREC : MQTT_PUBACK, wait->pid, MQTT_RC_SUCCESS, NULL);
 	return rc;
 }
 
@@ -289,7 +351,7 @@ static int handle_pubrel(struct conn *c, struct mqtt_packet *p)
 	/* That it was released and that it was delivered are the same thing. */
 	store_unit(&c->worker->store, true);
 	if (held)
-		rc = route(c, held->message, held->retain, NULL);
+		rc = route(c, held->message, held->retain, ROUTE_PROMISED, NULL);
 	/* Without memory for all receivers it is kept for the client's next PUBREL: for those who got it now it may come
 	 * twice, but nobody loses what a PUBREC took over. */
 	if (!rc && c->worker->store.failures != c->failures)

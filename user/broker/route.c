@@ -1,30 +1,116 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "broker/route.h"
 
+#include <errno.h>
+
 #include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
 
+/* QoS of a delivery by a subscription with these options. */
+static uint8_t delivery_qos(const struct broker *b, const struct message *m, uint8_t options)
+{
+	uint8_t granted = options & SUB_QOS_MASK;
+
+	return granted < m->qos || b->conf->upgrade_outgoing_qos ? granted : m->qos;
+}
+
+/* ---- is there room? ---------------------------------------------------------------------------------------------- */
+
+static bool hit_has_room(const struct broker *b, const struct message *m, const struct tree_hit *hit)
+{
+	return !delivery_qos(b, m, hit->options) || session_has_room(hit->subscriber, m);
+}
+
+/* Has any member of a group? *full is one that has not. */
+static bool share_has_room(const struct broker *b, const struct message *m, const struct tree_share *share,
+			   struct session **full)
+{
+	uint32_t at = 0, place;
+	struct tree_hit hit;
+
+	*full = NULL;
+	while (tree_share_member(share, &at, &place, &hit)) {
+		if (hit_has_room(b, m, &hit))
+			return true;
+		*full = hit.subscriber;
+	}
+	return !*full;
+}
+
+/* Have all that the message is for? If not, *full is one that has not. */
+static bool have_room(const struct broker *b, const struct message *m, const struct tree_hits *hits,
+		      struct session **full)
+{
+	for (size_t i = 0; i < hits->n; i++) {
+		*full = hits->v[i].subscriber;
+		if (!hit_has_room(b, m, &hits->v[i]))
+			return false;
+	}
+	for (size_t i = 0; i < hits->nshares; i++)
+		if (!share_has_room(b, m, hits->shares[i], full))
+			return false;
+	return true;
+}
+
+/* Must the message be refused? */
+static bool refused(const struct worker *w, const struct route *r, const struct tree_hits *hits)
+{
+	const struct conf *conf = w->broker->conf;
+	struct session *full;
+
+	if (r->bound != ROUTE_REFUSE || !r->message->qos || !w->broker->store || conf->durable_queue_drop ||
+	    !conf->max_queued_bytes || have_room(w->broker, r->message, hits, &full))
+		return false;
+	session_refused(full);
+	return true;
+}
+
+/* May it be dropped for a session that has no room for it? */
+static bool may_drop(const struct worker *w, const struct route *r)
+{
+	return r->bound == ROUTE_DROP || w->broker->conf->durable_queue_drop;
+}
+
+/* ---- matching ---------------------------------------------------------------------------------------------------- */
+
+static int match(struct worker *w, const struct route *r, struct tree_hits *hits)
+{
+	int rc;
+
+	hits->publisher = r->publisher;
+	hits->duplicates = w->broker->conf->allow_duplicate_messages;
+	rc = tree_match(w->broker->tree, message_topic(r->message), hits);
+	if (!rc && refused(w, r, hits))
+		rc = -EDQUOT;
+	return rc;
+}
+
+bool route_has_room(struct worker *w, const struct route *r)
+{
+	return match(w, r, &w->hits) != -EDQUOT;
+}
+
 /* Retain and match under one lock: a subscriber that comes at the same time gets the message once, as a retained or as
  * a live one, see subscribe(). */
-static int match_retained(struct worker *w, struct message *m, struct tree_hits *hits)
+static int match_retained(struct worker *w, const struct route *r, struct tree_hits *hits)
 {
 	struct broker *b = w->broker;
+	struct message *m = r->message;
 	bool added = false;
 	bool removed = false;
-	int rc = 0;
+	int rc;
 
 	subscriptions_lock(b);
-	if (m->payload_len)
+	rc = match(w, r, hits);
+	if (!rc && m->payload_len)
 		rc = tree_retain(b->tree, m, &added);
-	else
+	else if (!rc)
 		removed = tree_forget(b->tree, message_topic(m));
 	if (!rc && m->payload_len)
 		durable_retain(w, m);
 	else if (removed)
 		durable_forget(w, message_topic(m));
-	if (!rc)
-		rc = tree_match(b->tree, message_topic(m), hits);
 	subscriptions_unlock(b);
 	if (added)
 		COUNTER_ADD(retained, 1);
@@ -51,28 +137,39 @@ static struct sub_ids *ids_of(const struct tree_hits *hits, const struct tree_hi
 	return ids;
 }
 
-/* QoS and RETAIN of a delivery by a subscription with these options. */
+/* How a message goes out by a subscription with these options. */
 static struct deliver_as deliver_as(const struct broker *b, const struct message *m, uint8_t options, bool retain)
 {
-	uint8_t granted = options & SUB_QOS_MASK;
-
 	return (struct deliver_as){
-		.qos = granted < m->qos || b->conf->upgrade_outgoing_qos ? granted : m->qos,
+		.qos = delivery_qos(b, m, options),
 		.retain = retain && options & SUB_RETAIN_AS_PUBLISHED, /* 5.0 [MQTT-3.3.1-12] */
 	};
 }
 
-static void deliver(struct worker *w, struct session *s, struct message *m, struct deliver_as as, struct conn *fenced)
+/* Put it into the store of its session, if that has one. False: it is dropped. */
+static bool store_delivery(struct worker *w, const struct route *r, struct session *s, struct deliver_as *as)
 {
-	if (as.qos && s->stored && session_store_delivery(s, &w->store, m, &as)) {
-		COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
-		deliver_as_clear(&as);
-		return;
+	if (!as->qos || !s->stored)
+		return true;
+	if (may_drop(w, r) && !session_has_room(s, r->message)) {
+		session_drop_elsewhere(s, DROP_QUEUE_FULL);
+		return false;
 	}
-	if (s->worker == w->index)
-		session_deliver(s, m, as);
+	if (!session_store_delivery(s, &w->store, r->message, as))
+		return true;
+	session_drop_elsewhere(s, DROP_NO_MEMORY);
+	return false;
+}
+
+static void deliver(struct worker *w, const struct route *r, struct session *s, struct deliver_as as,
+		    struct conn *fenced)
+{
+	if (!store_delivery(w, r, s, &as))
+		deliver_as_clear(&as);
+	else if (s->worker == w->index)
+		session_deliver(s, r->message, as);
 	else
-		worker_deliver(w, s, m, as, fenced);
+		worker_deliver(w, s, r->message, as, fenced);
 }
 
 /* One delivery less: a publisher that waits for an acknowledgement does not get it. */
@@ -94,32 +191,49 @@ static void deliver_hit(struct worker *w, const struct route *r, const struct tr
 			return;
 		}
 	}
-	deliver(w, hit->subscriber, r->message, as, fenced);
+	deliver(w, r, hit->subscriber, as, fenced);
 }
 
 /* ---- shared subscriptions ---------------------------------------------------------------------------------------- */
 
-static bool is_online(const void *subscriber, const void *arg)
+static bool is_online(const void *subscriber, const void *message)
 {
 	const struct session *s = subscriber;
 
-	(void)arg;
+	(void)message;
 	return __atomic_load_n(&s->online, __ATOMIC_ACQUIRE);
 }
 
-static bool any(const void *subscriber, const void *arg)
+static bool has_room(const void *subscriber, const void *message)
 {
-	(void)subscriber, (void)arg;
+	return session_has_room(subscriber, message);
+}
+
+static bool is_ready(const void *subscriber, const void *message)
+{
+	return is_online(subscriber, message) && has_room(subscriber, message);
+}
+
+static bool any(const void *subscriber, const void *message)
+{
+	(void)subscriber, (void)message;
 	return true;
 }
 
-/* Who is there comes first; when nobody is, the message waits for one of those who will come back. */
+/* Who is there comes first; when nobody is, the message waits for one of those who will come back. One with a full queue
+ * gets it if there is no other. */
+static bool choose_member(struct tree_share *share, const struct message *m, struct tree_hit *hit)
+{
+	return tree_share_next(share, is_ready, m, hit) || tree_share_next(share, has_room, m, hit) ||
+	       tree_share_next(share, is_online, m, hit) || tree_share_next(share, any, m, hit);
+}
+
 static void deliver_share(struct worker *w, const struct route *r, struct tree_share *share, struct conn *fenced)
 {
 	struct deliver_as as;
 	struct tree_hit hit;
 
-	if (!tree_share_next(share, is_online, NULL, &hit) && !tree_share_next(share, any, NULL, &hit))
+	if (!choose_member(share, r->message, &hit))
 		return;
 	as = deliver_as(w->broker, r->message, hit.options, r->retain);
 	if (hit.ids) {
@@ -131,28 +245,25 @@ static void deliver_share(struct worker *w, const struct route *r, struct tree_s
 	}
 	if (as.qos == 1)
 		as.share = tree_share_ref(share);
-	deliver(w, hit.subscriber, r->message, as, fenced);
+	deliver(w, r, hit.subscriber, as, fenced);
 }
 
 void route_to_share(struct worker *w, struct message *m, struct tree_share *share)
 {
-	deliver_share(w, &(struct route){.message = m}, share, NULL);
+	deliver_share(w, &(struct route){.message = m, .bound = ROUTE_PROMISED}, share, NULL);
 }
 
 /* ---- all of them ------------------------------------------------------------------------------------------------- */
 
 int route_publish(struct worker *w, const struct route *r, bool *matched)
 {
-	struct broker *b = w->broker;
 	struct tree_hits *hits = &w->hits;
 	struct message *m = r->message;
 	/* Only a publisher that may take a flow needs to know when its deliveries are written. */
 	struct conn *fenced = r->from && r->from->link.road != FP_ROAD_NONE ? r->from : NULL;
 	int rc;
 
-	hits->publisher = r->publisher;
-	hits->duplicates = b->conf->allow_duplicate_messages;
-	rc = r->retain ? match_retained(w, m, hits) : tree_match(b->tree, message_topic(m), hits);
+	rc = r->retain ? match_retained(w, r, hits) : match(w, r, hits);
 	if (rc)
 		return rc;
 	if (matched)

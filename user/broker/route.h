@@ -5,18 +5,30 @@
 
 #include "broker/conn.h"
 
+/* What holds for a message that a session of the store has no room for. */
+enum route_bound {
+	ROUTE_DROP,	/* it is dropped for that session, and counted */
+	ROUTE_REFUSE,	/* it is not taken at all, unless durable_queue_policy is drop */
+	ROUTE_PROMISED, /* it was acknowledged: it is delivered, unless durable_queue_policy is drop */
+};
+
 /* A message and where it comes from. */
 struct route {
 	struct message *message;
-	bool retain;			 /* as published */
+	bool retain; /* as published */
+	enum route_bound bound;
 	struct conn *from;		 /* NULL: the broker itself, or a will */
 	const struct session *publisher; /* for No Local; NULL: nobody's */
 };
 
 /* Deliver to everyone subscribed now, and retain it (or forget the retained one, if it has no payload [MQTT-3.3.1-6] of
- * 5.0) when `retain`. From a worker's thread. 0; -E2BIG (too many levels); -ENOMEM. *matched (may be NULL): is there any
+ * 5.0) when `retain`. From a worker's thread. 0; -E2BIG (too many levels); -ENOMEM; with ROUTE_REFUSE -EDQUOT,
+ * and then nothing was done. *matched (may be NULL): is there any
  * subscription to it? */
 int route_publish(struct worker *w, const struct route *r, bool *matched);
+
+/* Would that, with ROUTE_REFUSE, not be refused now? For QoS 2, which is acknowledged before it is delivered. */
+bool route_has_room(struct worker *w, const struct route *r);
 
 /* Deliver to a member of a group of shared subscriptions, if there is one: the message was not acknowledged by another
  * whose session ended. */

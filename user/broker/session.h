@@ -97,6 +97,8 @@ struct session {
 	uint64_t generation;		/* atomic; of `receiver` */
 	uint64_t stored_bytes;		/* atomic; in the store, of stored_messages */
 	uint32_t stored_messages;	/* atomic */
+	uint64_t refusals;		/* atomic; messages for which its queue was full, since it was said in the log */
+	bool store_full;		/* atomic; said so in the log */
 	bool online;			/* atomic */
 	uint8_t road;			/* atomic; enum fp_road of the connection */
 	uint8_t form;			/* atomic; flow_form() of the connection */
@@ -204,6 +206,15 @@ int session_store(struct session *s, uint64_t id, struct store_client *store);
 /* Write a delivery of QoS 1 or 2 to the store of `client`, before session_deliver() or the way there; *as gets its
  * identifier. Any thread, with its own client; under RCU. 0 or -ENOMEM. */
 int session_store_delivery(struct session *s, struct store_client *client, struct message *m, struct deliver_as *as);
+
+/* Has the queue of the session room for a delivery of QoS 1 or 2, by its limit in bytes (and in messages, if those above
+ * are dropped)? Always, if it is not in the store, or if it is empty. Any thread, under RCU. It is a look at counters that
+ * others change at the same time: so the queue can get above its limit by what the workers are handling at the moment, a
+ * message each. */
+bool session_has_room(const struct session *s, const struct message *m);
+/* A publisher waits, or was refused, because it has none: count it, and say so in the log once until the queue is
+ * empty. The same. */
+void session_refused(struct session *s);
 
 /* Say a change of the session's to its store. */
 void session_tell(struct session *s, enum store_kind kind, uint64_t id, uint16_t pid);

@@ -133,10 +133,40 @@ int session_store_delivery(struct session *s, struct store_client *client, struc
 	return 0;
 }
 
+bool session_has_room(const struct session *s, const struct message *m)
+{
+	const struct conf *conf = s->conf;
+	uint64_t bytes = __atomic_load_n(&s->stored_bytes, __ATOMIC_RELAXED);
+	uint32_t messages = __atomic_load_n(&s->stored_messages, __ATOMIC_RELAXED);
+
+	if (!s->stored || !messages)
+		return true;
+	if (conf->durable_queue_drop && conf->max_queued_messages && messages >= conf->max_queued_messages)
+		return false;
+	return !conf->max_queued_bytes || bytes + message_size(m) <= conf->max_queued_bytes;
+}
+
+void session_refused(struct session *s)
+{
+	__atomic_fetch_add(&s->refusals, 1, __ATOMIC_RELAXED);
+	if (!__atomic_exchange_n(&s->store_full, true, __ATOMIC_RELAXED))
+		log_notice("The queue of client %s on disk is full: messages for it are refused, or wait.", s->id);
+}
+
+/* It is over when the queue is empty: one that is taken from and filled again would fill the log, too. */
+static void is_empty(struct session *s)
+{
+	if (!__atomic_exchange_n(&s->store_full, false, __ATOMIC_RELAXED))
+		return;
+	log_notice("The queue of client %s on disk is empty: it was full for %llu messages.", s->id,
+		   (unsigned long long)__atomic_exchange_n(&s->refusals, 0, __ATOMIC_RELAXED));
+}
+
 static void uncount(struct session *s, const struct message *m)
 {
-	__atomic_sub_fetch(&s->stored_messages, 1, __ATOMIC_RELAXED);
 	__atomic_sub_fetch(&s->stored_bytes, message_size(m), __ATOMIC_RELAXED);
+	if (!__atomic_sub_fetch(&s->stored_messages, 1, __ATOMIC_RELAXED))
+		is_empty(s);
 }
 
 void session_stored_released(struct session *s, const struct message *m, uint64_t id)

@@ -254,8 +254,13 @@ static int send_one(struct message *m, void *arg)
 			return 0;
 		}
 	}
+	if (as.qos && !session_has_room(to->session, m)) {
+		session_drop(to->session, DROP_QUEUE_FULL);
+		deliver_as_clear(&as);
+		return 0;
+	}
 	if (as.qos && to->session->stored && session_store_delivery(to->session, to->session->store, m, &as)) {
-		COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
+		session_drop(to->session, DROP_NO_MEMORY);
 		deliver_as_clear(&as);
 		return 0;
 	}

@@ -466,6 +466,7 @@ int worker_init(struct worker *w, struct broker *b, unsigned index)
 	list_init(&w->dead);
 	list_init(&w->committing);
 	list_init(&w->loading);
+	list_init(&w->waiting);
 	w->back_end = &w->back;
 	rc = loop_open(&w->loop);
 	if (rc)

@@ -61,23 +61,24 @@ struct conf {
 	uint32_t max_queued_messages;	 /* per client; 0 no limit; default 1000 */
 	uint64_t max_queued_bytes;	 /* per client; 0 no limit; default 0 */
 	uint64_t max_output_bytes;	 /* per client, output the socket does not take; 0 no limit; default 1 MiB */
-	enum conf_queue_policy queue_policy;   /* default newest */
-	bool queue_qos0_messages;	       /* for offline persistent sessions; default false */
-	uint32_t max_packet_size;	       /* bytes, whole packet; default 2000000; 0 no limit */
-	uint32_t message_size_limit;	       /* bytes of payload; 0 no limit; default 0 */
-	uint16_t max_keepalive;		       /* seconds; 0 no limit; default 0 */
-	bool retain_available;		       /* default true */
-	int allow_zero_length_clientid;	       /* default true; see the listener's */
-	char *auto_id_prefix;		       /* default "auto-"; see the listener's */
-	bool upgrade_outgoing_qos;	       /* deliver with the QoS of the subscription; default false */
-	bool allow_duplicate_messages;	       /* one copy for each subscription that matches; default false */
-	bool wildcard_subscriptions;	       /* default true */
-	bool shared_subscriptions;	       /* default true */
-	bool subscription_identifiers;	       /* default true */
-	char *server_reference;		       /* of 5.0, for clients that are sent elsewhere; NULL: none */
-	char *response_information;	       /* of 5.0; NULL: none */
-	char *scram_file;		       /* credentials for SCRAM-SHA-256; NULL: none */
-	uint32_t sys_interval;		       /* seconds; 0 off; default 10 */
+	enum conf_queue_policy queue_policy; /* default newest */
+	bool durable_queue_drop;	/* do not refuse what a session in the store has no room for; default false */
+	bool queue_qos0_messages;	/* for offline persistent sessions; default false */
+	uint32_t max_packet_size;	/* bytes, whole packet; default 2000000; 0 no limit */
+	uint32_t message_size_limit;	/* bytes of payload; 0 no limit; default 0 */
+	uint16_t max_keepalive;		/* seconds; 0 no limit; default 0 */
+	bool retain_available;		/* default true */
+	int allow_zero_length_clientid; /* default true; see the listener's */
+	char *auto_id_prefix;		/* default "auto-"; see the listener's */
+	bool upgrade_outgoing_qos;	/* deliver with the QoS of the subscription; default false */
+	bool allow_duplicate_messages;	/* one copy for each subscription that matches; default false */
+	bool wildcard_subscriptions;	/* default true */
+	bool shared_subscriptions;	/* default true */
+	bool subscription_identifiers;	/* default true */
+	char *server_reference;		/* of 5.0, for clients that are sent elsewhere; NULL: none */
+	char *response_information;	/* of 5.0; NULL: none */
+	char *scram_file;		/* credentials for SCRAM-SHA-256; NULL: none */
+	uint32_t sys_interval;		/* seconds; 0 off; default 10 */
 	uint64_t persistent_client_expiration; /* seconds; 0 never */
 	bool persistence;		       /* default false */
 	char *persistence_location;	       /* folder; default /var/lib/shunt */

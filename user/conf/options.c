@@ -159,13 +159,15 @@ const struct conf_option conf_options[] = {
 }, {
 	.name = "max_queued_messages", IN_CONF(max_queued_messages), .type = CONF_UINT, .or_negative = true, .max = UINT32_MAX,
 	.argument = "COUNT", .value = "1000",
-	.help = "Keep at most COUNT messages of QoS 1 and 2 for a client beside those in flight. Further ones are dropped "
-		"and counted. Of QoS 0, at most as many wait for the socket of a client that does not read. 0 is no limit.",
+	.help = "Keep at most COUNT messages of QoS 1 and 2 for a client beside those in flight. For a further one, "
+		"`queue_policy` says what is dropped; a session on disk has no such limit unless `durable_queue_policy` is "
+		"drop, and those in flight count there. Of QoS 0, at most as many wait for the socket of a client that does not read. 0 is no limit.",
 }, {
 	.name = "max_queued_bytes", IN_CONF(max_queued_bytes), .type = CONF_UINT, .or_negative = true, .max = INT64_MAX,
 	.argument = "BYTES", .value = "0",
-	.help = "Keep at most BYTES of messages for a client beside those in flight. 0 is no limit. The limit that is reached "
-		"first counts, this one or `max_queued_messages`.",
+	.help = "Keep at most BYTES of messages for a client beside those in flight: of their topics, payloads and "
+		"properties. 0 is no limit. The limit that is reached first counts, this one or `max_queued_messages`.\n"
+		"For a session on disk, those in flight count as well, and `durable_queue_policy` says what happens.",
 }, {
 	.name = "max_output_bytes", IN_CONF(max_output_bytes), .type = CONF_UINT, .min = 4096, .max = INT64_MAX,
 	.or_zero = true, .argument = "BYTES", .value = "1048576",
@@ -181,6 +183,22 @@ const struct conf_option conf_options[] = {
 		"on with reason 0x97, quota exceeded. It counts for each client by itself: others get the message.\n"
 		"What was sent and not acknowledged, or was already written for the socket, is never dropped for a later "
 		"message; nor are the retained messages that a new subscription brings.",
+}, {
+	.name = "durable_queue_policy", IN_CONF(durable_queue_drop), .type = CONF_OTHER,
+	.parse = conf_parse_durable_policy,
+	.argument = "refuse|drop", .value = "refuse",
+	.help = "What happens when the queue on disk of a session is full, see `persistence`. With refuse, nothing of QoS 1 or "
+		"2 that was acknowledged is dropped. `max_queued_messages` does not count; at `max_queued_bytes` a message "
+		"that the session should get is not taken: a client of MQTT 5.0 gets reason 0x97, quota exceeded, in its "
+		"PUBACK or PUBREC, and nobody gets the message; one of an older version gets no acknowledgement until there "
+		"is room, or until nobody with a full queue is subscribed any more. What it publishes meanwhile with QoS 1 "
+		"or 2 waits as well, up to 1 MiB, and then nothing more is read from it. A client whose acknowledgements "
+		"could be what the broker waits for, among what is not read, is disconnected after 2 seconds of this.\n"
+		"With drop, messages above either limit are dropped for that session, and counted, as mosquitto does.\n"
+		"A will, a message of $SYS and a retained message for a new subscription cannot be refused: with either, they "
+		"are dropped for a session whose queue is full, and counted. A message of QoS 2 for which the queue had room "
+		"at its PUBREC is delivered at its PUBREL, and an empty queue takes any message: so the queue may get larger "
+		"by a message, or by what was on its way.",
 }, {
 	.name = "queue_qos0_messages", IN_CONF(queue_qos0_messages), .type = CONF_BOOL,
 	.argument = true_false, .value = "false",

@@ -272,6 +272,16 @@ int conf_parse_queue_policy(struct conf *c, const struct conf_option *o, void *f
 	return conf_error(where, "%s: \"%.64s\" is none of newest, oldest, disconnect", o->name, value);
 }
 
+int conf_parse_durable_policy(struct conf *c, const struct conf_option *o, void *field, const char *value,
+			      const char *where)
+{
+	(void)c;
+	if (strcmp(value, "refuse") != 0 && strcmp(value, "drop") != 0)
+		return conf_error(where, "%s: \"%.64s\" is neither refuse nor drop", o->name, value);
+	*(bool *)field = !strcmp(value, "drop");
+	return 0;
+}
+
 int conf_parse_duration(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
 {
 	static const struct {
