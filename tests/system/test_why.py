@@ -278,6 +278,12 @@ class WhyOptions(Reasons):
         self.check("size_limited", "message_size_limit 1000")
 
     @own
+    def test_rate_limited(self):
+        """max_publish_rate and max_publish_bytes."""
+        self.check("rate_limited", "max_publish_rate 1000000")
+        self.check("rate_limited", "max_publish_bytes 1000000000")
+
+    @own
     def test_upgraded(self):
         """upgrade_outgoing_qos, where the subscription is of QoS 1."""
         self.check("upgraded", "upgrade_outgoing_qos true", filters=[(self.topic("t"), 1)])

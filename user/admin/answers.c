@@ -123,11 +123,13 @@ static void client_stats(struct json *j, const struct broker_stats *s)
 	json_uint(j, "total", at_least_zero(s->sum.sessions));
 	json_uint(j, "maximum", s->clients_maximum);
 	json_uint(j, "expired", s->sum.expired);
+	json_uint(j, "not_kept", s->sum.sessions_refused);
 	json_close_object(j);
 	json_open_object(j, "connections");
 	json_uint(j, "open", at_least_zero(s->sum.sockets));
 	json_uint(j, "accepted", s->sum.connections);
 	json_uint(j, "refused", s->sum.sockets_refused);
+	json_uint(j, "delayed", s->sum.connections_delayed);
 	json_close_object(j);
 	json_open_object(j, "closed");
 	for (size_t i = 0; i < CLOSE_REASONS; i++)
@@ -154,6 +156,7 @@ static void traffic_stats(struct json *j, const struct counters *c)
 	json_uint(j, "bytes_sent", c->publish_bytes_sent);
 	json_uint(j, "refused", c->publish_refused);
 	json_uint(j, "waiting", at_least_zero(c->publish_waiting));
+	json_uint(j, "paused", c->publish_paused);
 	json_close_object(j);
 	json_open_object(j, "waiting"); /* for sockets */
 	json_uint(j, "publish", at_least_zero(c->out_packets));
@@ -162,6 +165,7 @@ static void traffic_stats(struct json *j, const struct counters *c)
 	json_uint(j, "subscriptions", at_least_zero(c->subscriptions));
 	json_uint(j, "shared_subscriptions", at_least_zero(c->shared_subscriptions));
 	json_uint(j, "retained", at_least_zero(c->retained));
+	json_uint(j, "retained_refused", c->retain_refused);
 }
 
 static void answer_stats(struct json *j, const cJSON *request)

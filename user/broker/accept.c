@@ -8,12 +8,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/rate.h"
 #include "broker/conn.h"
 #include "broker/internal.h"
 
 enum {
 	ACCEPTS_PER_TURN = 64,
-	PAUSE_MS = 100, /* out of descriptors: connections wait in the kernel's backlog */
+	LOG_AGAIN_S = 10, /* without a connection that had to wait, before the log says so again */
+	PAUSE_MS = 100,	  /* out of descriptors: connections wait in the kernel's backlog */
 };
 
 static void accept_ready(struct watch *watch, uint32_t events);
@@ -112,17 +114,69 @@ static void accepted(struct acceptor *a, int fd, const char *peer, uint64_t orde
 	conn_accept(w, fd, a->listener, peer, order);
 }
 
+/* ---- connections a second ---------------------------------------------------------------------------------------- */
+
+static void add_to_rate(uint64_t *rate, uint64_t now, uint32_t per_second)
+{
+	uint64_t was = __atomic_load_n(rate, __ATOMIC_RELAXED);
+
+	while (per_second && !__atomic_compare_exchange_n(rate, &was, rate_add(was, now, 1, per_second), true,
+							  __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+}
+
+static void count_for_rates(struct acceptor *a)
+{
+	const struct broker *b = a->worker->broker;
+	uint64_t now = a->worker->loop.now_ns;
+
+	add_to_rate(&b->listener_rates[a->listener], now, b->conf->listeners[a->listener].max_connection_rate);
+	add_to_rate(&b->listener_rates[b->conf->nlisteners], now, b->conf->global_max_connection_rate);
+}
+
+/* How long the next connection has to wait, ns. A limit that was taken back is none any more. */
+static uint64_t wait_for_rates(const struct acceptor *a)
+{
+	const struct broker *b = a->worker->broker;
+	const uint64_t *own = &b->listener_rates[a->listener], *all = &b->listener_rates[b->conf->nlisteners];
+	uint64_t now = a->worker->loop.now_ns, wait = 0, wait_all = 0;
+
+	if (b->conf->listeners[a->listener].max_connection_rate)
+		wait = rate_wait(__atomic_load_n(own, __ATOMIC_RELAXED), now);
+	if (b->conf->global_max_connection_rate)
+		wait_all = rate_wait(__atomic_load_n(all, __ATOMIC_RELAXED), now);
+	return wait > wait_all ? wait : wait_all;
+}
+
+/* Those that come too fast wait in the kernel's backlog, where they cost next to nothing and nobody else. */
+static bool slow_down(struct acceptor *a)
+{
+	struct worker *w = a->worker;
+	uint64_t ns = wait_for_rates(a);
+
+	if (!ns)
+		return false;
+	COUNTER_ADD(connections_delayed, 1);
+	if (!w->rate_logged_ns || w->loop.now_ns - w->rate_logged_ns > LOG_AGAIN_S * NS_PER_S)
+		log_notice("Clients connect faster than they may (max_connection_rate); further ones wait.");
+	w->rate_logged_ns = w->loop.now_ns;
+	loop_unwatch(&w->loop, &a->watch);
+	loop_after(&w->loop, &a->resume, ns / NS_PER_MS, resume);
+	return true;
+}
+
 static void accept_ready(struct watch *watch, uint32_t events)
 {
 	struct acceptor *a = container_of(watch, struct acceptor, watch);
 
 	(void)events;
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
+	for (int i = 0; i < ACCEPTS_PER_TURN && !slow_down(a); i++) {
 		char peer[NET_ADDRESS_MAX];
 		uint64_t order;
 		int fd = accept_one(a->worker->broker, watch->fd, peer, &order);
 
 		if (fd >= 0) {
+			count_for_rates(a);
 			accepted(a, fd, peer, order);
 			continue;
 		}

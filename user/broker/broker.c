@@ -74,7 +74,8 @@ static int prepare(struct broker *b, uid_t uid, gid_t gid)
 
 	b->sockets = calloc(b->conf->nlisteners * SOCKETS_PER_LISTENER + 1, sizeof(b->sockets[0]));
 	b->listener_connections = calloc(b->conf->nlisteners + 1, sizeof(b->listener_connections[0]));
-	if (!b->sockets || !b->listener_connections) {
+	b->listener_rates = calloc(b->conf->nlisteners + 1, sizeof(b->listener_rates[0]));
+	if (!b->sockets || !b->listener_connections || !b->listener_rates) {
 		log_error("Error: Out of memory.");
 		return -ENOMEM;
 	}
@@ -185,7 +186,7 @@ int broker_start(void)
 	/* The store was not what it seemed to be when it was opened. Now it is looked at more closely, and set aside. */
 	if (rc == -EBADMSG && !b->conf->refuse_damaged) {
 		counters_shared = before;
-		b->clients = 0;
+		b->clients = b->kept = 0;
 		rc = start(b);
 	}
 	if (rc)
@@ -347,9 +348,11 @@ void broker_free(void)
 	}
 	free(b->sockets);
 	free(b->listener_connections);
+	free(b->listener_rates);
 	auth_store_unref(b->auth_store);
 	b->auth_store = NULL;
 	b->sockets = NULL;
 	b->listener_connections = NULL;
+	b->listener_rates = NULL;
 	b->nsockets = 0;
 }

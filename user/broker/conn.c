@@ -14,6 +14,7 @@
 #include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
+#include "broker/rate.h"
 #include "broker/room.h"
 #include "broker/subscribe.h"
 #include "broker/will.h"
@@ -117,6 +118,7 @@ static void unlink_conn(struct conn *c)
 
 	timer_stop(&w->loop.timers, &c->deadline);
 	timer_stop(&w->loop.timers, &c->retry);
+	timer_stop(&w->loop.timers, &c->rate);
 	list_del(&c->all);
 	list_del(&c->ready);
 	list_del(&c->dirty);
@@ -169,6 +171,8 @@ static void keepalive_check(struct timer *t)
 
 	if (seen < c->last_rx_ns)
 		seen = c->last_rx_ns;
+	if (rate_over(c)) /* it is we who do not read */
+		seen = now;
 	if (seen + limit <= now) {
 		conn_close(c, CLOSE_TIMEOUT);
 		return;
@@ -321,7 +325,7 @@ void conn_flush(struct conn *c)
 	list_del(&c->dirty);
 	if (!c->blocked && (!output_empty(o) || (c->session && session_waits(c->session))))
 		conn_dirty(c);
-	if (c->paused && o->control < CONTROL_LOW && !durable_full(c) && !room_full(c))
+	if (c->paused && o->control < CONTROL_LOW && !durable_full(c) && !room_full(c) && !rate_over(c))
 		resume_reading(c);
 	hold = !output_empty(o) || (c->session && session_backlogged(c->session));
 	if (c->link.road != FP_ROAD_NONE && hold != c->held) {

@@ -42,7 +42,7 @@ struct conn {
 	struct worker *move_to; /* its CONNECT names another worker: do not touch the input any more */
 	bool readable;		/* the socket may have more */
 	bool hangup;		/* EPOLLRDHUP was seen: read to the end */
-	bool paused; /* not read, because of acknowledgements it does not take, of the disk, or of room_full() */
+	bool paused; /* not read, because of acknowledgements it does not take, of the disk, of room_full() or rate_over() */
 	bool waits_for_session; /* not read, until its session came from the store */
 	bool blocked;		/* the socket takes nothing more for now */
 	bool broken;		/* to be closed at the end of the turn, with `why` */
@@ -53,6 +53,7 @@ struct conn {
 	char *client_id;       /* between CONNECT and the session */
 	bool assigned_id;      /* it is ours */
 	bool problem_info;     /* Request Problem Information, section 3.1.2.11.7 of 5.0 */
+	bool not_kept;	       /* max_sessions: its session ends with it, whatever it wants */
 	bool expires_at_close; /* its CONNECT had a Session Expiry Interval of 0 [MQTT-3.14.2-2] */
 	uint8_t peer_reason;   /* of its DISCONNECT */
 	struct session *session;
@@ -97,6 +98,10 @@ struct conn {
 	struct list waiting;	    /* room.c's: PUBLISH that wait for room */
 	struct list waits_for_room; /* member of the worker's list, while any waits */
 	uint64_t waiting_bytes, waiting_ns;
+
+	struct timer rate;		    /* rate.c's: while it runs, nothing is read */
+	uint64_t rate_messages, rate_bytes; /* of base/rate.h */
+	bool said_too_fast;		    /* in the log */
 
 	struct list held_answers; /* durable.c's: they wait for the disk */
 	uint32_t held_n;

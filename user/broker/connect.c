@@ -80,7 +80,7 @@ static int check(const struct conn *c, const struct mqtt_connect *con)
 		return MQTT_RC_QOS_NOT_SUPPORTED;
 	if (con->will && con->will_retain && !conf->retain_available) /* 5.0 [MQTT-3.2.2-13] */
 		return MQTT_RC_RETAIN_NOT_SUPPORTED;
-	if (con->will && topic_depth(con->will_topic) > TREE_LEVELS_MAX)
+	if (con->will && topic_depth(con->will_topic) > topic_levels_max(conf))
 		return MQTT_RC_TOPIC_NAME_INVALID;
 	return 0;
 }
@@ -233,6 +233,32 @@ static uint32_t expiry_interval(const struct conf *conf, const struct mqtt_packe
 	return limit && limit < wanted ? (uint32_t)limit : wanted;
 }
 
+/* May this session not outlive its connection, although it is to? As many as may do already. */
+static bool too_many_kept(const struct broker *b, const struct session *s)
+{
+	uint32_t max = b->conf->max_sessions;
+
+	return max && !s->kept && __atomic_load_n(&b->kept, __ATOMIC_RELAXED) >= max;
+}
+
+/* How long the session will outlive its connection. False: it should, and may not, and a client before 5.0 cannot be told
+ * so [MQTT-3.1.2-5]. */
+static bool take_expiry(struct conn *c, const struct mqtt_packet *p, struct session *s)
+{
+	struct broker *b = c->worker->broker;
+
+	s->expiry_interval = expiry_interval(b->conf, p);
+	if (session_ends_with_connection(s) || !too_many_kept(b, s))
+		return true;
+	if (b->conf->connection_messages)
+		log_notice("The session of client %s [%.*s] is not kept: max_sessions exceeded.", s->id,
+			   net_host_len(c->peer), c->peer);
+	COUNTER_ADD(sessions_refused, 1);
+	c->not_kept = true;
+	s->expiry_interval = 0; /* the CONNACK says so, section 3.2.2.3.2 of 5.0 */
+	return p->version >= MQTT_5_0;
+}
+
 /* What the client can take, and what it is told of us, which holds as long as it is connected. */
 static void take_limits(struct conn *c, const struct mqtt_packet *p)
 {
@@ -294,9 +320,8 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	if (will_take(c, con))
 		return conn_fail(CLOSE_NO_MEMORY);
 	s = take_session(c, con->clean_start, &present);
-	if (s)
-		s->expiry_interval = expiry_interval(w->broker->conf, p);
-	if (s && !present && s->expiry_interval && durable_session_begins(w, s)) {
+	if (s &&
+	    (!take_expiry(c, p, s) || (!present && !session_ends_with_connection(s) && durable_session_begins(w, s)))) {
 		worker_session_end(w, s);
 		s = NULL;
 	}
@@ -312,7 +337,8 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	c->client_id = NULL;
 	c->state = CONN_OPEN;
 	s->conn = c;
-	c->expires_at_close = session_ends_with_connection(s);
+	worker_session_kept(w, s);
+	c->expires_at_close = session_ends_with_connection(s) && !c->not_kept;
 	if (s->stored) {
 		if (present)
 			durable_session_changes(w, s);

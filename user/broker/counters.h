@@ -59,12 +59,16 @@ struct counters {
 	uint64_t bytes_received, bytes_sent;
 	uint64_t publish_received, publish_sent;
 	uint64_t publish_bytes_received, publish_bytes_sent; /* payload */
-	uint64_t publish_refused;   /* quota exceeded, because the queue of a session is full */
-	uint64_t connections;	    /* accepted by a listener */
-	uint64_t sockets_refused;   /* max_connections */
-	uint64_t connects_received; /* CONNECT, accepted or not */
-	uint64_t connects;	    /* CONNECT accepted */
-	uint64_t expired;	    /* sessions that were not resumed in time */
+	uint64_t publish_refused;     /* quota exceeded: a queue is full, or it cannot be retained */
+	uint64_t publish_paused;      /* how often a client was not read because of its rate */
+	uint64_t retain_refused;      /* messages that were not retained, by max_retained_... */
+	uint64_t connections;	      /* accepted by a listener */
+	uint64_t sockets_refused;     /* max_connections */
+	uint64_t connections_delayed; /* how often one had to wait, by max_connection_rate */
+	uint64_t sessions_refused;    /* max_sessions */
+	uint64_t connects_received;   /* CONNECT, accepted or not */
+	uint64_t connects;	      /* CONNECT accepted */
+	uint64_t expired;	      /* sessions that were not resumed in time */
 	uint64_t dropped[DROP_REASONS];
 	uint64_t closed[CLOSE_REASONS];
 	/* now; a thread's share may be negative, the sum is not */

@@ -24,6 +24,7 @@ static int load_session(void *arg, const struct store_op *op, uint64_t away_ms, 
 		return -ENOMEM;
 	__atomic_add_fetch(&b->clients, 1, __ATOMIC_RELAXED);
 	s->expiry_interval = op->expiry;
+	worker_session_kept(w, s);
 	s->stored_messages = deliveries;
 	s->stored_bytes = bytes;
 	session_cool(s);

@@ -46,6 +46,8 @@ static enum flow_reason topic_reason(const struct conf *conf, uint8_t form, stru
 		return FLOW_LOGGED;
 	if (conf->message_size_limit)
 		return FLOW_SIZE_LIMITED;
+	if (conf->max_publish_rate || conf->max_publish_bytes)
+		return FLOW_RATE_LIMITED;
 	if (topic.len && topic.data[0] == '$')
 		return FLOW_DOLLAR;
 	return fp_topic_fits(form, topic.len) ? FLOW_POSSIBLE : FLOW_TOPIC_TOO_LONG;

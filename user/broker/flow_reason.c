@@ -8,6 +8,8 @@ static const struct {
 	[FLOW_OFF] = {"off", "the fast path is off"},
 	[FLOW_LOGGED] = {"logged", "each message is logged (log_type debug), so the daemon must see each"},
 	[FLOW_SIZE_LIMITED] = {"size_limited", "the payload of each message is measured (message_size_limit)"},
+	[FLOW_RATE_LIMITED] = {"rate_limited",
+			       "what each client publishes is measured (max_publish_rate, max_publish_bytes)"},
 	[FLOW_QOS] = {"qos", "the kernel carries QoS 0 only"},
 	[FLOW_RETAIN] = {"retain", "it is to be retained"},
 	[FLOW_PROPERTIES] = {"properties", "it has properties of MQTT 5.0"},

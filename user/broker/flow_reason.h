@@ -14,6 +14,7 @@ enum flow_reason {
 	FLOW_OFF,
 	FLOW_LOGGED,
 	FLOW_SIZE_LIMITED,
+	FLOW_RATE_LIMITED,
 	/* the message */
 	FLOW_QOS,
 	FLOW_RETAIN,

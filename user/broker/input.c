@@ -14,6 +14,7 @@
 #include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
+#include "broker/rate.h"
 #include "broker/room.h"
 
 enum {
@@ -89,7 +90,7 @@ static size_t handle_packets(struct conn *c, const uint8_t *data, size_t len)
 			conn_close(c, (enum close_reason)(rc - 1));
 			return at;
 		}
-		c->paused = c->sink.out.control > CONTROL_HIGH || durable_full(c) || room_full(c);
+		c->paused = c->sink.out.control > CONTROL_HIGH || durable_full(c) || room_full(c) || rate_over(c);
 		if (c->paused && durable_full(c))
 			durable_watch(c);
 	}

@@ -26,6 +26,7 @@ struct broker {
 	struct broker_socket *sockets;
 	size_t nsockets;
 	uint32_t *listener_connections; /* atomic; by listener */
+	uint64_t *listener_rates;	/* atomic; of base/rate.h, by listener; behind them that of all */
 	pthread_mutex_t accept_lock;	/* so that `accepted` counts connections in the order the kernel queued them */
 	uint64_t accepted;
 	struct worker *workers;
@@ -38,11 +39,18 @@ struct broker {
 	pthread_mutex_t lock;
 	uint64_t start_ns;
 	uint32_t clients;     /* with a session, for global_max_clients; atomic */
+	uint32_t kept;	      /* sessions that outlive their connection, for max_sessions; atomic */
 	uint64_t clients_max; /* written by the worker that publishes $SYS; atomic */
 };
 
 /* The broker of broker_start(). */
 extern struct broker the_broker;
+
+/* Of a topic name or filter, option max_topic_levels. */
+static inline size_t topic_levels_max(const struct conf *c)
+{
+	return c->max_topic_levels ? c->max_topic_levels : TREE_LEVELS_MAX;
+}
 
 static inline void subscriptions_lock(struct broker *b)
 {

@@ -8,6 +8,7 @@
 #include "broker/conn.h"
 #include "broker/durable.h"
 #include "broker/internal.h"
+#include "broker/rate.h"
 #include "broker/room.h"
 #include "broker/route.h"
 #include "broker/subscribe.h"
@@ -137,25 +138,32 @@ static struct route route_of(struct conn *c, struct message *m, bool retain, enu
 	return (struct route){.message = m, .retain = retain, .bound = bound, .from = c, .publisher = c->session};
 }
 
-/* To its subscribers. 0; conn_fail(); with ROUTE_REFUSE -EDQUOT. */
+/* Is this -EDQUOT or -ENOSPC of route_publish()? */
+static bool is_refusal(int rc)
+{
+	return rc == -EDQUOT || rc == -ENOSPC;
+}
+
+/* To its subscribers. 0; conn_fail(); a refusal, with ROUTE_REFUSE. */
 static int route(struct conn *c, struct message *m, bool retain, enum route_bound bound, bool *matched)
 {
 	const struct route r = route_of(c, m, retain, bound);
 	int rc = route_publish(c->worker, &r, matched);
 
-	return rc && rc != -EDQUOT ? conn_fail(CLOSE_NO_MEMORY) : rc;
+	return rc && !is_refusal(rc) ? conn_fail(CLOSE_NO_MEMORY) : rc;
 }
 
-/* There is no room for a message of QoS 1 or 2 in the session of a subscriber. 0 or conn_fail(). */
-static int no_room(struct conn *c, const struct mqtt_packet *p, struct message *m, struct outcome *out)
+/* A message of QoS 1 or 2 is refused. 0 or conn_fail(). */
+static int refuse(struct conn *c, const struct mqtt_packet *p, struct message *m, int refusal, struct outcome *out)
 {
-	if (c->version >= MQTT_5_0) {
-		COUNTER_ADD(publish_refused, 1);
-		*out = (struct outcome){MQTT_RC_QUOTA_EXCEEDED, "the queue of a subscriber is full", false};
-		return 0;
+	if (c->version < MQTT_5_0) {
+		out->waits = true;
+		return room_wait(c, m, p->pid, p->publish.retain, p->publish.dup) ? conn_fail(CLOSE_NO_MEMORY) : 0;
 	}
-	out->waits = true;
-	return room_wait(c, m, p->pid, p->publish.retain, p->publish.dup) ? conn_fail(CLOSE_NO_MEMORY) : 0;
+	COUNTER_ADD(publish_refused, 1);
+	out->reason = MQTT_RC_QUOTA_EXCEEDED;
+	out->why = refusal == -EDQUOT ? "the queue of a subscriber is full" : "it cannot be retained";
+	return 0;
 }
 
 /* QoS 0 and 1. */
@@ -169,8 +177,8 @@ static int publish_now(struct conn *c, const struct mqtt_packet *p, struct outco
 	if (!m)
 		return rc;
 	rc = p->publish.qos && room_waits(c) ? -EDQUOT : route(c, m, p->publish.retain, bound, &matched);
-	if (rc == -EDQUOT)
-		rc = no_room(c, p, m, out);
+	if (is_refusal(rc))
+		rc = refuse(c, p, m, rc, out);
 	else if (!matched)
 		out->reason = MQTT_RC_NO_MATCHING_SUBSCRIBERS;
 	message_unref(m);
@@ -199,12 +207,12 @@ static bool one_too_many(const struct conn *c)
 	return c->version >= MQTT_5_0 && c->told.inflight && c->session->received.count >= c->told.inflight;
 }
 
-/* Is there room for a message of QoS 2? What waits goes first. */
-static bool may_hold(struct conn *c, struct message *m)
+/* Will a message of QoS 2 be taken? What waits goes first. 0 or a refusal. */
+static int check_held(struct conn *c, struct message *m, bool retain)
 {
-	const struct route r = route_of(c, m, false, ROUTE_REFUSE);
+	const struct route r = route_of(c, m, retain, ROUTE_REFUSE);
 
-	return !room_waits(c) && route_has_room(c->worker, &r);
+	return room_waits(c) ? -EDQUOT : route_check(c->worker, &r);
 }
 
 /* QoS 2, which goes on with its PUBREL. */
@@ -221,8 +229,9 @@ static int publish_later(struct conn *c, const struct mqtt_packet *p, struct out
 	/* Before 5.0 an acknowledgement cannot say no: the handshake goes on, without a message. */
 	if (!m && (rc || c->version >= MQTT_5_0))
 		return rc;
-	if (m && !may_hold(c, m)) {
-		rc = no_room(c, p, m, out);
+	rc = m ? check_held(c, m, p->publish.retain) : 0;
+	if (rc) {
+		rc = refuse(c, p, m, rc, out);
 		message_unref(m);
 		return rc;
 	}
@@ -250,7 +259,7 @@ static int resolve_alias(struct conn *c, struct mqtt_packet *p)
 /* What the server does not allow. 0 or conn_fail(). */
 static int check_publish(const struct conn *c, const struct mqtt_publish *pub)
 {
-	if (topic_depth(pub->topic) > TREE_LEVELS_MAX)
+	if (topic_depth(pub->topic) > topic_levels_max(c->worker->broker->conf))
 		return conn_fail(CLOSE_TOPIC_INVALID);
 	if (pub->qos > c->told.qos) /* 5.0 [MQTT-3.2.2-11] */
 		return conn_fail(CLOSE_QOS);
@@ -286,13 +295,14 @@ static int handle_publish(struct conn *c, struct mqtt_packet *p)
 /* QoS 2 that waited. 0; conn_fail(); -EDQUOT. */
 static int hold_again(struct conn *c, const struct room_wait *wait)
 {
-	const struct route r = route_of(c, wait->message, false, ROUTE_REFUSE);
+	const struct route r = route_of(c, wait->message, wait->retain, ROUTE_REFUSE);
 	int rc = session_receive(c->session, wait->pid, wait->dup);
 
 	if (rc <= 0) /* it came twice, and the other one is held */
 		return rc ? conn_fail(CLOSE_PROTOCOL) : 0;
-	if (!route_has_room(c->worker, &r))
-		return -EDQUOT;
+	rc = route_check(c->worker, &r);
+	if (rc)
+		return rc;
 	rc = session_hold(c->session, wait->pid, wait->message, wait->retain);
 	return rc ? conn_fail(CLOSE_NO_MEMORY) : publish_overheld(c);
 }
@@ -463,7 +473,8 @@ static int handle_disconnect(struct conn *c, struct mqtt_packet *p)
 	log_received(c, p);
 	if (expiry && c->expires_at_close && c->version >= MQTT_5_0)
 		return conn_fail(CLOSE_PROTOCOL);
-	c->session->expiry_interval = expiry;
+	c->session->expiry_interval = c->not_kept ? 0 : expiry;
+	worker_session_kept(c->worker, c->session);
 	c->peer_reason = p->reason;
 	return conn_fail(CLOSE_DISCONNECT);
 }
@@ -499,6 +510,8 @@ int conn_handle(struct conn *c, uint8_t first, const uint8_t *body, size_t len)
 	COUNTER_ADD(messages_received, 1);
 	if (first >> 4 == MQTT_CONNECT)
 		return handle_unexpected(c, NULL);
+	if (first >> 4 == MQTT_PUBLISH)
+		rate_publish(c, len);
 	rc = mqtt_decode(c->version, first, body, len, &p);
 	if (rc)
 		return conn_fail(conn_close_reason(rc));

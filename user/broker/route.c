@@ -6,6 +6,7 @@
 #include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
+#include "broker/retain.h"
 
 /* QoS of a delivery by a subscription with these options. */
 static uint8_t delivery_qos(const struct broker *b, const struct message *m, uint8_t options)
@@ -86,32 +87,73 @@ static int match(struct worker *w, const struct route *r, struct tree_hits *hits
 	return rc;
 }
 
-bool route_has_room(struct worker *w, const struct route *r)
+/* Is the message refused when it cannot be retained? Before 5.0 nobody can be told so: it is delivered all the same. */
+static bool refuses_retain(const struct route *r)
 {
-	return match(w, r, &w->hits) != -EDQUOT;
+	return r->bound == ROUTE_REFUSE && r->from && r->from->version >= MQTT_5_0;
+}
+
+/* May it be retained? Under the lock. 0, or -ENOSPC: then it is not taken. *keep: it is to be retained; what cannot be takes
+ * away what was retained before, which is out of date then [MQTT-3.3.1-7]. */
+static int check_retain(const struct worker *w, const struct route *r, bool *keep)
+{
+	*keep = retain_allowed(w->broker, r->message);
+	if (*keep) {
+		*keep = r->message->payload_len;
+		return 0;
+	}
+	COUNTER_ADD(retain_refused, 1);
+	return refuses_retain(r) ? -ENOSPC : 0;
+}
+
+int route_check(struct worker *w, const struct route *r)
+{
+	bool keep;
+	int rc;
+
+	if (r->retain)
+		subscriptions_lock(w->broker);
+	rc = match(w, r, &w->hits);
+	if (!rc && r->retain && refuses_retain(r))
+		rc = check_retain(w, r, &keep);
+	if (r->retain)
+		subscriptions_unlock(w->broker);
+	return rc == -EDQUOT || rc == -ENOSPC ? rc : 0;
+}
+
+/* Under the lock. */
+static int retain(struct worker *w, struct message *m, bool keep, bool *added, bool *removed)
+{
+	struct tree *tree = w->broker->tree;
+	int rc = 0;
+
+	if (keep)
+		rc = tree_retain(tree, m, added);
+	else
+		*removed = tree_forget(tree, message_topic(m));
+	if (keep && !rc)
+		durable_retain(w, m);
+	else if (*removed)
+		durable_forget(w, message_topic(m));
+	return rc;
 }
 
 /* Retain and match under one lock: a subscriber that comes at the same time gets the message once, as a retained or as
  * a live one, see subscribe(). */
 static int match_retained(struct worker *w, const struct route *r, struct tree_hits *hits)
 {
-	struct broker *b = w->broker;
-	struct message *m = r->message;
 	bool added = false;
 	bool removed = false;
+	bool keep;
 	int rc;
 
-	subscriptions_lock(b);
+	subscriptions_lock(w->broker);
 	rc = match(w, r, hits);
-	if (!rc && m->payload_len)
-		rc = tree_retain(b->tree, m, &added);
-	else if (!rc)
-		removed = tree_forget(b->tree, message_topic(m));
-	if (!rc && m->payload_len)
-		durable_retain(w, m);
-	else if (removed)
-		durable_forget(w, message_topic(m));
-	subscriptions_unlock(b);
+	if (!rc)
+		rc = check_retain(w, r, &keep);
+	if (!rc)
+		rc = retain(w, r->message, keep, &added, &removed);
+	subscriptions_unlock(w->broker);
 	if (added)
 		COUNTER_ADD(retained, 1);
 	if (removed)

@@ -22,13 +22,13 @@ struct route {
 };
 
 /* Deliver to everyone subscribed now, and retain it (or forget the retained one, if it has no payload [MQTT-3.3.1-6] of
- * 5.0) when `retain`. From a worker's thread. 0; -E2BIG (too many levels); -ENOMEM; with ROUTE_REFUSE -EDQUOT,
- * and then nothing was done. *matched (may be NULL): is there any
- * subscription to it? */
+ * 5.0) when `retain`. From a worker's thread. 0; -E2BIG (too many levels); -ENOMEM; or, with ROUTE_REFUSE, after nothing was
+ * done, -EDQUOT: a session has no room, -ENOSPC: it cannot be retained, and is of a client of 5.0. *matched (may be NULL):
+ * is there any subscription to it? */
 int route_publish(struct worker *w, const struct route *r, bool *matched);
 
-/* Would that, with ROUTE_REFUSE, not be refused now? For QoS 2, which is acknowledged before it is delivered. */
-bool route_has_room(struct worker *w, const struct route *r);
+/* Would that be refused now? 0, -EDQUOT or -ENOSPC. For QoS 2, which is acknowledged before it is delivered. */
+int route_check(struct worker *w, const struct route *r);
 
 /* Deliver to a member of a group of shared subscriptions, if there is one: the message was not acknowledged by another
  * whose session ended. */

@@ -115,6 +115,7 @@ struct session {
 	struct session_sink *sink;
 	uint32_t expiry_interval; /* seconds after its connection; 0: it ends with it; SESSION_NEVER_EXPIRES */
 	bool ended;		  /* waits to be freed */
+	bool kept;		  /* counted for max_sessions */
 	bool said_too_large;	  /* in the log, of this connection */
 	uint16_t last_pid;
 	struct message *will; /* a reference; waits for its delay or for the end of the session; NULL: none */

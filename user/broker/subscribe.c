@@ -161,13 +161,15 @@ static uint8_t subscribe_one(struct broker *b, struct session *s, const struct m
 	uint8_t reason;
 	int rc = 0;
 
-	if (take_apart(f->topic, &p) < 0)
+	if (take_apart(f->topic, &p) < 0 || topic_depth(p.inner) > topic_levels_max(b->conf))
 		return MQTT_RC_TOPIC_FILTER_INVALID;
 	reason = refused(b->conf, &p, id);
 	if (reason)
 		return reason;
 	sub = find(b->tree, s, &p);
 	*is_new = !sub;
+	if (!sub && b->conf->max_subscriptions && s->subs.count >= b->conf->max_subscriptions)
+		return MQTT_RC_QUOTA_EXCEEDED;
 	if (sub)
 		tree_set_options(&sub->in_tree, options, id);
 	else

@@ -74,6 +74,13 @@ uint64_t tree_seq(const struct tree *t);
 int tree_retain(struct tree *t, struct message *m, bool *added);
 /* Forget the topic's retained message; true if there was one. */
 bool tree_forget(struct tree *t, struct mqtt_str topic);
+/* What is retained of others than the broker itself: messages, and the bytes of their topics, payloads and properties. */
+struct tree_retained_sum {
+	uint64_t messages, bytes;
+};
+struct tree_retained_sum tree_retained_sum(const struct tree *t);
+/* The retained message of a topic, borrowed; NULL: none. */
+const struct message *tree_retained_of(struct tree *t, struct mqtt_str topic);
 /* Forget those that have expired, at most `max`; returns how many. `gone` is told of each. */
 unsigned tree_expire(struct tree *t, uint64_t now_ns, unsigned max, void (*gone)(struct message *m, void *arg),
 		     void *arg);

@@ -82,6 +82,7 @@ struct tree {
 	uint64_t next_id;
 	uint64_t seq;
 	size_t nodes;
+	struct tree_retained_sum retained;
 	bool resizing; /* atomic: readers may still be in the table before this one */
 	/* retained messages that expire, a binary heap by expires_ns */
 	struct retained **expiring;

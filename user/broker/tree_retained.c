@@ -18,6 +18,35 @@ static void retained_free_later(struct rcu_later *later)
 	free(r);
 }
 
+/* The broker's own are no matter of limits. */
+static void add_to_sum(struct tree *t, const struct message *m)
+{
+	if (!m->origin)
+		return;
+	t->retained.messages++;
+	t->retained.bytes += message_size(m);
+}
+
+static void take_from_sum(struct tree *t, const struct message *m)
+{
+	if (!m->origin)
+		return;
+	t->retained.messages--;
+	t->retained.bytes -= message_size(m);
+}
+
+struct tree_retained_sum tree_retained_sum(const struct tree *t)
+{
+	return t->retained;
+}
+
+const struct message *tree_retained_of(struct tree *t, struct mqtt_str topic)
+{
+	const struct tree_node *n = tree_find(t, topic);
+
+	return n && n->retained ? n->retained->message : NULL;
+}
+
 /* Count up or down from the node to the root. */
 static void count_below(struct tree_node *n, int by)
 {
@@ -97,6 +126,7 @@ static void discard(struct tree *t, struct retained *r)
 {
 	if (r->message->expires)
 		heap_remove(t, r);
+	take_from_sum(t, r->message);
 	rcu_call_later(&r->later, retained_free_later);
 }
 
@@ -137,6 +167,7 @@ int tree_retain(struct tree *t, struct message *m, bool *added)
 		count_below(n, 1);
 	if (m->expires)
 		heap_up(t, t->nexpiring++, r);
+	add_to_sum(t, m);
 	__atomic_store_n(&n->retained, r, __ATOMIC_RELEASE);
 	if (old)
 		discard(t, old);

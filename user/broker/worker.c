@@ -87,11 +87,22 @@ static void pass_on_shared(struct worker *w, struct session *s)
 	}
 }
 
+void worker_session_kept(struct worker *w, struct session *s)
+{
+	bool kept = !s->ended && !session_ends_with_connection(s);
+
+	if (kept == s->kept)
+		return;
+	s->kept = kept;
+	__atomic_add_fetch(&w->broker->kept, kept ? 1 : UINT32_MAX, __ATOMIC_RELAXED);
+}
+
 void worker_session_end(struct worker *w, struct session *s)
 {
 	timer_stop(&w->loop.timers, &s->expiry);
 	will_session_ends(w, s);
 	s->ended = true;
+	worker_session_kept(w, s);
 	if (s->stored)
 		durable_session_ends(w, s);
 	unsubscribe_all(w->broker, s);

@@ -106,7 +106,7 @@ struct worker {
 	struct timer sys;
 	struct timer expire;	     /* worker 0 only: retained messages */
 	struct sys_state *sys_state; /* worker 0 only, see sys.c */
-	uint64_t no_fd_logged_ns;
+	uint64_t no_fd_logged_ns, rate_logged_ns;
 };
 
 /* Create the loop and the tables; the thread is started by worker_start(). 0 or -errno. */
@@ -133,6 +133,9 @@ void worker_session_end(struct worker *w, struct session *s);
 
 /* End it after so many milliseconds. */
 void worker_session_expires(struct worker *w, struct session *s, uint64_t ms);
+
+/* Count it among those that outlive their connections, or not, for max_sessions: its expiry_interval has changed. */
+void worker_session_kept(struct worker *w, struct session *s);
 
 /* Hand a delivery to the worker of its session; takes what `as` holds. `from` may be NULL. */
 void worker_deliver(struct worker *w, struct session *s, struct message *m, struct deliver_as as, struct conn *from);

@@ -30,6 +30,7 @@ struct conf_listener {
 	char *path;			 /* of a Unix socket; NULL: TCP */
 	int family;			 /* AF_INET, AF_INET6; AF_UNSPEC: both, the default */
 	uint32_t max_connections;	 /* 0: no limit */
+	uint32_t max_connection_rate;	 /* a second; 0: no limit */
 	uint8_t max_qos;		 /* default 2 */
 	uint16_t max_topic_alias;	 /* that clients may use towards us; 5.0; default 10 */
 	uint16_t max_topic_alias_broker; /* that we use towards a client at most; 5.0; default 10 */
@@ -50,17 +51,27 @@ struct conf_listener {
 struct conf {
 	struct conf_listener *listeners;
 	size_t nlisteners;
-	bool local_only;		 /* there is no listener line; set by conf_finish() */
-	int allow_anonymous;		 /* -1 not set: true only when there is no listener line */
-	bool per_listener_settings;	 /* default false */
-	uint32_t global_max_clients;	 /* connected or with a session; 0 no limit */
-	uint32_t global_max_connections; /* of all listeners; 0 no limit */
-	uint32_t workers;		 /* 0: one per core */
-	uint32_t max_inflight_messages;	 /* per client; 0 no limit; default 20 */
-	uint64_t max_inflight_bytes;	 /* payload, per client; 0 no limit; default 0 */
-	uint32_t max_queued_messages;	 /* per client; 0 no limit; default 1000 */
-	uint64_t max_queued_bytes;	 /* per client; 0 no limit; default 0 */
-	uint64_t max_output_bytes;	 /* per client, output the socket does not take; 0 no limit; default 1 MiB */
+	bool local_only;		     /* there is no listener line; set by conf_finish() */
+	int allow_anonymous;		     /* -1 not set: true only when there is no listener line */
+	bool per_listener_settings;	     /* default false */
+	uint32_t global_max_clients;	     /* connected or with a session; 0 no limit */
+	uint32_t global_max_connection_rate; /* a second, of all listeners; 0 no limit */
+	uint32_t max_sessions;		     /* that outlive their connections; 0 no limit */
+	uint32_t max_publish_rate;	     /* messages a second of a client; 0 no limit */
+	uint64_t max_publish_bytes;	     /* bytes of them a second; 0 no limit */
+	uint32_t max_subscriptions;	     /* of a client; 0 no limit */
+	uint16_t max_topic_levels;	     /* 0 no limit but the tree's; of 200 */
+	uint32_t max_retained_messages;	     /* 0 no limit, as the next three */
+	uint64_t max_retained_bytes;	     /* of topics, payloads and properties */
+	uint32_t max_retained_payload;	     /* bytes of a message */
+	uint16_t max_retained_levels;	     /* of its topic */
+	uint32_t global_max_connections;     /* of all listeners; 0 no limit */
+	uint32_t workers;		     /* 0: one per core */
+	uint32_t max_inflight_messages;	     /* per client; 0 no limit; default 20 */
+	uint64_t max_inflight_bytes;	     /* payload, per client; 0 no limit; default 0 */
+	uint32_t max_queued_messages;	     /* per client; 0 no limit; default 1000 */
+	uint64_t max_queued_bytes;	     /* per client; 0 no limit; default 0 */
+	uint64_t max_output_bytes; /* per client, output the socket does not take; 0 no limit; default 1 MiB */
 	enum conf_queue_policy queue_policy; /* default newest */
 	bool durable_queue_drop;	/* do not refuse what a session in the store has no room for; default false */
 	bool queue_qos0_messages;	/* for offline persistent sessions; default false */

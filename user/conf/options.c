@@ -63,6 +63,11 @@ const struct conf_option conf_options[] = {
 	.argument = "COUNT", .value = "0",
 	.help = "Refuse further clients of this listener while COUNT of them are connected. 0 or -1 is no limit.",
 }, {
+	.name = "max_connection_rate", IN_LISTENER(max_connection_rate), .type = CONF_UINT, .max = 1000000,
+	.argument = "COUNT", .value = "0",
+	.help = "Accept at most COUNT connections of this listener a second, and as many at once. Further ones wait in the "
+		"kernel until it is their turn, and who is connected notices nothing. 0 is no limit.",
+}, {
 	.name = "max_qos", .old_name = "maximum_qos", IN_LISTENER(max_qos), .type = CONF_UINT, .max = 2,
 	.argument = "0|1|2", .value = "2",
 	.help = "The highest QoS that clients of this listener may publish with. One that publishes with a higher QoS is "
@@ -119,6 +124,16 @@ const struct conf_option conf_options[] = {
 	.argument = "COUNT", .value = "0",
 	.help = "Refuse further connections while COUNT clients are connected, at all listeners together. 0 or -1 is no "
 		"limit.",
+}, {
+	.name = "global_max_connection_rate", IN_CONF(global_max_connection_rate), .type = CONF_UINT, .max = 1000000,
+	.argument = "COUNT", .value = "0",
+	.help = "The same as `max_connection_rate`, for all listeners together.",
+}, {
+	.name = "max_sessions", IN_CONF(max_sessions), .type = CONF_UINT, .max = UINT32_MAX,
+	.argument = "COUNT", .value = "0",
+	.help = "Let at most COUNT sessions outlive their connections, whose clients are there or away. A further client of MQTT "
+		"5.0 is told in its CONNACK that its session will end with the connection; one of an older version that wants to "
+		"keep it is refused. Who has a session keeps it. 0 is no limit.",
 }, {
 	.name = "global_max_clients", IN_CONF(global_max_clients), .type = CONF_UINT, .max = UINT32_MAX,
 	.or_negative = true,
@@ -212,6 +227,47 @@ const struct conf_option conf_options[] = {
 		"shorter time counts, this one or what it asked for.\n"
 		"\n"
 		"\tpersistent_client_expiration 14d",
+}, {
+	.name = "max_publish_rate", IN_CONF(max_publish_rate), .type = CONF_UINT, .max = 1000000000,
+	.argument = "COUNT", .value = "0",
+	.help = "Let each client publish COUNT messages a second, and as many at once. One that publishes more is read from more "
+		"slowly; nothing is dropped. 0 is no limit. With a limit the kernel carries no messages past the daemon, which "
+		"counts them.",
+}, {
+	.name = "max_publish_bytes", IN_CONF(max_publish_bytes), .type = CONF_UINT, .max = UINT32_MAX,
+	.argument = "BYTES", .value = "0",
+	.help = "The same for the bytes of the messages that a client publishes, with topics and properties. A message that is "
+		"larger is taken, and paid for by a longer pause.",
+}, {
+	.name = "max_subscriptions", IN_CONF(max_subscriptions), .type = CONF_UINT, .max = UINT32_MAX,
+	.argument = "COUNT", .value = "0",
+	.help = "Let each client have at most COUNT subscriptions. Further ones are refused, from MQTT 5.0 on with reason 0x97, "
+		"quota exceeded; those it has can be changed. 0 is no limit.",
+}, {
+	.name = "max_topic_levels", IN_CONF(max_topic_levels), .type = CONF_UINT, .max = 200,
+	.argument = "COUNT", .value = "0",
+	.help = "The most levels of a topic, between slashes. Who publishes to a deeper one is disconnected, and a "
+		"subscription to one is refused. 0 leaves the limit of 200 that Shunt has, as mosquitto.",
+}, {
+	.name = "max_retained_messages", IN_CONF(max_retained_messages), .type = CONF_UINT, .max = UINT32_MAX,
+	.argument = "COUNT", .value = "0",
+	.help = "Retain at most COUNT messages of clients. For a further one of QoS 1 or 2, a client of MQTT 5.0 gets reason 0x97, "
+		"quota exceeded, and it is not taken at all. Others cannot be told so: their message is delivered and not "
+		"retained, and one that was retained for that topic before is removed, as it is out of date "
+		"[MQTT-3.3.1-7]. A retained message can always be removed, and be replaced by one that is not larger. 0 is "
+		"no limit.",
+}, {
+	.name = "max_retained_bytes", IN_CONF(max_retained_bytes), .type = CONF_UINT, .max = INT64_MAX,
+	.argument = "BYTES", .value = "0",
+	.help = "The same for the bytes of topics, payloads and properties of all retained messages of clients together.",
+}, {
+	.name = "max_retained_payload", IN_CONF(max_retained_payload), .type = CONF_UINT, .max = 268435455,
+	.argument = "BYTES", .value = "0",
+	.help = "The same for the payload of each of them.",
+}, {
+	.name = "max_retained_levels", IN_CONF(max_retained_levels), .type = CONF_UINT, .max = 200,
+	.argument = "COUNT", .value = "0",
+	.help = "The same for the levels of its topic.",
 }, {
 	.name = "retain_available", IN_CONF(retain_available), .type = CONF_BOOL,
 	.argument = true_false, .value = "true",

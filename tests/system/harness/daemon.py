@@ -23,7 +23,9 @@ MOSQUITTO = "/usr/sbin/mosquitto"
 OWN_OPTIONS = {
     "fastpath", "fastpath_local", "fastpath_cgroup", "fastpath_exclude_uid", "fastpath_exclude_cgroup",
     "fastpath_flows", "bpf_pin_path", "control_socket", "workers", "max_output_bytes", "scram_file",
-    "queue_policy", "durable_queue_policy",
+    "queue_policy", "durable_queue_policy", "max_connection_rate", "global_max_connection_rate", "max_sessions",
+    "max_publish_rate", "max_publish_bytes", "max_subscriptions", "max_topic_levels", "max_retained_messages",
+    "max_retained_bytes", "max_retained_payload", "max_retained_levels",
     "response_information", "server_reference", "wildcard_subscriptions", "shared_subscriptions",
     "subscription_identifiers", "durability", "persistence_damaged", "max_topic_alias", "max_topic_alias_broker", "accept_protocol_versions",
 }
