@@ -137,6 +137,15 @@ static void client_stats(struct json *j, const struct broker_stats *s)
 	json_close_object(j);
 }
 
+static void memory_stats(struct json *j, const struct broker_stats *s)
+{
+	json_open_object(j, "memory");
+	json_uint(j, "used", at_least_zero(s->sum.memory));
+	json_uint(j, "limit", s->memory_limit);
+	json_bool(j, "short", s->memory_short);
+	json_close_object(j);
+}
+
 static void traffic_stats(struct json *j, const struct counters *c)
 {
 	json_open_object(j, "messages");
@@ -178,6 +187,7 @@ static void answer_stats(struct json *j, const cJSON *request)
 	json_string(j, "version", SHUNT_VERSION);
 	json_uint(j, "uptime", s.uptime_ms / 1000);
 	json_uint(j, "workers", s.workers);
+	memory_stats(j, &s);
 	client_stats(j, &s);
 	traffic_stats(j, &s.sum);
 	drop_stats(j, &s);

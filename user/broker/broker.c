@@ -165,6 +165,7 @@ static int start(struct broker *b)
 		return rc;
 	rc = -ENOMEM;
 	b->start_ns = clock_ns();
+	b->half_memory = (uint64_t)sysconf(_SC_PHYS_PAGES) / 2 * (uint64_t)sysconf(_SC_PAGESIZE);
 	b->tree = tree_new();
 	if (b->tree && posix_memalign((void **)&b->workers, 64, b->nworkers * sizeof(b->workers[0])) == 0) {
 		memset(b->workers, 0, b->nworkers * sizeof(b->workers[0]));

@@ -61,6 +61,8 @@ void broker_free(void);
 struct broker_stats {
 	uint64_t uptime_ms;
 	unsigned workers;
+	uint64_t memory_limit; /* bytes that clients may take; 0: no limit */
+	bool memory_short;
 	uint64_t clients_maximum; /* the most connected at once, as seen each second */
 	/* Since the start; with what the kernel forwarded. Names of drops and closes: drop_names, close_texts. */
 	struct counters sum;

@@ -14,6 +14,7 @@
 #include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
+#include "broker/memory.h"
 #include "broker/rate.h"
 #include "broker/room.h"
 #include "broker/subscribe.h"
@@ -84,6 +85,7 @@ void conn_accept(struct worker *w, int fd, unsigned listener, const char *peer, 
 		close(fd);
 		return;
 	}
+	memory_took(sizeof(*c));
 	c->watch = (struct watch){.fd = fd, .ready = conn_ready};
 	c->worker = w;
 	c->version = MQTT_3_1_1;
@@ -469,9 +471,7 @@ static void free_buffers(struct conn *c)
 	authenticate_end(c);
 	durable_drop(c);
 	room_forget(c);
-	free(c->in);
-	c->in = NULL;
-	c->in_len = c->in_cap = 0;
+	conn_release_input(c);
 }
 
 void conn_close(struct conn *c, enum close_reason why)
@@ -507,5 +507,6 @@ void conn_close(struct conn *c, enum close_reason why)
 void conn_free(struct conn *c)
 {
 	free(c->client_id);
+	memory_gave(sizeof(*c));
 	free(c);
 }

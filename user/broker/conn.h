@@ -119,6 +119,9 @@ void conn_move(struct conn *c);
 /* Read and handle what is there, within the turn's share. */
 void conn_read(struct conn *c);
 
+/* Free the buffer of what was read and not handled. */
+void conn_release_input(struct conn *c);
+
 /* Append a packet that is no PUBLISH. */
 void conn_send(struct conn *c, const uint8_t *packet, size_t len);
 

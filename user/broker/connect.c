@@ -11,6 +11,7 @@
 #include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
+#include "broker/memory.h"
 #include "broker/subscribe.h"
 #include "broker/will.h"
 #include "mqtt/topic.h"
@@ -160,6 +161,12 @@ static bool came_too_late(const struct conn *c)
 	return s && s->conn && s->conn->order > c->order;
 }
 
+static void log_denied(const struct conn *c, const char *limit)
+{
+	if (c->worker->broker->conf->connection_messages)
+		log_notice("Client connection from %.*s denied: %s exceeded.", net_host_len(c->peer), c->peer, limit);
+}
+
 /* A new session, which counts for global_max_clients. NULL when there are too many, or no memory. */
 static struct session *new_session(struct conn *c, size_t len)
 {
@@ -168,11 +175,12 @@ static struct session *new_session(struct conn *c, size_t len)
 	uint32_t now = __atomic_add_fetch(&w->broker->clients, 1, __ATOMIC_RELAXED);
 	struct session *s = NULL;
 
-	if (!max || now <= max)
+	if (max && now > max)
+		log_denied(c, "global_max_clients");
+	else if (memory_short())
+		log_denied(c, "memory_limit");
+	else
 		s = worker_session_new(w, c->client_id, len);
-	else if (w->broker->conf->connection_messages)
-		log_notice("Client connection from %.*s denied: global_max_clients exceeded.", net_host_len(c->peer),
-			   c->peer);
 	if (!s)
 		__atomic_sub_fetch(&w->broker->clients, 1, __ATOMIC_RELAXED);
 	return s;

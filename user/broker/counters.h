@@ -73,6 +73,7 @@ struct counters {
 	uint64_t closed[CLOSE_REASONS];
 	/* now; a thread's share may be negative, the sum is not */
 	int64_t sockets;
+	int64_t memory; /* bytes, see memory.h */
 	int64_t clients_connected, sessions;
 	int64_t subscriptions, shared_subscriptions, retained;
 	int64_t out_packets, out_bytes; /* PUBLISH packets and bytes of all packets that wait for sockets */

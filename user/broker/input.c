@@ -14,6 +14,7 @@
 #include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
+#include "broker/memory.h"
 #include "broker/rate.h"
 #include "broker/room.h"
 
@@ -21,6 +22,7 @@ enum {
 	READS_PER_TURN = 2, /* of READ_SIZE at most: then others have their turn */
 	IN_MIN = 256,
 	IN_STEP_MAX = 1 << 20,
+	IN_SHORT_MAX = 4096, /* of a packet that is not complete, when memory is short */
 };
 
 static size_t packet_limit(const struct conn *c)
@@ -106,9 +108,12 @@ static bool reserve(struct conn *c, size_t total)
 		return true;
 	if (total < IN_MIN)
 		total = IN_MIN;
+	if (memory_short() && total > IN_SHORT_MAX)
+		return false;
 	in = realloc(c->in, total + WIRE_HEADER_MAX);
 	if (!in)
 		return false;
+	COUNTER_ADD(memory, (int64_t)total - (int64_t)c->in_cap);
 	memset(in + total, 0, WIRE_HEADER_MAX);
 	c->in = in;
 	c->in_cap = total;
@@ -124,8 +129,9 @@ static bool append(struct conn *c, const uint8_t *data, size_t len)
 	return true;
 }
 
-static void release_buffer(struct conn *c)
+void conn_release_input(struct conn *c)
 {
+	COUNTER_ADD(memory, -(int64_t)c->in_cap);
 	free(c->in);
 	c->in = NULL;
 	c->in_len = c->in_cap = 0;
@@ -140,7 +146,7 @@ static void handle_buffer(struct conn *c)
 		return;
 	c->in_len -= n;
 	if (c->in_len == 0)
-		release_buffer(c);
+		conn_release_input(c);
 	else if (n)
 		memmove(c->in, c->in + n, c->in_len);
 }
@@ -223,6 +229,7 @@ static bool read_once(struct conn *c)
 	size_t room = read_place(c, &to);
 	ssize_t n;
 
+	memory_look(c->worker->broker);
 	do
 		n = recv(c->watch.fd, to, room, MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);

@@ -38,6 +38,7 @@ struct broker {
 	/* The subscription lock: whoever changes the tree, a session's subscriptions or its receiver, or a flow. */
 	pthread_mutex_t lock;
 	uint64_t start_ns;
+	uint64_t half_memory; /* bytes, of the machine's */
 	uint32_t clients;     /* with a session, for global_max_clients; atomic */
 	uint32_t kept;	      /* sessions that outlive their connection, for max_sessions; atomic */
 	uint64_t clients_max; /* written by the worker that publishes $SYS; atomic */

@@ -8,6 +8,7 @@
 #include "broker/broker.h"
 #include "broker/conn.h"
 #include "broker/internal.h"
+#include "broker/memory.h"
 
 /* PINGREQ and PINGRESP have two bytes. */
 static void add_road(struct counters *sum, const struct fp_road_stats *road)
@@ -30,6 +31,8 @@ void broker_stats(struct broker_stats *out)
 	memset(out, 0, sizeof(*out));
 	out->uptime_ms = (clock_ns() - b->start_ns) / NS_PER_MS;
 	out->workers = b->nworkers;
+	out->memory_limit = memory_limit(b);
+	out->memory_short = memory_short();
 	out->clients_maximum = __atomic_load_n(&b->clients_max, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < b->nworkers; i++)
 		all[i] = &b->workers[i].counters;

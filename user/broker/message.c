@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
-#include "broker/counters.h"
+#include "broker/memory.h"
 #include "mqtt/encode.h"
 
 static uint8_t origin_key[16];
@@ -69,6 +69,7 @@ static struct message *make(const struct mqtt_publish *publish, uint32_t props_l
 	if (plain.payload.len)
 		memcpy(m->wire + head, plain.payload.data, plain.payload.len);
 	COUNTER_ADD(stored_messages, 1);
+	memory_took(sizeof(*m) + len + props_len);
 	COUNTER_ADD(stored_bytes, plain.payload.len);
 	return m;
 }
@@ -115,6 +116,7 @@ void message_unref(struct message *m)
 	if (__atomic_sub_fetch(&m->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	COUNTER_ADD(stored_messages, -1);
+	memory_gave(sizeof(*m) + m->wire_len + m->props_len);
 	COUNTER_ADD(stored_bytes, -(int64_t)m->payload_len);
 	free(m);
 }

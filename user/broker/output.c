@@ -6,6 +6,7 @@
 #include <wire.h>
 
 #include "base/clock.h"
+#include "broker/memory.h"
 #include "mqtt/encode.h"
 
 enum {
@@ -39,6 +40,7 @@ static struct output_item *append(struct output *o, uint32_t cap)
 
 	if (!it)
 		return NULL;
+	memory_took(sizeof(*it) + cap);
 	*it = (struct output_item){.cap = cap};
 	if (o->tail)
 		o->tail->next = it;
@@ -308,6 +310,7 @@ static void pop(struct output *o)
 	o->control -= it->control;
 	if (it->message)
 		message_unref(it->message);
+	memory_gave(sizeof(*it) + it->cap);
 	free(it);
 }
 

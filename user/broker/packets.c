@@ -8,6 +8,7 @@
 #include "broker/conn.h"
 #include "broker/durable.h"
 #include "broker/internal.h"
+#include "broker/memory.h"
 #include "broker/rate.h"
 #include "broker/room.h"
 #include "broker/route.h"
@@ -138,10 +139,10 @@ static struct route route_of(struct conn *c, struct message *m, bool retain, enu
 	return (struct route){.message = m, .retain = retain, .bound = bound, .from = c, .publisher = c->session};
 }
 
-/* Is this -EDQUOT or -ENOSPC of route_publish()? */
+/* Is this -EDQUOT or -ENOSPC of route_publish(), or -ENOBUFS of check_held()? */
 static bool is_refusal(int rc)
 {
-	return rc == -EDQUOT || rc == -ENOSPC;
+	return rc == -EDQUOT || rc == -ENOSPC || rc == -ENOBUFS;
 }
 
 /* To its subscribers. 0; conn_fail(); a refusal, with ROUTE_REFUSE. */
@@ -162,7 +163,9 @@ static int refuse(struct conn *c, const struct mqtt_packet *p, struct message *m
 	}
 	COUNTER_ADD(publish_refused, 1);
 	out->reason = MQTT_RC_QUOTA_EXCEEDED;
-	out->why = refusal == -EDQUOT ? "the queue of a subscriber is full" : "it cannot be retained";
+	out->why = refusal == -EDQUOT	? "the queue of a subscriber is full"
+		   : refusal == -ENOSPC ? "it cannot be retained"
+					: "memory is short";
 	return 0;
 }
 
@@ -212,6 +215,8 @@ static int check_held(struct conn *c, struct message *m, bool retain)
 {
 	const struct route r = route_of(c, m, retain, ROUTE_REFUSE);
 
+	if (memory_short())
+		return -ENOBUFS;
 	return room_waits(c) ? -EDQUOT : route_check(c->worker, &r);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "broker/retain.h"
 
+#include "broker/memory.h"
 #include "mqtt/topic.h"
 
 /* By itself, whatever else is retained. */
@@ -21,11 +22,13 @@ bool retain_allowed(const struct broker *b, const struct message *m)
 		return true;
 	if (!fits(conf, m))
 		return false;
-	if (!conf->max_retained_messages && !conf->max_retained_bytes)
+	if (!conf->max_retained_messages && !conf->max_retained_bytes && !memory_short())
 		return true;
 	old = tree_retained_of(b->tree, message_topic(m));
 	if (old && message_size(m) <= message_size(old))
 		return true;
+	if (memory_short())
+		return false;
 	if (!old && conf->max_retained_messages && sum.messages >= conf->max_retained_messages)
 		return false;
 	return !conf->max_retained_bytes ||

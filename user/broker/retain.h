@@ -8,7 +8,8 @@
 #include "broker/message.h"
 
 /* May the message be retained? What takes the place of another may when it is not larger than that, however much is
- * retained; what has no payload removes, and always may; so may the broker's own. */
+ * retained; what has no payload removes, and always may; so may the broker's own. When memory is
+ * short, nothing else may. */
 bool retain_allowed(const struct broker *b, const struct message *m);
 
 #endif

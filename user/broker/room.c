@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "broker/memory.h"
 
 static struct room_wait *first(const struct conn *c)
 {
@@ -83,7 +84,7 @@ static void look_again(struct timer *t)
 int room_wait(struct conn *c, struct message *m, uint16_t pid, bool retain, bool dup)
 {
 	struct worker *w = c->worker;
-	struct room_wait *r = malloc(sizeof(*r));
+	struct room_wait *r = memory_short() ? NULL : malloc(sizeof(*r));
 
 	if (!r)
 		return -ENOMEM;

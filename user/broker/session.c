@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "broker/memory.h"
 #include "mqtt/encode.h"
 
 /* What the client still has to send. */
@@ -48,6 +49,7 @@ static void delivery_free(struct delivery *d)
 {
 	message_drop(&d->message);
 	deliver_as_clear(&d->as);
+	memory_gave(sizeof(*d));
 	free(d);
 }
 
@@ -66,8 +68,9 @@ static bool full(const struct session *s)
 {
 	const struct output *o = &s->sink->out;
 
-	return !output_empty(o) && ((s->conf->max_queued_messages && o->messages >= s->conf->max_queued_messages) ||
-				    (s->conf->max_output_bytes && o->bytes >= s->conf->max_output_bytes));
+	return !output_empty(o) &&
+	       (memory_short() || (s->conf->max_queued_messages && o->messages >= s->conf->max_queued_messages) ||
+		(s->conf->max_output_bytes && o->bytes >= s->conf->max_output_bytes));
 }
 
 static bool make_room(struct session *s)
@@ -182,6 +185,8 @@ static bool window_open(const struct session *s, const struct message *m)
 	uint32_t most = s->conf->max_inflight_messages;
 	uint64_t most_bytes = s->conf->max_inflight_bytes;
 
+	if (memory_short() && s->sent.count)
+		return false;
 	if (!quota_left(s) || s->sent.count >= (most ? most : UINT16_MAX))
 		return false;
 	return !most_bytes || !s->inflight_bytes || s->inflight_bytes + m->payload_len <= most_bytes;
@@ -435,10 +440,12 @@ static struct delivery *delivery_new(struct message *m, struct deliver_as *as)
 {
 	struct delivery *d = malloc(sizeof(*d));
 
-	if (d)
-		*d = (struct delivery){.message = message_ref(m), .as = *as};
-	else
+	if (!d) {
 		deliver_as_clear(as);
+		return NULL;
+	}
+	memory_took(sizeof(*d));
+	*d = (struct delivery){.message = message_ref(m), .as = *as};
 	return d;
 }
 
@@ -494,8 +501,8 @@ static void backlog(struct session *s, struct message *m, struct deliver_as *as)
 {
 	struct delivery *d;
 
-	if (!make_backlog_room(s, m, as)) {
-		overflow(s, backlog_reason(s));
+	if (memory_short() || !make_backlog_room(s, m, as)) {
+		overflow(s, memory_short() ? DROP_NO_MEMORY : backlog_reason(s));
 		deliver_as_clear(as);
 		return;
 	}
@@ -571,7 +578,11 @@ static bool has_queue_room(const struct session *s, const struct delivery *d)
 static bool may_queue(struct session *s, const struct delivery *d)
 {
 	/* What is in the store was promised: session_takes() bounds what of it is in memory. */
-	if (d->as.stored || has_queue_room(s, d))
+	if (d->as.stored)
+		return true;
+	if (memory_short())
+		return false;
+	if (has_queue_room(s, d))
 		return true;
 	drop_expired(s);
 	while (!has_queue_room(s, d)) {
@@ -635,7 +646,7 @@ void session_deliver(struct session *s, struct message *m, struct deliver_as as)
 		s->queued_bytes += message_size(m);
 		return;
 	} else {
-		overflow(s, DROP_QUEUE_FULL);
+		overflow(s, memory_short() ? DROP_NO_MEMORY : DROP_QUEUE_FULL);
 	}
 	end(s, d);
 }
@@ -663,6 +674,7 @@ int session_take_row(struct session *s, struct store_row *r, struct tree_share *
 		return -ENOMEM;
 	}
 	as.share = share;
+	memory_took(sizeof(*d));
 	*d = (struct delivery){.message = r->message, .as = as, .pid = r->pid};
 	r->message = NULL;
 	if (r->state == STORE_QUEUED) {
@@ -775,6 +787,7 @@ struct session *session_new(const char *id, size_t id_len, unsigned worker, cons
 		free(s);
 		return NULL;
 	}
+	memory_took(sizeof(*s) + id_len);
 	s->id_len = id_len;
 	s->id_hash = hash_bytes(id, id_len);
 	s->origin = message_origin(id, id_len);
@@ -835,6 +848,7 @@ void session_free(struct session *s)
 	free(s->tail.known);
 	free(s->tail.passed);
 	table_free(&s->subs);
+	memory_gave(sizeof(*s) + s->id_len);
 	free(s->id);
 	free(s);
 }

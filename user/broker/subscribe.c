@@ -10,6 +10,7 @@
 #include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
+#include "broker/memory.h"
 #include "mqtt/topic.h"
 
 enum { FILTERS_PER_LOCK = 256 }; /* of one SUBSCRIBE, so that it does not keep others from theirs for long */
@@ -68,9 +69,15 @@ static struct subscription *find(struct tree *tree, const struct session *s, con
 	return NULL;
 }
 
+static void subscription_free(struct subscription *sub)
+{
+	memory_gave(sizeof(*sub) + sub->filter_len);
+	free(sub);
+}
+
 static void subscription_free_later(struct rcu_later *later)
 {
-	free(container_of(later, struct subscription, later));
+	subscription_free(container_of(later, struct subscription, later));
 }
 
 /* Out of the tree and the session. Under the lock. */
@@ -92,13 +99,14 @@ static int add(struct broker *b, struct session *s, const struct mqtt_filter *f,
 
 	if (!sub)
 		return -ENOMEM;
+	memory_took(sizeof(*sub) + f->topic.len);
 	sub->in_tree = (struct tree_sub){.subscriber = s, .options = options, .id = id};
 	sub->filter_len = f->topic.len;
 	sub->share_len = f->topic.len - p->inner.len;
 	memcpy(sub->filter, f->topic.data, f->topic.len);
 	rc = tree_subscribe(b->tree, p->inner, p->share, &sub->in_tree);
 	if (rc) {
-		free(sub);
+		subscription_free(sub);
 		return rc;
 	}
 	if (table_insert(&s->subs, &sub->by_node, node_hash(sub->in_tree.node))) {
@@ -168,7 +176,8 @@ static uint8_t subscribe_one(struct broker *b, struct session *s, const struct m
 		return reason;
 	sub = find(b->tree, s, &p);
 	*is_new = !sub;
-	if (!sub && b->conf->max_subscriptions && s->subs.count >= b->conf->max_subscriptions)
+	memory_look(b); /* a packet may hold thousands of filters, and each of them 200 levels */
+	if (!sub && (memory_short() || (b->conf->max_subscriptions && s->subs.count >= b->conf->max_subscriptions)))
 		return MQTT_RC_QUOTA_EXCEEDED;
 	if (sub)
 		tree_set_options(&sub->in_tree, options, id);
@@ -363,6 +372,6 @@ void subscriptions_free(struct session *s)
 
 	while ((n = table_any(&s->subs, &bucket))) {
 		table_remove(&s->subs, n);
-		free(container_of(n, struct subscription, by_node));
+		subscription_free(container_of(n, struct subscription, by_node));
 	}
 }

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/list.h"
+#include "broker/memory.h"
 #include "broker/tree_node.h"
 #include "mqtt/topic.h"
 
@@ -114,6 +115,7 @@ static struct tree_node *node_new(struct tree *t, struct tree_node *parent, stru
 
 	if (!n)
 		return NULL;
+	memory_took(sizeof(*n) + level.len);
 	n->parent = parent;
 	n->id = ++t->next_id;
 	n->level_len = level.len;
@@ -127,6 +129,7 @@ static void node_free_later(struct rcu_later *later)
 	struct tree_node *n = container_of(later, struct tree_node, later);
 
 	free(n->subs);
+	memory_gave(sizeof(*n) + n->level_len);
 	free(n);
 }
 

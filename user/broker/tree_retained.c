@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/list.h"
-#include "broker/counters.h"
+#include "broker/memory.h"
 #include "broker/tree_node.h"
 #include "mqtt/topic.h"
 
@@ -15,6 +15,7 @@ static void retained_free_later(struct rcu_later *later)
 	struct retained *r = container_of(later, struct retained, later);
 
 	message_unref(r->message);
+	memory_gave(sizeof(*r));
 	free(r);
 }
 
@@ -136,6 +137,7 @@ static struct retained *retained_new(struct tree *t, struct message *m)
 
 	if (!r)
 		return NULL;
+	memory_took(sizeof(*r));
 	*r = (struct retained){.message = message_ref(m), .seq = t->seq + 1};
 	return r;
 }
@@ -152,8 +154,10 @@ int tree_retain(struct tree *t, struct message *m, bool *added)
 	r = retained_new(t, m);
 	n = r ? tree_make(t, &path) : NULL;
 	if (!n) {
-		if (r)
+		if (r) {
 			message_unref(m);
+			memory_gave(sizeof(*r));
+		}
 		free(r);
 		return -ENOMEM;
 	}

@@ -13,6 +13,7 @@
 #include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
+#include "broker/memory.h"
 #include "broker/route.h"
 #include "broker/subscribe.h"
 #include "broker/sys.h"
@@ -402,6 +403,7 @@ static void turn(struct worker *w)
 	bool busy = !list_empty(&w->ready) || !list_empty(&w->dirty);
 
 	loop_turn(&w->loop, busy, w);
+	memory_look(w->broker);
 	read_ready(w);
 	store_flush(&w->store);
 	send_batches(w);

@@ -15,6 +15,9 @@
 #include "fastpath/fastpath.h"
 #include "store/durability.h"
 
+/* memory_limit: half of the machine's. */
+#define CONF_MEMORY_AUTO UINT64_MAX
+
 enum { CONF_PORTS_MAX = 10 }; /* options -p */
 
 /* What happens when the queue of a client is full, option queue_policy. */
@@ -57,6 +60,7 @@ struct conf {
 	uint32_t global_max_clients;	     /* connected or with a session; 0 no limit */
 	uint32_t global_max_connection_rate; /* a second, of all listeners; 0 no limit */
 	uint32_t max_sessions;		     /* that outlive their connections; 0 no limit */
+	uint64_t memory_limit;		     /* bytes that clients may take; 0 no limit; default CONF_MEMORY_AUTO */
 	uint32_t max_publish_rate;	     /* messages a second of a client; 0 no limit */
 	uint64_t max_publish_bytes;	     /* bytes of them a second; 0 no limit */
 	uint32_t max_subscriptions;	     /* of a client; 0 no limit */

@@ -129,6 +129,22 @@ const struct conf_option conf_options[] = {
 	.argument = "COUNT", .value = "0",
 	.help = "The same as `max_connection_rate`, for all listeners together.",
 }, {
+	.name = "memory_limit", IN_CONF(memory_limit), .type = CONF_OTHER, .parse = conf_parse_memory,
+	.argument = "auto|BYTES", .value = "auto",
+	.help = "Let all clients together take at most BYTES of memory: for messages that wait, are on their way or are "
+		"retained, for output, packets that are not complete, sessions, connections and subscriptions. With auto it is "
+		"half of the memory that the machine has. 0 is no limit.\n"
+		"Above it nothing more is kept: clients without a session are refused; new subscriptions, retained messages, "
+		"and messages of QoS 2 are refused with reason 0x97 where that can be said; messages that would have to wait "
+		"are dropped and counted, unless they are on disk; a client with a packet that is not complete, or that "
+		"waits, is disconnected when that grows. What can be passed on at once is, and what makes room goes on. "
+		"mosquitto has the option, too; there, memory is denied to whoever asks for it next.\n"
+		"With the default a machine of 512 MB gives its clients 256 MB, whatever they do, and 8 MB more that a look at "
+		"the counters can miss. Beside that the daemon takes, without any client, 17 MB, most of which are the program "
+		"and its libraries; the kernel up to 64 MB where all of `fastpath_flows` are in use, and what it has for sockets, "
+		"as it is set (`net.ipv4.tcp_mem`); with `persistence`, each worker up to 32 MB that are not on disk yet. That is "
+		"409 MB with two workers.",
+}, {
 	.name = "max_sessions", IN_CONF(max_sessions), .type = CONF_UINT, .max = UINT32_MAX,
 	.argument = "COUNT", .value = "0",
 	.help = "Let at most COUNT sessions outlive their connections, whose clients are there or away. A further client of MQTT "

@@ -61,7 +61,6 @@ static const struct foreign {
 	{"local_clientid", NULL},
 	{"local_password", NULL},
 	{"local_username", NULL},
-	{"memory_limit", NULL},
 	{"mount_point", NULL},
 	{"notification_topic", NULL},
 	{"notifications", NULL},

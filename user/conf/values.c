@@ -282,6 +282,19 @@ int conf_parse_durable_policy(struct conf *c, const struct conf_option *o, void 
 	return 0;
 }
 
+int conf_parse_memory(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
+{
+	(void)c;
+	if (!strcmp(value, "auto")) {
+		*(uint64_t *)field = CONF_MEMORY_AUTO;
+		return 0;
+	}
+	if (number_parse(value, INT64_MAX, (uint64_t *)field))
+		return conf_error(where, "%s: \"%.64s\" is neither auto nor a whole number from 0 to %llu", o->name,
+				  value, (unsigned long long)INT64_MAX);
+	return 0;
+}
+
 int conf_parse_duration(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
 {
 	static const struct {
