@@ -355,17 +355,36 @@ static void add_rows(sqlite3 *db, const char *sql, char *out, size_t *at)
 	sqlite3_finalize(st);
 }
 
+static sqlite3 *open_beside(const struct run *r)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open_v2(r->path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+	sqlite3_busy_timeout(db, 10000);
+	return db;
+}
+
+bool run_intact(const struct run *r)
+{
+	sqlite3 *db = open_beside(r);
+	sqlite3_stmt *st = NULL;
+	bool intact = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &st, NULL) == SQLITE_OK &&
+		      sqlite3_step(st) == SQLITE_ROW && !strcmp((const char *)sqlite3_column_text(st, 0), "ok");
+
+	sqlite3_finalize(st);
+	sqlite3_close(db);
+	return intact;
+}
+
 /* As text, to be freed. */
 char *run_contents(const struct run *r)
 {
 	char *out = malloc(TEXT), *shorter;
 	size_t at = 0;
-	sqlite3 *db;
+	sqlite3 *db = open_beside(r);
 
 	assert_non_null(out);
 	out[0] = 0;
-	assert_int_equal(sqlite3_open_v2(r->path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
-	sqlite3_busy_timeout(db, 10000);
 	assert_int_equal(sqlite3_exec(db, "BEGIN", NULL, NULL, NULL), SQLITE_OK);
 	for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++)
 		add_rows(db, questions[i], out, &at);

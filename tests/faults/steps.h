@@ -53,6 +53,8 @@ unsigned run_dice(struct run *r, unsigned sides);
 /* Say what this step is, by the dice, to the store. */
 void run_step(struct run *r, unsigned step);
 
+/* Are all pages of the store's file what they should be? */
+bool run_intact(const struct run *r);
 /* What the store has, as text to be freed. Fails when it does not agree with itself. */
 char *run_contents(const struct run *r);
 /* The step after which it had that. */

@@ -158,11 +158,10 @@ static bool was_set_aside(const struct run *r)
 	return system(command) == 0;
 }
 
-/* Open what is there as a daemon does; what it has. It goes on from there. */
-static char *open_and_use(struct run *r)
+/* Open what is there as a daemon does. */
+static void open_store(struct run *r)
 {
 	static const struct store_reader reader = {any_session, any_subscription, any_retained};
-	char *before, *after;
 	int rc;
 
 	assert_int_equal(store_open(&r->store, &r->config), 0);
@@ -174,7 +173,13 @@ static char *open_and_use(struct run *r)
 		rc = store_load(r->store, &reader, NULL);
 	}
 	assert_int_equal(rc, 0);
-	before = run_contents(r);
+}
+
+/* What it has. It goes on from there. */
+static char *use(struct run *r)
+{
+	char *before = run_contents(r), *after;
+
 	r->client = (struct store_client){.store = r->store, .loop = &r->loop, .notice = run_no_notice, .index = 1};
 	assert_int_equal(store_start(r->store), 0);
 	run_step(r, STEPS + 1);
@@ -193,7 +198,8 @@ static void check_state(const struct recording *rec, size_t entries, uint64_t se
 
 	run_begin(r, "cut", rec->run.config.durability, seed);
 	assert_int_equal(journal_cut(rec->journal, entries, seed, r->folder), 0);
-	found = open_and_use(r);
+	open_store(r);
+	found = use(r);
 	step = run_step_of(found);
 	while (least < STEPS && rec->done_at[least + 1] <= entries && rec->run.config.durability == STORE_SYNC)
 		least++;
@@ -326,7 +332,11 @@ static void test_lies(void **state)
 				   : 1 + run_dice(r, (unsigned)journal_entries(rec->journal));
 		assert_int_equal(journal_cut(rec->journal, entries, r->random, r->folder), 0);
 		ruin(r, how % 16);
-		free(open_and_use(r));
+		open_store(r);
+		if (run_intact(r))
+			free(use(r));
+		else /* a page that nothing has needed yet; test_store has what follows */
+			run_end(r);
 		set_aside += was_set_aside(r);
 		run_remove(r);
 		free(r);

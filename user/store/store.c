@@ -24,7 +24,8 @@ struct store {
 	uint32_t batch_ms;
 	uint64_t next_id; /* atomic */
 	pthread_t thread;
-	bool started, damaged;
+	bool started;
+	bool damaged; /* that was seen: the thread's, while it runs */
 
 	/* the thread's */
 	struct loop loop;
@@ -136,12 +137,26 @@ static void receive_done(struct inbox_item *item, void *receiver)
 
 /* ---- the group: all of it in one transaction ------------------------------------------------------------------------ */
 
+/* A page of the file is damaged that nothing has needed until now: opening does not look at all of them when it was closed
+ * in order. Now it was not, and the next start does. */
+static void found_damaged(struct store *s)
+{
+	if (!s->damaged)
+		log_error(
+			"Error: The store %s is damaged: %s. Who has something there cannot connect; a restart of the "
+			"daemon looks at all of it, see the option persistence_damaged.",
+			s->db.path, sqlite3_errmsg(s->db.sqlite));
+	s->damaged = true;
+}
+
 static int answer(struct store *s, struct store_client *c, struct store_op *op)
 {
 	struct store_page *page = op->page;
 	int rc = db_read_page(&s->db, op->session, page);
 
 	if (rc != SQLITE_OK) {
+		if (db_error(rc) == -EBADMSG)
+			found_damaged(s);
 		store_page_clear(page);
 		page->error = rc == SQLITE_NOMEM ? -ENOMEM : -EIO;
 	}
