@@ -93,19 +93,19 @@ struct session {
 
 	/* any thread: written by the owner under the subscription lock, read under it; the bytes also without, as
 	 * hints */
-	struct fp_receiver receiver;	/* generation 0: no target */
-	uint64_t generation;		/* atomic; of `receiver` */
-	uint64_t stored_bytes;		/* atomic; in the store, of stored_messages */
-	uint32_t stored_messages;	/* atomic */
-	uint64_t refusals;		/* atomic; messages for which its queue was full, since it was said in the log */
-	bool store_full;		/* atomic; said so in the log */
-	bool online;			/* atomic */
-	uint8_t road;			/* atomic; enum fp_road of the connection */
-	uint8_t form;			/* atomic; flow_form() of the connection */
-	uint8_t target;			/* atomic; enum flow_target; NONE or RESTS to ASKED by any thread */
-	uint64_t rests_until_ns;	/* atomic; clock_ns() */
-	struct inbox_item target_item;	/* its own while ASKED, else nobody's */
-	struct message *asked;		/* while ASKED: the message whose topic is to get the first flow; a reference */
+	struct fp_receiver receiver;   /* generation 0: no target */
+	uint64_t generation;	       /* atomic; of `receiver` */
+	uint64_t stored_bytes;	       /* atomic; in the store, of stored_messages */
+	uint32_t stored_messages;      /* atomic */
+	uint64_t refusals;	       /* atomic; messages for which its queue was full, since it was said in the log */
+	bool store_full;	       /* atomic; said so in the log */
+	bool online;		       /* atomic */
+	uint8_t road;		       /* atomic; enum fp_road of the connection */
+	uint8_t form;		       /* atomic; flow_form() of the connection */
+	uint8_t target;		       /* atomic; enum flow_target; NONE or RESTS to ASKED by any thread */
+	uint64_t rests_until_ns;       /* atomic; clock_ns() */
+	struct inbox_item target_item; /* its own while ASKED, else nobody's */
+	struct message *asked;	       /* while ASKED: the message whose topic is to get the first flow; a reference */
 	uint64_t dropped[DROP_REASONS]; /* atomic */
 	bool dropping;			/* atomic; said so in the log, and not yet that it is over */
 
