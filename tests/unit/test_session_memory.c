@@ -124,7 +124,7 @@ static void each(void (*test)(struct fixture *, long fail_at))
 	long used = 1;
 
 	for (long n = 0; used; n++) {
-		struct fixture f;
+		struct fixture f = {0};
 
 		begin(&f);
 		test(&f, n);
@@ -200,7 +200,7 @@ static void test_deliver(void **state)
 /* It is taken when it comes again, from the store. */
 static void test_left(void **state)
 {
-	struct fixture f;
+	struct fixture f = {0};
 	struct message *m = message();
 	struct deliver_as first = {.qos = 1}, as = {.qos = 1};
 
@@ -222,7 +222,7 @@ static void test_left(void **state)
 /* A PUBREL that comes again says so to the store again, which may not have heard it. */
 static void test_pubrel(void **state)
 {
-	struct fixture f;
+	struct fixture f = {0};
 	struct held_message h;
 
 	(void)state;

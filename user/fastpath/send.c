@@ -66,12 +66,14 @@ static ssize_t send_local(struct fp_link *link, int fd, const struct iovec *iov,
 	return n >= 0 && (size_t)n != total ? -EIO : n;
 }
 
-/* Bytes that TCP has been given to send to the client. -errno. */
+/* Bytes that TCP has been given to send to the client, and whether it is established. 0 or -errno. */
 static int tcp_has(int fd, uint64_t *bytes, bool *up)
 {
 	struct tcp_info info = {0};
 	socklen_t len = sizeof(info);
 
+	*bytes = 0;
+	*up = false;
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
 		return -errno;
 	*bytes = info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes;
@@ -97,7 +99,7 @@ static uint64_t on_its_way(const struct fp_link *link)
 
 int fp_inject_from(struct fp_link *link, int fd)
 {
-	uint64_t has = 0;
+	uint64_t has;
 	bool up;
 	int error = tcp_has(fd, &has, &up);
 
