@@ -33,20 +33,17 @@ static int message_wanted(struct db *db, const struct message *m, uint32_t refs)
 	return db_run(st);
 }
 
-/* A row that had it is gone. */
+/* A row that had it is gone. Most messages have one row: to count down first would write theirs twice. */
 static int message_unwanted(struct db *db, uint64_t id)
 {
-	sqlite3_stmt *st = db_use(db, DB_MESSAGE_UNREF);
-	uint64_t refs;
 	int rc;
 
 	if (!id)
 		return SQLITE_OK;
-	db_bind_number(st, 1, id);
-	rc = db_number(st, &refs);
-	if (rc == SQLITE_ROW && refs == 0)
-		return db_run1(db, DB_MESSAGE_DELETE, id);
-	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+	rc = db_run1(db, DB_MESSAGE_DELETE, id);
+	if (rc != SQLITE_OK || sqlite3_changes(db->sqlite))
+		return rc;
+	return db_run1(db, DB_MESSAGE_UNREF, id);
 }
 
 /* Run a statement whose row is a message identifier or nothing, and that row has the message no more. */

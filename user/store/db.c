@@ -36,8 +36,8 @@ static const char *const texts[DB_STATEMENTS] = {
 	[DB_SUBSCRIPTIONS_DELETE] = "DELETE FROM subscription WHERE session = ?1",
 	[DB_MESSAGE_PUT] = "INSERT INTO message(id, refs, qos, topic, payload, properties, expires, origin)"
 			   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(id) DO UPDATE SET refs = refs + ?2",
-	[DB_MESSAGE_UNREF] = "UPDATE message SET refs = refs - 1 WHERE id = ?1 RETURNING refs",
-	[DB_MESSAGE_DELETE] = "DELETE FROM message WHERE id = ?1",
+	[DB_MESSAGE_UNREF] = "UPDATE message SET refs = refs - 1 WHERE id = ?1",
+	[DB_MESSAGE_DELETE] = "DELETE FROM message WHERE id = ?1 AND refs <= 1",
 	[DB_MESSAGE_GET] = "SELECT " MESSAGE_COLUMNS " FROM message m WHERE m.id = ?1",
 	[DB_DELIVERY_PUT] =
 		"INSERT INTO delivery(session, id, message, state, pid, qos, retain, subscribed, identifiers,"
