@@ -39,8 +39,10 @@ def _compiled(source, target, *libraries):
 
 
 def mosquitto():
-    """The path of Debian's mosquitto, the broker: installed, or where scripts/setup unpacks it. None: there is none."""
-    paths = ("/usr/sbin/mosquitto", f"{BUILD}/peer/usr/sbin/mosquitto", f"{TOP}/build/peer/usr/sbin/mosquitto")
+    """The path of Debian's mosquitto, the broker: installed, or where scripts/setup unpacks it, for a build with sanitizers
+    in the folder above. None: there is none."""
+    roots = ("", f"{BUILD}/peer", f"{BUILD}/../peer", f"{TOP}/build/peer")
+    paths = (f"{root}/usr/sbin/mosquitto" for root in roots)
     return next((path for path in paths if os.access(path, os.X_OK)), None)
 
 
