@@ -506,6 +506,32 @@ static void test_undone(void **state)
 	message_unref(m);
 }
 
+/* Of one that was on disk before, only the end is written. */
+static void test_sent_and_over(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t s = session(f, "s"), ids[3];
+	struct message *m = message(f, "t", "x");
+
+	for (unsigned i = 0; i < 3; i++)
+		ids[i] = deliver(f, s, m);
+	message_unref(m);
+	sync_all(f);
+	change(f,
+	       "CREATE TRIGGER t BEFORE UPDATE ON delivery WHEN new.pid < 3 BEGIN SELECT RAISE(ABORT, 'written'); END");
+	store_unit(&f->client, true);
+	for (unsigned i = 0; i < 3; i++)
+		say(f, STORE_SENT, s, ids[i], (uint16_t)(i + 1));
+	store_flush(&f->client);
+	say(f, STORE_DELIVERED, s, ids[1], 0);
+	say(f, STORE_DELIVERED, s, ids[0], 0);
+	store_unit(&f->client, false);
+	sync_all(f);
+	assert_int_equal(ask(f, "SELECT count(*) FROM delivery"), 1);
+	assert_int_equal(ask(f, "SELECT pid FROM delivery WHERE state = 1"), 3);
+	assert_int_equal(ask(f, "SELECT refs FROM message"), 1);
+}
+
 static void test_unit(void **state)
 {
 	struct fixture *f = *state;
@@ -764,11 +790,13 @@ static void test_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_sessions),	   TEST(test_retained),	       TEST(test_payload_once), TEST(test_states),
-		TEST(test_pages),	   TEST(test_shared),	       TEST(test_undone),	TEST(test_unit),
-		TEST(test_clean),	   TEST(test_ids_grow),	       TEST(test_order_grows),	TEST(test_key),
-		TEST(test_locked),	   TEST(test_newer),	       TEST(test_foreign),	TEST(test_damaged),
-		TEST(test_damaged_inside), TEST(test_damaged_refused), TEST(test_full),
+		TEST(test_sessions), TEST(test_retained),	TEST(test_payload_once),
+		TEST(test_states),   TEST(test_pages),		TEST(test_shared),
+		TEST(test_undone),   TEST(test_unit),		TEST(test_clean),
+		TEST(test_ids_grow), TEST(test_order_grows),	TEST(test_key),
+		TEST(test_locked),   TEST(test_newer),		TEST(test_foreign),
+		TEST(test_damaged),  TEST(test_damaged_inside), TEST(test_damaged_refused),
+		TEST(test_full),     TEST(test_sent_and_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

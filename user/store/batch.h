@@ -26,13 +26,14 @@ struct store_batch {
 
 void store_batch_free(struct store_batch *b);
 
-/* What is in the group and may be undone: deliveries and held messages, by a hash of what they are called. fold.c */
+/* What is in the group and may be undone: deliveries, that they were sent, and held messages, by a hash of what they are
+ * called. fold.c */
 struct store_fold {
 	struct table table;
 };
 
 /* Look at the operations of a batch that joins the group: what one of them ends that began in the group is not written
- * at all. */
+ * at all, nor is that something was sent which is over. */
 void store_fold(struct store_fold *fold, struct store_batch *b);
 /* The group is on disk. */
 void store_fold_forget(struct store_fold *fold);

@@ -32,6 +32,17 @@ static void undo(struct store_fold *fold, struct store_entry *first, struct stor
 	last->kind = STORE_NOTHING;
 }
 
+/* It was on disk before, was sent and is over: then nobody needs to know with which packet identifier. */
+static void forget_sent(struct store_fold *fold, const struct store_op *over)
+{
+	struct store_entry *sent = find(fold, STORE_SENT, over);
+
+	if (!sent)
+		return;
+	table_remove(&fold->table, &sent->by_key);
+	sent->op.kind = STORE_NOTHING;
+}
+
 static void fold_one(struct store_fold *fold, struct store_entry *e)
 {
 	struct store_op *op = &e->op;
@@ -49,12 +60,16 @@ static void fold_one(struct store_fold *fold, struct store_entry *e)
 			first->op.pid = op->pid;
 			first->op.order = op->order;
 			op->kind = STORE_NOTHING;
+		} else {
+			(void)!table_insert(&fold->table, &e->by_key, key_of(op));
 		}
 		break;
 	case STORE_DELIVERED:
 		first = find(fold, STORE_DELIVERY, op);
 		if (first)
 			undo(fold, first, op);
+		else
+			forget_sent(fold, op);
 		break;
 	case STORE_HELD_OVER:
 		first = find(fold, STORE_HELD, op);
