@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -63,6 +64,38 @@ static bool fails(enum kind kind)
 	return true;
 }
 
+/* Where the C library is. What it allocates for itself does not fail: its getpwnam() does not survive that. */
+static uintptr_t library_begin, library_end;
+
+static int find_library(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)size, (void)arg;
+	if (!strstr(info->dlpi_name, "/libc.so"))
+		return 0;
+	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+		uintptr_t begin = info->dlpi_addr + part->p_vaddr;
+
+		if (part->p_type != PT_LOAD || !(part->p_flags & PF_X))
+			continue;
+		library_begin = begin;
+		library_end = begin + part->p_memsz;
+	}
+	return 1;
+}
+
+static bool is_library(const void *caller)
+{
+	return (uintptr_t)caller >= library_begin && (uintptr_t)caller < library_end;
+}
+
+#define CALLER __builtin_return_address(0)
+
+static bool memory_fails(const void *caller)
+{
+	return !is_library(caller) && fails(MEMORY);
+}
+
 __attribute__((constructor)) static void preloaded(void)
 {
 	const char *path = getenv("SHUNT_INJECT_PAGE");
@@ -76,6 +109,7 @@ __attribute__((constructor)) static void preloaded(void)
 	close(fd);
 	if (p == MAP_FAILED)
 		abort();
+	dl_iterate_phdr(find_library, NULL);
 	page = p;
 }
 
@@ -83,7 +117,7 @@ __attribute__((constructor)) static void preloaded(void)
 
 void *malloc(size_t size)
 {
-	return fails(MEMORY) ? NULL : REAL(malloc)(size);
+	return memory_fails(CALLER) ? NULL : REAL(malloc)(size);
 }
 
 /* dlsym() itself may want some, to say that something is wrong. */
@@ -98,28 +132,28 @@ void *calloc(size_t n, size_t size)
 		looking = true;
 		real = (__typeof__(&calloc))dlsym(RTLD_NEXT, "calloc");
 	}
-	return fails(MEMORY) ? NULL : real(n, size);
+	return memory_fails(CALLER) ? NULL : real(n, size);
 }
 
 void *realloc(void *p, size_t size)
 {
-	return fails(MEMORY) ? NULL : REAL(realloc)(p, size);
+	return memory_fails(CALLER) ? NULL : REAL(realloc)(p, size);
 }
 
 int posix_memalign(void **out, size_t alignment, size_t size)
 {
-	return fails(MEMORY) ? ENOMEM : REAL(posix_memalign)(out, alignment, size);
+	return memory_fails(CALLER) ? ENOMEM : REAL(posix_memalign)(out, alignment, size);
 }
 
 /* These two have their own memory under AddressSanitizer. */
 char *strdup(const char *s)
 {
-	return fails(MEMORY) ? NULL : REAL(strdup)(s);
+	return memory_fails(CALLER) ? NULL : REAL(strdup)(s);
 }
 
 char *strndup(const char *s, size_t len)
 {
-	return fails(MEMORY) ? NULL : REAL(strndup)(s, len);
+	return memory_fails(CALLER) ? NULL : REAL(strndup)(s, len);
 }
 
 /* ---- sockets ------------------------------------------------------------------------------------------------------ */

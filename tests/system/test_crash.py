@@ -16,7 +16,7 @@ from harness.suite import SystemTest, own
 
 KILLS = int(os.environ.get("SHUNT_CRASH_KILLS", "20"))
 WINDOW = 10  # messages that a publisher has open
-AHEAD = 100  # messages that it is ahead of the subscriber, so that a long run does not end with hours of them
+AHEAD = 300  # messages that it is ahead of the subscriber, so that a long run does not end with hours of them
 
 
 class Peer(threading.Thread):
@@ -101,6 +101,10 @@ class Subscriber(Peer):
         """The number that came last."""
         return self.got.get(topic, [0])[-1]
 
+    def story(self):
+        """For who wonders what it waits for."""
+        return f"{self.name} has {({topic: got[-1] for topic, got in self.got.items()})}, {self.error!r}"
+
     def over(self):
         return self.stopping.is_set()
 
@@ -148,7 +152,8 @@ class Crash(SystemTest):
             publisher.stopping.set()
         for publisher in publishers:
             publisher.join(30)
-            self.assertFalse(publisher.is_alive(), f"{publisher.name}: not all is acknowledged: {publisher.open}")
+            self.assertFalse(publisher.is_alive(), f"{publisher.name}: not all is acknowledged: {publisher.open} of "
+                             f"{publisher.number}; {subscriber.story()}; {daemon.clients()}; {daemon.stats()['store']}")
         self.eventually(lambda: all(subscriber.last(one.topic) == one.number for one in publishers))
         subscriber.stopping.set()
         subscriber.join(30)
@@ -179,9 +184,8 @@ class Crash(SystemTest):
                 disk.die(rng.randrange(6), rng.choice((ALL, SYNCS)), rng.choice((False, True)))
             try:
                 daemon.start()
-                disk.live()  # it may not have come to that call yet, and is not to die of it later
-                if daemon.running():
-                    break
+                disk.live()
+                break
             except DaemonError:
                 if not again or daemon.process.returncode != -signal.SIGKILL:
                     raise

@@ -229,6 +229,26 @@ class Restart(SystemTest):
         del cut, back
 
     @own
+    def test_will_expiry(self):
+        """The Message Expiry Interval of a will begins when it is published, also behind a restart. 5.0 [MQTT-3.1.2-8]
+        [MQTT-3.3.2-6]"""
+        daemon = self.daemon_with()
+        away = self.client("s", daemon, expiry=1000)
+        away.subscribe("will/#", qos=1)
+        away.disconnect()
+        for name, delay in (("now", 0), ("later", 2)):
+            self.client(name, daemon, expiry=1000, will=(f"will/{name}", b"x", 1, False),
+                        will_props=[(pr.WILL_DELAY, delay), (pr.MESSAGE_EXPIRY, 1000)]).close()
+            daemon.wait_log(f"Client {name}-.*closed")
+        self.client("w", daemon, expiry=1000).subscribe("so/that/what/was/before/is/on/disk", qos=1)
+        daemon.kill()
+        daemon.start()
+        got = self.client("s", daemon, clean=False, present=True, expiry=0).receive(2)
+        self.assertEqual([packet.topic for packet in got], ["will/now", "will/later"])
+        for packet in got:
+            self.assertIn(packet.props.get(pr.MESSAGE_EXPIRY), range(900, 1001))
+
+    @own
     def test_shared(self):
         """What a member of a shared subscription did not acknowledge goes to another when its session ends, also from
         disk. 5.0 section 4.8.2"""

@@ -5,13 +5,15 @@
 
 /* ---- messages ---------------------------------------------------------------------------------------------------- */
 
-/* Wall clock of the time when it expires. */
+/* Wall clock of the time when it expires. Of a will, which is not published yet, the interval, as a negative number. */
 static void bind_expires(sqlite3_stmt *st, int at, const struct message *m)
 {
 	uint64_t now = clock_ns();
 
 	if (!m->expires)
 		sqlite3_bind_null(st, at);
+	else if (!m->expires_ns)
+		sqlite3_bind_int64(st, at, -(sqlite3_int64)m->expiry);
 	else
 		db_bind_number(st, at, db_now_ms() + (m->expires_ns > now ? (m->expires_ns - now) / NS_PER_MS : 0));
 }

@@ -35,7 +35,8 @@ static const char *const texts[DB_STATEMENTS] = {
 	[DB_SUBSCRIPTION_DELETE] = "DELETE FROM subscription WHERE session = ?1 AND filter = ?2",
 	[DB_SUBSCRIPTIONS_DELETE] = "DELETE FROM subscription WHERE session = ?1",
 	[DB_MESSAGE_PUT] = "INSERT INTO message(id, refs, qos, topic, payload, properties, expires, origin)"
-			   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(id) DO UPDATE SET refs = refs + ?2",
+			   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(id) DO UPDATE SET refs = refs + ?2,"
+			   " expires = ?7",
 	[DB_MESSAGE_UNREF] = "UPDATE message SET refs = refs - 1 WHERE id = ?1",
 	[DB_MESSAGE_DELETE] = "DELETE FROM message WHERE id = ?1 AND refs <= 1",
 	[DB_MESSAGE_GET] = "SELECT " MESSAGE_COLUMNS " FROM message m WHERE m.id = ?1",
@@ -156,6 +157,17 @@ uint64_t db_now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / NS_PER_MS;
 }
 
+static void take_expires(struct message *m, sqlite3_int64 expires)
+{
+	uint64_t now = db_now_ms();
+
+	m->expires = true;
+	if (expires < 0)
+		m->expiry = (uint32_t)-expires;
+	else
+		m->expires_ns = clock_ns() + ((uint64_t)expires > now ? (uint64_t)expires - now : 0) * NS_PER_MS;
+}
+
 struct message *db_message(sqlite3_stmt *st, int column, uint64_t id)
 {
 	const struct mqtt_publish publish = {
@@ -167,13 +179,8 @@ struct message *db_message(sqlite3_stmt *st, int column, uint64_t id)
 				       (uint32_t)sqlite3_column_bytes(st, column + 3)};
 	struct message *m = message_stored(&publish, props, (uint64_t)sqlite3_column_int64(st, column + 5), id);
 
-	if (m && sqlite3_column_type(st, column + 4) != SQLITE_NULL) {
-		uint64_t expires = (uint64_t)sqlite3_column_int64(st, column + 4), now = db_now_ms();
-		uint64_t left = expires > now ? expires - now : 0;
-
-		m->expires = true;
-		m->expires_ns = clock_ns() + left * NS_PER_MS;
-	}
+	if (m && sqlite3_column_type(st, column + 4) != SQLITE_NULL)
+		take_expires(m, sqlite3_column_int64(st, column + 4));
 	return m;
 }
 

@@ -20,7 +20,8 @@ static const char first[] =
 	/* place: in the order they were made */
 	"CREATE TABLE subscription(place INTEGER PRIMARY KEY AUTOINCREMENT, session INTEGER NOT NULL,"
 	" filter TEXT NOT NULL, options INTEGER NOT NULL, identifier INTEGER NOT NULL, UNIQUE(session, filter));"
-	/* refs: rows of session, delivery, held and retained that have it */
+	/* refs: rows of session, delivery, held and retained that have it; expires: of a will seconds, as a negative number,
+	 * until it is published */
 	"CREATE TABLE message(id INTEGER PRIMARY KEY, refs INTEGER NOT NULL, qos INTEGER NOT NULL, topic TEXT NOT NULL,"
 	" payload BLOB NOT NULL, properties BLOB, expires INTEGER, origin INTEGER NOT NULL);"
 	/* state: enum store_state; sent: in the order they were sent */
