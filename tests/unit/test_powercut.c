@@ -25,8 +25,8 @@
 #include "../faults/steps.h"
 
 enum {
-	STATES = 80,
-	STEPS = 300,
+	STATES = 50,
+	STEPS = 200,
 };
 
 /* What was taken down of one. */

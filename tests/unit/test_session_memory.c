@@ -64,12 +64,13 @@ static void no_output(struct session_sink *sink)
 
 static void begin(struct fixture *f)
 {
-	struct store_config config = {.path = f->path};
+	struct store_config config = {0};
 
 	memset(f, 0, sizeof(*f));
 	strcpy(f->folder, "/tmp/shunt-session-XXXXXX");
 	assert_non_null(mkdtemp(f->folder));
 	snprintf(f->path, sizeof(f->path), "%s/shunt.db", f->folder);
+	config.path = f->path;
 	assert_int_equal(store_open(&f->store, &config), 0);
 	f->client = (struct store_client){.store = f->store, .index = 1};
 	f->conf.max_inflight_messages = 20;
