@@ -15,7 +15,7 @@ from harness.suite import SystemTest, own
 
 KILLS = int(os.environ.get("SHUNT_CRASH_KILLS", "20"))
 WINDOW = 10  # messages that a publisher has open
-AHEAD = 300  # messages that it is ahead of the subscriber, so that a long run does not end with hours of them
+AHEAD = 100  # messages that it is ahead of the subscriber, so that a long run does not end with hours of them
 
 
 class Peer(threading.Thread):
