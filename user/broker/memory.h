@@ -35,7 +35,7 @@ struct broker;
 /* Bytes that may be taken, by the option; 0: no limit. */
 uint64_t memory_limit(const struct broker *b);
 
-/* Look whether memory is short; logs when that changes. A worker. */
+/* Look whether memory is short; logs when that changes. Any thread. */
 void memory_look(const struct broker *b);
 
 /* Was it at the last look? Any thread. */
