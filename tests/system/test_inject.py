@@ -97,7 +97,7 @@ class Play:
         self.retained = b"r"
         client.publish(f"{self.name}/t/b", b"", 0, props=[(pr.TOPIC_ALIAS, 1)])
         client.publish("", b"", 0, props=[(pr.TOPIC_ALIAS, 1)])
-        client.ping()
+        client.alive()
         client.close()
 
     def old(self):
