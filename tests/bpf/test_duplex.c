@@ -4,7 +4,8 @@
  * that holds no lock, and the count of the socket's memory goes wrong (kernel-notes.md). So a receiver that sends much
  * rests: its output is plain TCP again, and it becomes a receiver later. The stream stays whole and in order meanwhile.
  *
- * Shown to bite: when it never rests the count is wrong after some seconds.
+ * Shown to bite by `test_duplex unprotected`: when it never rests the count is wrong after some seconds. That is not part of
+ * the other runs, because the kernel warns when it frees such a socket.
  */
 #include "live.h"
 
@@ -168,14 +169,21 @@ static void without_rest(void **state)
 	}
 	live_disconnect(&c);
 	live_close(&live);
-	if (!wrong)
-		skip(); /* it takes two processors, and some luck */
+	assert_true(wrong);
 }
 
 static const struct CMUnitTest tests[] = {
 	LIVE_TEST(rests, "rests_remote", FP_ROAD_REMOTE),
 	LIVE_TEST(stays, "stays_remote", FP_ROAD_REMOTE),
+};
+
+static const struct CMUnitTest unprotected[] = {
 	LIVE_TEST(without_rest, "without_rest_remote", FP_ROAD_REMOTE),
 };
 
-LIVE_MAIN(tests)
+int main(int argc, char **argv)
+{
+	if (argc > 1 && !strcmp(argv[1], "unprotected"))
+		return cmocka_run_group_tests(unprotected, NULL, NULL);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
