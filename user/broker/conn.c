@@ -418,7 +418,7 @@ static void close_socket(struct conn *c)
 
 static bool drained(struct conn *c)
 {
-	return c->retries++ >= LINGERS_MAX || fp_drained(&c->link, c->watch.fd, c->bytes_out);
+	return c->retries++ >= LINGERS_MAX || fp_drained(&c->link, c->watch.fd);
 }
 
 static void linger(struct timer *t)

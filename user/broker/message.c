@@ -102,7 +102,8 @@ struct message *message_stored(const struct mqtt_publish *publish, struct mqtt_s
 
 void message_published(struct message *m, uint64_t now_ns)
 {
-	m->expires_ns = now_ns + m->expiry * NS_PER_S;
+	/* The store's thread may be looking at the will that it was. */
+	__atomic_store_n(&m->expires_ns, now_ns + m->expiry * NS_PER_S, __ATOMIC_RELAXED);
 }
 
 uint32_t message_expiry_left(const struct message *m, uint64_t now_ns)

@@ -20,7 +20,7 @@ struct message {
 	uint32_t wire_len;
 	uint32_t props_len;
 	uint32_t expiry;     /* seconds, the Message Expiry Interval */
-	uint64_t expires_ns; /* CLOCK_MONOTONIC, when it has been published */
+	uint64_t expires_ns; /* CLOCK_MONOTONIC, when it has been published; the store's thread reads it atomically */
 	uint64_t stored;     /* atomic; its identifier in the store; 0: none yet */
 	uint64_t origin;     /* message_origin() of the publisher's client identifier; 0: the broker itself */
 	uint8_t wire[];	     /* fixed header, topic length, topic, payload; properties without their length */

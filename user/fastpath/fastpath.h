@@ -85,7 +85,7 @@ struct fp_link {
 	size_t large_left;   /* bytes of a large packet still to go */
 	uint64_t injected;   /* bytes, by fp_send() (remote road) */
 	uint64_t settled;    /* of them and of what flows brought, bytes that TCP had when last looked (remote road) */
-	uint64_t tcp_base;   /* bytes that TCP had before */
+	uint64_t tcp_base;   /* what tcp_has() said before these */
 	uint64_t heard_ns, heard; /* when the daemon read something last; how much too often it did */
 	uint64_t rests_until_ns;  /* no target before */
 	uint32_t known[16]; /* topics a flow was installed for, by hash: what fp_flow_wanted() need not ask again */
@@ -162,9 +162,9 @@ void fp_let_pings(bool on);
  * before a new CONNACK on takeover, before shutdown() or close(). */
 void fp_retire(struct fp_link *link);
 
-/* After fp_retire(): has everything for the client reached its TCP connection, the `sent` bytes that fp_send() took and what
- * the kernel forwarded? Closing before would lose the rest. Never false for long, but for a client that does not read. */
-bool fp_drained(struct fp_link *link, int fd, uint64_t sent);
+/* After fp_retire(): has everything for the client reached its TCP connection, what fp_send() took and what the kernel
+ * forwarded? Closing before would lose the rest. Never false for long, but for a client that does not read. */
+bool fp_drained(struct fp_link *link, int fd);
 
 /* Forget the connection; call after close(fd). Its slot may be used again. */
 void fp_detach(struct fp_link *link);

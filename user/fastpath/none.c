@@ -118,9 +118,9 @@ void fp_retire(struct fp_link *link)
 	(void)link;
 }
 
-bool fp_drained(struct fp_link *link, int fd, uint64_t sent)
+bool fp_drained(struct fp_link *link, int fd)
 {
-	(void)link, (void)fd, (void)sent;
+	(void)link, (void)fd;
 	return true;
 }
 

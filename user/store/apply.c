@@ -8,14 +8,14 @@
 /* Wall clock of the time when it expires. Of a will, which is not published yet, the interval, as a negative number. */
 static void bind_expires(sqlite3_stmt *st, int at, const struct message *m)
 {
-	uint64_t now = clock_ns();
+	uint64_t now = clock_ns(), expires = __atomic_load_n(&m->expires_ns, __ATOMIC_RELAXED);
 
 	if (!m->expires)
 		sqlite3_bind_null(st, at);
-	else if (!m->expires_ns)
+	else if (!expires)
 		sqlite3_bind_int64(st, at, -(sqlite3_int64)m->expiry);
 	else
-		db_bind_number(st, at, db_now_ms() + (m->expires_ns > now ? (m->expires_ns - now) / NS_PER_MS : 0));
+		db_bind_number(st, at, db_now_ms() + (expires > now ? (expires - now) / NS_PER_MS : 0));
 }
 
 /* So many more rows have it. It may be in the table or not: it was forgotten, or comes first this way. */
