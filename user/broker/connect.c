@@ -310,6 +310,13 @@ static void log_connect(const struct conn *c, const struct mqtt_connect *con)
 			   con->clean_start, con->keep_alive);
 }
 
+/* There is a session, and no CONNACK yet: nothing may be said before that [MQTT-3.14.0-1]. */
+static int no_memory(struct conn *c)
+{
+	c->broken = true;
+	return conn_fail(CLOSE_NO_MEMORY);
+}
+
 static int open_connection(struct conn *c, const struct mqtt_packet *p)
 {
 	const struct mqtt_connect *con = &p->connect;
@@ -345,6 +352,7 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	c->client_id = NULL;
 	c->state = CONN_OPEN;
 	s->conn = c;
+	COUNTER_ADD(clients_connected, 1);
 	worker_session_kept(w, s);
 	c->expires_at_close = session_ends_with_connection(s) && !c->not_kept;
 	if (s->stored) {
@@ -353,14 +361,13 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 		durable_will(w, s, c->will, c->will_retain, c->will_delay);
 	}
 	if (w->store.failures != c->failures)
-		return conn_fail(CLOSE_NO_MEMORY);
+		return no_memory(c);
 	COUNTER_ADD(connects, 1);
-	COUNTER_ADD(clients_connected, 1);
 	log_connect(c, con);
 	fp_attach(&c->link, c->watch.fd, FLOW_NAMESPACE, flow_form(c->version), s->id, c->received);
 	subscriptions_online(w->broker, s, road_of(c), flow_form(c->version));
 	if (c->link.road != FP_ROAD_NONE && worker_fence(w, c))
-		return conn_fail(CLOSE_NO_MEMORY);
+		return no_memory(c);
 	conn_send_connack(c, &(struct connack){.version = c->version,
 					       .session_present = present,
 					       .connect = p,
