@@ -65,8 +65,8 @@ void fp_status(struct fp_status *out);
 
 /* ---- one connection -------------------------------------------------------------------------------------------- */
 
-/* Zero-initialised by its owner. The fields are private to user/fastpath, but `road`, `no_road`, `whole_max`, `slot`,
- * `generation` and `isn_pair` may be read (to make a struct fp_receiver). */
+/* Zero-initialised by its owner. The fields are private to user/fastpath, but `road`, `no_road`, `target`, `whole_max`,
+ * `leaving`, `rests`, `rests_until_ns`, and `slot`, `generation` and `isn_pair` (to make a struct fp_receiver), may be read. */
 struct fp_link {
 	enum fp_road road;
 	bool target;   /* may receive by flows */
@@ -135,8 +135,8 @@ bool fp_tell_fits(const struct fp_link *link);
  * is to be called. */
 size_t fp_tell(struct fp_link *const *to, size_t n, const void *bytes, size_t len, bool *told);
 
-/* Make the connection a possible receiver of flows, unless it rests. Call from the owner when the output queue is empty and no packet is
- * partly written (the way of writing changes here). After it fp_target_of() is non-zero. Idempotent. */
+/* Make the connection a possible receiver of flows, unless it rests. Call from the owner when the output queue is empty and
+ * no packet is partly written (the way of writing changes here). After it link->generation is not 0. Idempotent. */
 void fp_make_target(struct fp_link *link, int fd, const char *client_id);
 
 /* The daemon has read something from the connection. True: it is a remote receiver that sends so much that it must not stay
