@@ -16,7 +16,7 @@ import unittest.mock
 
 from harness import packets as p
 from harness import properties as pr
-from harness.client import Closed
+from harness.client import TIMEOUT, Closed
 from harness.daemon import DaemonError
 from harness.inject import ACCEPT, BPF, EPOLL, MEMORY, SEND, Inject
 from harness.suite import SystemTest, own
@@ -232,14 +232,15 @@ class Failing(SystemTest):
             self.inject.fail(kind, n, ERRORS[kind][n % len(ERRORS[kind])])
             try:
                 daemon.start()
-            except DaemonError:
-                self.assertEqual(daemon.process.returncode, 1, f"call {n}\n{daemon.tail()}")
+                self.inject.stop()
+                self.bystander(daemon)
+            except (DaemonError, Closed, OSError):  # it may have been reached before it gave up
+                self.assertEqual(daemon.process.wait(TIMEOUT), 1, f"call {n}\n{daemon.tail()}")
                 daemon.check_log()
                 daemon.process = None
                 continue
             finally:
                 self.inject.stop()
-            self.bystander(daemon)
             daemon.stop()
 
 
