@@ -8,6 +8,11 @@
 char rcu_tsan_sync;
 #endif
 
+void rcu_start(void)
+{
+	urcu_qsbr_get_default_call_rcu_data();
+}
+
 struct waiter {
 	struct rcu_later later;
 	sem_t done;

@@ -92,6 +92,10 @@ static inline void rcu_later_run(struct rcu_head *head)
 	rcu_tsan_release();
 }
 
+/* Start liburcu's thread for rcu_call_later(). Without memory liburcu ends the process, which must happen at the start if at
+ * all: call it when the process has the privileges it is to keep, and serves nobody yet. */
+void rcu_start(void);
+
 /* Call fn(l), in a thread of liburcu's, once no reader can see `l`'s owner any more. Only from a registered thread. */
 static inline void rcu_call_later(struct rcu_later *l, void (*fn)(struct rcu_later *))
 {

@@ -164,6 +164,7 @@ static int start(struct broker *b)
 	if (rc)
 		return rc;
 	rc = -ENOMEM;
+	rcu_start();
 	b->start_ns = clock_ns();
 	b->half_memory = (uint64_t)sysconf(_SC_PHYS_PAGES) / 2 * (uint64_t)sysconf(_SC_PAGESIZE);
 	b->tree = tree_new();

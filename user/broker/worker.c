@@ -500,6 +500,8 @@ bool worker_drain(struct worker *w)
 	struct inbox_item *item = inbox_take(&w->loop.inbox);
 	bool any = item;
 
+	if (!w->peers) /* there was no memory for it, or for one before it */
+		return false;
 	while (item) {
 		struct inbox_item *next = item->next;
 
