@@ -162,9 +162,10 @@ class Retained(SystemTest):
         self.retain("a", b"1")
         self.retain("b", b"1")
         self.retain("a", b"x" * 201, 0)
+        self.assertEqual([len(x.payload) for x in watch.receive(3)], [1, 1, 201])
         old.publish(self.topic("b"), b"x" * 202, 1, retain=True)
         old.publish(self.topic("c"), b"x" * 203, 2, retain=True)
-        self.assertEqual([len(x.payload) for x in watch.receive(5)], [1, 1, 201, 202, 203])
+        self.assertEqual([len(x.payload) for x in watch.receive(2)], [202, 203])
         self.assertEqual(self.retained(), {})
 
     @own

@@ -327,7 +327,8 @@ class Folder(SystemTest):
         def before(daemon):
             disks.append(Disk(daemon, daemon.dir))
             disks[0].record = 1
-        self.start(DURABLE, before)
+        daemon = self.start(DURABLE, before)
+        self.client("any", daemon).ping()  # it can be reached before it has opened the store
         done = disks[0].journal()
         parent = done.index((SYNC_FOLDER, 1, ""))
         self.assertLess(parent, next(at for at, entry in enumerate(done) if entry[2] == "store/shunt.db"))
