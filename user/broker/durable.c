@@ -166,6 +166,12 @@ void durable_watch(struct conn *c)
 		list_push(&c->worker->committing, &c->committing);
 }
 
+void durable_begin(struct conn *c)
+{
+	c->operations = c->worker->store.operations;
+	c->failures = c->worker->store.failures;
+}
+
 void durable_send(struct conn *c, const uint8_t *packet, size_t len, bool all)
 {
 	const struct store_client *store = &c->worker->store;

@@ -43,6 +43,9 @@ void durable_retained_expired(struct message *m, void *worker);
 
 /* ---- packets that wait --------------------------------------------------------------------------------------------- */
 
+/* What the worker says to the store from now on is said in handling this packet of the connection. */
+void durable_begin(struct conn *c);
+
 /* Send when what has been said to the store in handling this packet is on disk, and with `all` also what others said
  * before. When there was no memory for some of it, break the connection instead. */
 void durable_send(struct conn *c, const uint8_t *packet, size_t len, bool all);

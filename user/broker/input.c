@@ -82,8 +82,7 @@ static size_t handle_packets(struct conn *c, const uint8_t *data, size_t len)
 		}
 		if (n == 0 || n > len - at)
 			break;
-		c->operations = c->worker->store.operations;
-		c->failures = c->worker->store.failures;
+		durable_begin(c);
 		rc = conn_handle(c, data[at], data + at + header_len, n - header_len);
 		if (c->move_to || c->waits_for_session)
 			break;

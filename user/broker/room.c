@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "broker/durable.h"
 #include "broker/memory.h"
 
 static struct room_wait *first(const struct conn *c)
@@ -45,7 +46,7 @@ static void go_on(struct conn *c)
 		struct room_wait *r = first(c);
 		int rc;
 
-		c->operations = c->worker->store.operations;
+		durable_begin(c);
 		rc = conn_publish_again(c, r);
 		if (rc == -EDQUOT)
 			break;
