@@ -5,6 +5,7 @@ import contextlib
 import time
 
 from harness import packets as p
+from harness import properties as pr
 from harness.client import TIMEOUT
 from harness.suite import SystemTest, own
 
@@ -49,6 +50,20 @@ class Memory(SystemTest):
             self.assertEqual(self.reader.payloads(1), [b"%d" % self.count])
             self.count += 1
 
+    def late(self, client):
+        """One with a Receive Maximum of 2 that acknowledges only later: it gets the few messages that may wait."""
+        sent = [b"%d" % n for n in range(40)]
+        for payload in sent:
+            self.writer.publish(self.topic("late"), payload, 1)
+        got = client.receive(2, ack=False)
+        client.nothing()
+        for packet in got:
+            client.acknowledge(packet)
+        got = [packet.payload for packet in got] + client.payloads(16)
+        self.assertEqual(got, sent[:18])
+        dropped = next(c for c in self.daemon.clients()["clients"] if c["id"] == client.client_id)["dropped"]
+        self.assertEqual(dropped["no_memory"], 22)
+
     @own
     def test_queues(self):
         """Messages for a client that is away are dropped, then, and counted; who has no session is refused with 0x89, and
@@ -56,6 +71,8 @@ class Memory(SystemTest):
         away = self.client("away", expiry=1000)
         away.subscribe(self.topic("t"), qos=1)
         away.disconnect()
+        late = self.client("late", props=((pr.RECEIVE_MAXIMUM, 2),))
+        late.subscribe(self.topic("late"), qos=1)
         sent = 0
         while sent % 25 or not self.memory()["short"]:
             self.writer.publish(self.topic("t"), b"%08d" % sent + BODY, 1)
@@ -63,6 +80,7 @@ class Memory(SystemTest):
         for _ in range(10):
             self.writer.publish(self.topic("t"), b"%08d" % sent + BODY, 1)
         self.bystanders()
+        self.late(late)
         mine = next(c for c in self.daemon.clients()["clients"] if c["id"] == self.id("away"))
         self.assertGreaterEqual(mine["dropped"]["no_memory"], 10)
         self.client("stranger", code=SERVER_BUSY)

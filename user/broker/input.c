@@ -22,7 +22,6 @@ enum {
 	READS_PER_TURN = 2, /* of READ_SIZE at most: then others have their turn */
 	IN_MIN = 256,
 	IN_STEP_MAX = 1 << 20,
-	IN_SHORT_MAX = 4096, /* of a packet that is not complete, when memory is short */
 };
 
 static size_t packet_limit(const struct conn *c)
@@ -107,7 +106,7 @@ static bool reserve(struct conn *c, size_t total)
 		return true;
 	if (total < IN_MIN)
 		total = IN_MIN;
-	if (memory_short() && total > IN_SHORT_MAX)
+	if (memory_short() && total > MEMORY_FEW_BYTES)
 		return false;
 	in = realloc(c->in, total + WIRE_HEADER_MAX);
 	if (!in)

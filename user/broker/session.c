@@ -69,7 +69,8 @@ static bool full(const struct session *s)
 	const struct output *o = &s->sink->out;
 
 	return !output_empty(o) &&
-	       (memory_short() || (s->conf->max_queued_messages && o->messages >= s->conf->max_queued_messages) ||
+	       (memory_denies(o->messages, o->bytes) ||
+		(s->conf->max_queued_messages && o->messages >= s->conf->max_queued_messages) ||
 		(s->conf->max_output_bytes && o->bytes >= s->conf->max_output_bytes));
 }
 
@@ -185,7 +186,7 @@ static bool window_open(const struct session *s, const struct message *m)
 	uint32_t most = s->conf->max_inflight_messages;
 	uint64_t most_bytes = s->conf->max_inflight_bytes;
 
-	if (memory_short() && s->sent.count)
+	if (memory_denies(s->sent.count, s->inflight_bytes))
 		return false;
 	if (!quota_left(s) || s->sent.count >= (most ? most : UINT16_MAX))
 		return false;
@@ -497,12 +498,19 @@ static bool make_backlog_room(struct session *s, const struct message *m, const 
 	return true;
 }
 
+/* Memory is too short to let another one wait. A client that is away gets none of what is left. */
+static bool may_not_wait(const struct session *s, uint32_t messages, uint64_t bytes)
+{
+	return s->sink ? memory_denies(messages, bytes) : memory_short();
+}
+
 static void backlog(struct session *s, struct message *m, struct deliver_as *as)
 {
+	bool denied = may_not_wait(s, s->backlogged, s->backlog_bytes);
 	struct delivery *d;
 
-	if (memory_short() || !make_backlog_room(s, m, as)) {
-		overflow(s, memory_short() ? DROP_NO_MEMORY : backlog_reason(s));
+	if (denied || !make_backlog_room(s, m, as)) {
+		overflow(s, denied ? DROP_NO_MEMORY : backlog_reason(s));
 		deliver_as_clear(as);
 		return;
 	}
@@ -580,7 +588,7 @@ static bool may_queue(struct session *s, const struct delivery *d)
 	/* What is in the store was promised: session_takes() bounds what of it is in memory. */
 	if (d->as.stored)
 		return true;
-	if (memory_short())
+	if (may_not_wait(s, s->queued, s->queued_bytes))
 		return false;
 	if (has_queue_room(s, d))
 		return true;
@@ -646,7 +654,7 @@ void session_deliver(struct session *s, struct message *m, struct deliver_as as)
 		s->queued_bytes += message_size(m);
 		return;
 	} else {
-		overflow(s, memory_short() ? DROP_NO_MEMORY : DROP_QUEUE_FULL);
+		overflow(s, may_not_wait(s, s->queued, s->queued_bytes) ? DROP_NO_MEMORY : DROP_QUEUE_FULL);
 	}
 	end(s, d);
 }
