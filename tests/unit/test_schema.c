@@ -276,6 +276,44 @@ static void test_failing_first(void **state)
 	assert_answer(f, "PRAGMA user_version", "0 ");
 }
 
+static bool told; /* the log had a line of progress */
+
+static void take_line(enum log_type type, const char *line, size_t len)
+{
+	(void)type;
+	told = told || memmem(line, len, " to form 2: ", strlen(" to form 2: "));
+}
+
+static void was_told(sqlite3_context *context, int n, sqlite3_value **values)
+{
+	(void)n;
+	(void)values;
+	sqlite3_result_int(context, told);
+}
+
+/* A step that goes on until the log has said so. */
+static void test_progress(void **state)
+{
+	static const char *const lasting[] = {
+		"CREATE TABLE t(x)",
+		"INSERT INTO t WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE NOT was_told())"
+		" SELECT max(i) > 1 FROM n",
+	};
+	struct fixture *f = *state;
+
+	told = false;
+	sqlite3_create_function(f->sqlite, "was_told", 0, SQLITE_UTF8, NULL, was_told, NULL, NULL);
+	assert_int_equal(bring(f, lasting, 1), SQLITE_OK);
+	log_set_types(LOG_TYPE_INFORMATION);
+	log_set_sink(take_line);
+	assert_int_equal(log_set_dest(LOG_DEST_TOPIC, NULL), 0);
+	assert_int_equal(bring(f, lasting, 2), SQLITE_OK);
+	log_set_sink(NULL);
+	assert_int_equal(log_set_dest(LOG_DEST_STDERR, NULL), 0);
+	assert_true(told);
+	assert_answer(f, "SELECT x FROM t", "1 ");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -285,6 +323,7 @@ int main(void)
 		TEST(test_foreign),	 TEST(test_newer),
 		TEST(test_steps),	 TEST(test_all_steps),
 		TEST(test_failing_step), TEST(test_failing_first),
+		TEST(test_progress),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,10 +68,9 @@ static bool full(const struct session *s)
 {
 	const struct output *o = &s->sink->out;
 
-	return !output_empty(o) &&
-	       (memory_denies(o->messages, o->bytes) ||
-		(s->conf->max_queued_messages && o->messages >= s->conf->max_queued_messages) ||
-		(s->conf->max_output_bytes && o->bytes >= s->conf->max_output_bytes));
+	return !output_empty(o) && (memory_denies(o->messages, o->bytes) ||
+				    (s->conf->max_queued_messages && o->messages >= s->conf->max_queued_messages) ||
+				    (s->conf->max_output_bytes && o->bytes >= s->conf->max_output_bytes));
 }
 
 static bool make_room(struct session *s)

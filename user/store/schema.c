@@ -3,9 +3,12 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 enum {
+	PROGRESS_S = 2,
+	PROGRESS_OPS = 100000,	     /* of SQLite's machine between two looks at the clock: a millisecond or so */
 	APPLICATION_ID = 0x53686e74, /* "Shnt": what file(1) sees */
 };
 
@@ -101,6 +104,26 @@ static int do_steps(sqlite3 *sqlite, const struct schema *schema, int from)
 	return rc == SQLITE_OK ? exec(sqlite, sql) : rc;
 }
 
+struct progress {
+	const char *path;
+	int to;
+	uint64_t began_ns, told_ns;
+};
+
+/* A line now and then, so that nobody thinks it hangs. */
+static int tell_progress(void *arg)
+{
+	struct progress *p = arg;
+	uint64_t now = clock_ns();
+
+	if (now - p->told_ns >= PROGRESS_S * NS_PER_S) {
+		p->told_ns = now;
+		log_info("Bringing the store %s to form %d: %llu s.", p->path, p->to,
+			 (unsigned long long)((now - p->began_ns) / NS_PER_S));
+	}
+	return 0;
+}
+
 static void log_failure(sqlite3 *sqlite, const char *path, int from, int to)
 {
 	if (from)
@@ -112,6 +135,7 @@ static void log_failure(sqlite3 *sqlite, const char *path, int from, int to)
 
 int schema_bring(sqlite3 *sqlite, const char *path, const struct schema *schema)
 {
+	struct progress p = {path, schema->version, clock_ns(), clock_ns()};
 	int from;
 	int rc = number_of(sqlite, "PRAGMA user_version", &from);
 
@@ -119,9 +143,11 @@ int schema_bring(sqlite3 *sqlite, const char *path, const struct schema *schema)
 		return rc;
 	if (from) /* it may take a while */
 		log_notice("Bringing the store %s from form %d to form %d.", path, from, schema->version);
+	sqlite3_progress_handler(sqlite, PROGRESS_OPS, tell_progress, &p);
 	rc = exec(sqlite, "BEGIN IMMEDIATE");
 	if (rc == SQLITE_OK)
 		rc = do_steps(sqlite, schema, from);
+	sqlite3_progress_handler(sqlite, 0, NULL, NULL);
 	if (rc == SQLITE_OK)
 		return rc;
 	if ((rc & 0xff) != SQLITE_CORRUPT && (rc & 0xff) != SQLITE_NOTADB) {
