@@ -70,6 +70,7 @@ int local_publish(struct sk_msg_md *msg)
 	if (is_ping(msg))
 		return answer_ping(msg, own, mine);
 	publish.key.ns = mine->ns;
+	publish.key.publisher = mine->publisher;
 	publish.key.form = mine->form;
 	packets = fast_msg(msg, &publish, &payload);
 	if (!packets) {

@@ -260,6 +260,7 @@ int remote_verdict(struct __sk_buff *skb)
 	if (is_remote_ping(skb))
 		return answer_remote_ping(skb, mine, *index, now);
 	publish.key.ns = mine->ns;
+	publish.key.publisher = mine->publisher;
 	publish.key.form = mine->form;
 	packets = fast_skb(skb, &publish, &payload);
 	if (!packets)

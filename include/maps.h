@@ -73,7 +73,8 @@ struct shunt_flow_key {
 	__u16 ns;  /* namespace: index of the listener */
 	__u8 form; /* wire form of publisher and receiver: 0 versions 3.1 and 3.1.1, 1 version 5.0, no properties */
 	__u8 road; /* enum shunt_road of the publisher */
-	__u32 topic_len;	     /* bytes of topic */
+	__u16 publisher; /* slot of the only one that may use it; 0: everybody who may publish to all topics */
+	__u16 topic_len; /* bytes of topic */
 	char topic[SHUNT_TOPIC_MAX]; /* zero-filled */
 };
 
@@ -128,7 +129,8 @@ struct shunt_slot {
 	__u16 ns;	  /* namespace of what this connection publishes */
 	__u8 form, road;
 	__u32 sink; /* local road: 1 + the number of the sink of its worker; 0: none */
-	__u32 padding[5];
+	__u16 publisher; /* its flows: the slot's own number, or 0 for those of everybody */
+	__u16 padding[9];
 	/* kernel */
 	__u64 last_seen_ns; /* CLOCK_MONOTONIC of the last packet forwarded for this publisher: its keepalive */
 	__u64 sent_messages, sent_bytes; /* forwarded from this client; one writer, it holds the socket's lock */

@@ -256,6 +256,8 @@ static int add_flow(const struct fp_flow_info *f, void *arg)
 
 	json_open_object(j, NULL);
 	json_string(j, "topic", f->topic);
+	if (f->publisher[0])
+		json_string(j, "publisher", f->publisher);
 	json_string(j, "receiver", f->receiver);
 	json_uint(j, "receivers", f->receivers);
 	json_string(j, "road", road_name(f->road));

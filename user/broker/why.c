@@ -16,7 +16,7 @@ struct question {
 	struct broker_why *out;
 	/* the answer */
 	enum flow_reason reason;
-	enum fp_road road; /* of the publisher; NONE: unknown */
+	struct fp_link link; /* the publisher's, as it was; zero: unknown */
 	uint8_t version;
 };
 
@@ -57,7 +57,7 @@ static void ask_publisher(struct worker *w, void *arg)
 	}
 	q->reason = flow_explain(w, publisher, q->topic, &about);
 	if (publisher) {
-		q->road = publisher->link.road;
+		q->link = publisher->link;
 		q->version = publisher->version;
 	}
 	if (publisher && q->reason == FLOW_PUBLISHER_NO_ROAD)
@@ -91,9 +91,9 @@ static void find_flows(struct question *q)
 
 	for (unsigned form = 0; form < 2; form++) {
 		for (unsigned road = FP_ROAD_LOCAL; road <= FP_ROAD_REMOTE; road++) {
-			if (q->client && (form != flow_form(q->version) || road != q->road))
+			if (q->client && (form != flow_form(q->version) || road != q->link.road))
 				continue;
-			out->nflows += fp_flow_find(FLOW_NAMESPACE, (uint8_t)form, (enum fp_road)road,
+			out->nflows += fp_flow_find(q->client ? &q->link : NULL, FLOW_NAMESPACE, (uint8_t)form, (enum fp_road)road,
 						    (const char *)q->topic.data, q->topic.len,
 						    &out->flows[out->nflows]);
 		}

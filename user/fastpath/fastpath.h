@@ -71,6 +71,7 @@ struct fp_link {
 	enum fp_road road;
 	bool target;   /* may receive by flows */
 	bool draining; /* a packet too large for one hand-over is on its way out, or was lately: no flows */
+	bool alone;    /* fp_publish_alone() */
 	bool leaving;  /* fp_rest() was called, and what is on its way has not arrived */
 	uint8_t rests; /* times */
 	uint32_t slot;
@@ -97,6 +98,11 @@ struct fp_link {
  * received the bytes read from fd so far. From here on every write to fd goes through fp_send(). Failure is not an error:
  * the road is then FP_ROAD_NONE. */
 void fp_attach(struct fp_link *link, int fd, uint16_t ns, uint8_t form, const char *client_id, uint64_t received);
+
+/* The client may not publish to all topics: no flow that was installed for others is to carry its messages. Flows are for a
+ * topic, whoever publishes; with `alone` those installed for this publisher carry its messages only, and no others do. Right
+ * after fp_attach(), or while no worker runs and before fp_flows_clear(). */
+void fp_publish_alone(struct fp_link *link, bool alone);
 
 /* The handover fence (invariant 2). `received` = bytes read from fd in all. Call when every one of them has been
  * consumed (nothing of a packet is left in the input buffer) and every delivery they caused, on whatever worker, has been
@@ -225,7 +231,8 @@ size_t fp_receivers_max(enum fp_road road);
 
 /* Remove the flows whose topic matches the filter (of namespace ns). Before SUBACK and UNSUBACK, under the lock. */
 void fp_flow_invalidate(uint16_t ns, const char *filter, size_t filter_len);
-/* Remove all flows: what allowed them may have changed. Nobody may be about to install one. */
+/* Remove all flows: what allowed them may have changed. When it returns no message that one of them carried is on its way
+ * into a queue any more. Nobody may be about to install one. */
 void fp_flows_clear(void);
 /* Remove the flows to a receiver that is gone or no target any more; slot 0 is nobody. */
 void fp_flow_remove_receiver(uint32_t slot);
@@ -234,14 +241,16 @@ void fp_flow_remove_receiver(uint32_t slot);
 struct fp_flow_info {
 	uint16_t ns;
 	uint8_t form;
+	char publisher[32]; /* client identifier of the only one that uses it; "": there may be others */
 	enum fp_road road;
 	char topic[129];
 	char receiver[32]; /* client identifier of one of them */
 	uint32_t receivers;
 	uint64_t messages, bytes, last_ns;
 };
-/* The flow of publishers on this road and of this form, if there is one. Any thread. */
-bool fp_flow_find(uint16_t ns, uint8_t form, enum fp_road road, const char *topic, size_t topic_len,
+/* The flow of publishers on this road and of this form, if there is one; `publisher`: whose own flow it would be if it is
+ * alone, NULL: that of all others. Any thread. */
+bool fp_flow_find(const struct fp_link *publisher, uint16_t ns, uint8_t form, enum fp_road road, const char *topic, size_t topic_len,
 		  struct fp_flow_info *out);
 /* Call `each` for every flow that is installed all the time; stops when it returns non-zero. Any thread; `each` must not
  * call back. */

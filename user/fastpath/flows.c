@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,7 @@ struct way {
 struct flow {
 	struct shunt_flow_key key;
 	struct flow *next; /* in its bucket */
+	struct list own;   /* with a publisher: among its flows */
 	struct flow_index_entry *indexed;
 	struct flow_age age;
 	char receiver[SHUNT_NAME_MAX];
@@ -44,9 +46,11 @@ static struct {
 	pthread_mutex_t lock;
 	struct flow *buckets[BUCKETS];
 	struct way *to[SHUNT_SLOTS_MAX];
+	struct list own[SHUNT_SLOTS_MAX]; /* flows of one publisher; zero: none yet */
 	struct flow_index index; /* by topic */
 	struct flow_ages ages;
 	__u64 count, remote; /* atomic readers */
+	__u64 nown;	     /* flows of one publisher */
 	__u64 evicted;	     /* atomic readers */
 	uint32_t version;    /* grows with every removal; atomic readers */
 } table = {.lock = PTHREAD_MUTEX_INITIALIZER,
@@ -67,14 +71,15 @@ static struct flow **find(const struct shunt_flow_key *key)
 	return at;
 }
 
-static void make_key(struct shunt_flow_key *key, uint16_t ns, uint8_t form, enum fp_road road, const char *topic,
-		     size_t len)
+static void make_key(struct shunt_flow_key *key, const struct fp_link *publisher, uint16_t ns, uint8_t form,
+		     enum fp_road road, const char *topic, size_t len)
 {
 	memset(key, 0, sizeof(*key));
 	key->ns = ns;
 	key->form = form;
 	key->road = (uint8_t)road;
-	key->topic_len = (uint32_t)len;
+	key->publisher = publisher && publisher->alone ? (uint16_t)publisher->slot : 0;
+	key->topic_len = (uint16_t)len;
 	memcpy(key->topic, topic, len);
 }
 
@@ -146,6 +151,17 @@ static void count(const struct flow *flow, int by)
 	__atomic_add_fetch(&table.count, (uint64_t)by, __ATOMIC_RELAXED);
 	if (flow->key.road == SHUNT_ROAD_REMOTE)
 		__atomic_add_fetch(&table.remote, (uint64_t)by, __ATOMIC_RELAXED);
+	if (flow->key.publisher)
+		table.nown += (uint64_t)by;
+}
+
+static void link_own(struct flow *flow)
+{
+	struct list *all = &table.own[flow->key.publisher];
+
+	if (!all->next)
+		list_init(all);
+	list_push(all, &flow->own);
 }
 
 /* Takes the flow at `at` out of the map and the table; `at` then points to the next one. */
@@ -158,6 +174,8 @@ static void remove_at(struct flow **at)
 	__atomic_add_fetch(&table.version, 1, __ATOMIC_RELEASE);
 	*at = flow->next;
 	unlink_ways(flow);
+	if (flow->key.publisher)
+		list_del(&flow->own);
 	fp_members_free(flow->members);
 	flow_index_remove(&table.index, flow->indexed);
 	flow_ages_remove(&flow->age);
@@ -263,6 +281,8 @@ static int install(const struct shunt_flow_key *key, const struct fp_receiver *t
 	*at = flow;
 	count(flow, 1);
 	link_ways(flow, to);
+	if (key->publisher)
+		link_own(flow);
 	flow->turn = turn;
 	error = put_into_map(flow, to, n, turn);
 	if (error)
@@ -317,7 +337,7 @@ int fp_flow_install(struct fp_link *publisher, uint16_t ns, uint8_t form, const 
 		return -EINVAL;
 	if (!turn)
 		sort_by_form(to, n, form);
-	make_key(&key, ns, form, to->road, topic, topic_len);
+	make_key(&key, publisher, ns, form, to->road, topic, topic_len);
 	pthread_mutex_lock(&table.lock);
 	error = install(&key, to, n, turn, receiver_id);
 	version = table.version;
@@ -341,7 +361,7 @@ static void invalidate_exact(uint16_t ns, const char *topic, size_t len)
 		for (unsigned road = FP_ROAD_LOCAL; road <= FP_ROAD_REMOTE; road++) {
 			struct flow **at;
 
-			make_key(&key, ns, (uint8_t)form, (enum fp_road)road, topic, len);
+			make_key(&key, NULL, ns, (uint8_t)form, (enum fp_road)road, topic, len);
 			at = find(&key);
 			if (*at)
 				remove_at(at);
@@ -349,7 +369,7 @@ static void invalidate_exact(uint16_t ns, const char *topic, size_t len)
 	}
 }
 
-static void invalidate_wildcard(uint16_t ns, struct mqtt_str filter)
+static void invalidate_matching(uint16_t ns, struct mqtt_str filter)
 {
 	struct list found, *l;
 
@@ -368,8 +388,8 @@ void fp_flow_invalidate(uint16_t ns, const char *filter, size_t filter_len)
 	if (!fp.bpf || !load64(&table.count))
 		return;
 	pthread_mutex_lock(&table.lock);
-	if (memchr(filter, '+', filter_len) || memchr(filter, '#', filter_len))
-		invalidate_wildcard(ns,
+	if (table.nown || memchr(filter, '+', filter_len) || memchr(filter, '#', filter_len))
+		invalidate_matching(ns,
 				    (struct mqtt_str){.data = (const uint8_t *)filter, .len = (uint32_t)filter_len});
 	else
 		invalidate_exact(ns, filter, filter_len);
@@ -383,6 +403,16 @@ void fp_flow_remove_receiver(uint32_t slot)
 	pthread_mutex_lock(&table.lock);
 	while (table.to[slot])
 		remove_at(find(&table.to[slot]->flow->key));
+	pthread_mutex_unlock(&table.lock);
+}
+
+void fp_flows_forget(uint32_t slot)
+{
+	struct list *all = &table.own[slot];
+
+	pthread_mutex_lock(&table.lock);
+	while (all->next && !list_empty(all))
+		remove_at(find(&container_of(all->next, struct flow, own)->key));
 	pthread_mutex_unlock(&table.lock);
 }
 
@@ -402,9 +432,11 @@ static void describe(const struct flow *flow, struct fp_flow_info *info)
 	};
 	memcpy(info->topic, flow->key.topic, flow->key.topic_len);
 	memcpy(info->receiver, flow->receiver, sizeof(info->receiver));
+	if (flow->key.publisher)
+		snprintf(info->publisher, sizeof(info->publisher), "%s", fp_slot(flow->key.publisher)->name);
 }
 
-bool fp_flow_find(uint16_t ns, uint8_t form, enum fp_road road, const char *topic, size_t topic_len,
+bool fp_flow_find(const struct fp_link *publisher, uint16_t ns, uint8_t form, enum fp_road road, const char *topic, size_t topic_len,
 		  struct fp_flow_info *out)
 {
 	struct shunt_flow_key key;
@@ -412,7 +444,7 @@ bool fp_flow_find(uint16_t ns, uint8_t form, enum fp_road road, const char *topi
 
 	if (!fp.bpf || topic_len > SHUNT_TOPIC_MAX)
 		return false;
-	make_key(&key, ns, form, road, topic, topic_len);
+	make_key(&key, publisher, ns, form, road, topic, topic_len);
 	pthread_mutex_lock(&table.lock);
 	flow = *find(&key);
 	if (flow)
@@ -471,4 +503,6 @@ void fp_flows_clear(void)
 	}
 	flow_index_free(&table.index);
 	pthread_mutex_unlock(&table.lock);
+	if (fp.bpf)
+		fp_grace_wait();
 }

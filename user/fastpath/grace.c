@@ -84,3 +84,8 @@ bool fp_grace_passed(uint64_t ticket)
 {
 	return load64(&grace.passed) >= ticket;
 }
+
+void fp_grace_wait(void)
+{
+	(void)syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0); /* fp_grace_check() knows that it can */
+}

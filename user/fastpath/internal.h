@@ -96,6 +96,10 @@ int fp_grace_start(void);
 void fp_grace_stop(void);
 uint64_t fp_grace_request(void);
 bool fp_grace_passed(uint64_t ticket);
+void fp_grace_wait(void); /* until one that begins now has passed */
+
+/* Remove the flows that are the slot's own. */
+void fp_flows_forget(uint32_t slot);
 
 /* look.c: the state of a local client's socket. 0 or -errno (-ENOENT: it closed). */
 int fp_look_bind(uint64_t isn_pair, uint32_t slot);

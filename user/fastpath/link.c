@@ -31,6 +31,7 @@ static void init_slot(struct fp_link *link, uint16_t ns, uint8_t form, const cha
 	slot->sink = fp_sink_number();
 	slot->held = 0;
 	slot->ns = ns;
+	slot->publisher = 0;
 	slot->form = form;
 	slot->road = (uint8_t)link->road;
 	memset(slot->name, 0, sizeof(slot->name));
@@ -134,6 +135,15 @@ void fp_attach(struct fp_link *link, int fd, uint16_t ns, uint8_t form, const ch
 		memset(link, 0, sizeof(*link));
 		link->no_road = "the kernel did not take its socket; log_type debug tells more";
 	}
+}
+
+void fp_publish_alone(struct fp_link *link, bool alone)
+{
+	if (link->road == FP_ROAD_NONE)
+		return;
+	link->alone = alone;
+	link->known_version = 0;
+	__atomic_store_n(&fp_slot(link->slot)->publisher, alone ? (uint16_t)link->slot : 0, __ATOMIC_RELEASE);
 }
 
 void fp_handled(struct fp_link *link, uint64_t received)
@@ -240,6 +250,8 @@ void fp_detach(struct fp_link *link)
 		bpf_map_delete_elem(fp.remote_slots_fd, &link->cookie);
 	store64(&fp_slot(link->slot)->generation, 0);
 	store64(&fp_slot(link->slot)->isn_pair, 0);
+	if (link->alone)
+		fp_flows_forget(link->slot);
 	fp_slot_free(link->slot);
 	memset(link, 0, sizeof(*link));
 }

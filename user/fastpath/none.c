@@ -45,6 +45,11 @@ void fp_attach(struct fp_link *link, int fd, uint16_t ns, uint8_t form, const ch
 	link->no_road = "there is none without BPF";
 }
 
+void fp_publish_alone(struct fp_link *link, bool alone)
+{
+	(void)link, (void)alone;
+}
+
 void fp_handled(struct fp_link *link, uint64_t received)
 {
 	(void)link, (void)received;
@@ -242,10 +247,10 @@ void fp_flow_remove_receiver(uint32_t slot)
 	(void)slot;
 }
 
-bool fp_flow_find(uint16_t ns, uint8_t form, enum fp_road road, const char *topic, size_t topic_len,
+bool fp_flow_find(const struct fp_link *publisher, uint16_t ns, uint8_t form, enum fp_road road, const char *topic, size_t topic_len,
 		  struct fp_flow_info *out)
 {
-	(void)ns, (void)form, (void)road, (void)topic, (void)topic_len, (void)out;
+	(void)publisher, (void)ns, (void)form, (void)road, (void)topic, (void)topic_len, (void)out;
 	return false;
 }
 
