@@ -10,6 +10,7 @@
 #include <openssl/sha.h>
 
 #include "auth/scram.h"
+#include "auth/users.h"
 #include "base/base64.h"
 #include "base/number.h"
 #include "mqtt/utf8.h"
@@ -27,21 +28,7 @@ static bool has_control(struct mqtt_str s)
 
 const char *scram_name_fault(struct mqtt_str name)
 {
-	if (name.len == 0)
-		return "is empty";
-	if (name.len > SCRAM_NAME_MAX)
-		return "is longer than 255 bytes";
-	if (has_control(name))
-		return "has a control character";
-	if (!utf8_valid(name.data, name.len))
-		return "is not UTF-8 as MQTT allows it";
-	if (memchr(name.data, ':', name.len))
-		return "has a colon";
-	if (name.data[0] == '#')
-		return "begins with a #, as comments do";
-	if (name.data[0] == ' ' || name.data[name.len - 1] == ' ')
-		return "begins or ends with a blank";
-	return NULL;
+	return name.len > SCRAM_NAME_MAX ? "is longer than 255 bytes" : users_name_fault(name);
 }
 
 const char *scram_password_fault(struct mqtt_str password)
