@@ -10,9 +10,12 @@
 
 #include <openssl/crypto.h>
 
+#include "auth/password.h"
+#include "auth/password_file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "failing_malloc.h"
+#include "password_vectors.h"
 #include "scram_client.h"
 
 static void *openssl_malloc(size_t size, const char *file, int line)
@@ -130,12 +133,86 @@ static void test_derive(void **state)
 	assert_in_range(refused, 1, fail_at);
 }
 
+/* Nobody gets in for want of memory, and the right password does as soon as there is some. */
+static void test_password(void **state)
+{
+	(void)state;
+	for (int kind = PASSWORD_SHA512; kind <= PASSWORD_ARGON2ID; kind++) {
+		struct password_hash h;
+		long fail_at = 0, refused = 0;
+		int err;
+
+		/* Of one iteration: OpenSSL allocates in each. */
+		assert_int_equal(password_hash_make(&h, (enum password_kind)kind, 1, mqtt_str("secret")), 0);
+		for (bool met = true; met; fail_at++) {
+			left = fail_at;
+			err = password_check(&h, mqtt_str("secret"));
+			met = left < 0;
+			left = fail_at;
+			assert_int_not_equal(password_check(&h, mqtt_str("other")), 0);
+			left = -1;
+			assert_true(err == 0 || err == -ENOMEM);
+			refused += err != 0;
+		}
+		assert_in_range(refused, 1, fail_at);
+	}
+}
+
+static void test_password_make(void **state)
+{
+	(void)state;
+	for (int kind = PASSWORD_SHA512; kind <= PASSWORD_ARGON2ID; kind++) {
+		struct password_hash h = {.salt_len = 77};
+		long fail_at = 0;
+		int err;
+
+		for (bool met = true; met; fail_at++) {
+			left = fail_at;
+			err = password_hash_make(&h, (enum password_kind)kind, 1, mqtt_str("secret"));
+			met = left < 0;
+			left = -1;
+			if (err)
+				assert_int_equal(err, -ENOMEM);
+			else
+				assert_int_equal(password_check(&h, mqtt_str("secret")), 0);
+			/* What failed first left it alone. */
+			if (err && fail_at == 0)
+				assert_int_equal(h.salt_len, 77);
+		}
+		assert_true(fail_at > 1);
+	}
+}
+
+static void test_password_file(void **state)
+{
+	char text[] = "user:" SECRET_PBKDF2 "\nother:" SECRET_ARGON2ID "\n";
+	struct password_file *file = NULL;
+	long fail_at = 0;
+
+	(void)state;
+	log_set_dest(0, NULL);
+	for (; !file; fail_at++) {
+		FILE *f = fmemopen(text, sizeof(text) - 1, "r");
+
+		assert_non_null(f);
+		left = fail_at;
+		file = password_file_read(f, "passwords");
+		left = -1;
+		fclose(f);
+	}
+	assert_true(fail_at > 4);
+	assert_int_equal(password_file_count(file), 2);
+	assert_int_equal(password_file_check(file, mqtt_str("user"), mqtt_str("secret")), 0);
+	password_file_unref(file);
+	log_set_dest(LOG_DEST_STDERR, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_exchange),
-		cmocka_unit_test(test_store),
-		cmocka_unit_test(test_derive),
+		cmocka_unit_test(test_exchange),      cmocka_unit_test(test_store),
+		cmocka_unit_test(test_derive),	      cmocka_unit_test(test_password),
+		cmocka_unit_test(test_password_make), cmocka_unit_test(test_password_file),
 	};
 
 	if (!CRYPTO_set_mem_functions(openssl_malloc, openssl_realloc, openssl_free))
