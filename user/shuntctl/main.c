@@ -15,6 +15,7 @@
 #include "shuntctl/ask.h"
 #include "shuntctl/flows.h"
 #include "shuntctl/import.h"
+#include "shuntctl/passwd.h"
 #include "shuntctl/scram.h"
 #include "shuntctl/show.h"
 #include "shuntctl/top.h"
@@ -28,6 +29,10 @@ enum argument {
 	COUNT,
 	ITERATIONS,
 	DELETE,
+	CREATE,
+	BATCH,
+	HASH,
+	UPGRADE,
 	CONFIG,
 	DATABASE,
 	REPLACE,
@@ -63,13 +68,29 @@ static const struct cli_option options[] = {
 		 "Topics, of which nothing but rates is known, are sorted by `rate` unless it is `name`."},
 	[COUNT] = {0, "count", "N", "With `top`: print N snapshots as plain text and exit."},
 	[ITERATIONS] =
-		{0, "iterations", "N",
-		 "With `scram`: hash the password N times; 100000 without it.\n"
-		 "N is what each guess costs who has stolen the file, and what each login costs the client, not the "
-		 "daemon: about 0.1 s at 100000 on a small computer, which is the rule of RFC 7677. Its least, 4096, "
-		 "is right for microcontrollers with long random passwords; OWASP advises 600000 for passwords that "
-		 "people choose."},
-	[DELETE] = {0, "delete", NULL, "With `scram`: remove the user."},
+		{'I', "iterations", "N",
+		 "With `scram` and `passwd`: hash the password N times.\n"
+		 "N is what each guess costs who has stolen the file.\n"
+		 "\n"
+		 "With `scram`, 100000 without it. It is also what each login costs the client, not the daemon: about 0.1 s "
+		 "at 100000 on a small computer, which is the rule of RFC 7677. Its least, 4096, is right for "
+		 "microcontrollers with long random passwords; OWASP advises 600000 for passwords that people choose.\n"
+		 "\n"
+		 "With `passwd`, 1000 without it, which is about a millisecond. It is what each login costs the daemon; OWASP "
+		 "advises 210000."},
+	[DELETE] = {'D', "delete", NULL, "With `scram` and `passwd`: remove the user."},
+	[CREATE] = {'c', "create", NULL,
+		    "With `passwd`: make a new file.\n"
+		    "What is in FILE is lost. The short form means this only where `passwd` is the first word."},
+	[BATCH] = {'b', "batch", NULL,
+		   "With `passwd`: the password is the word behind USER.\n"
+		   "While it runs, everybody on this host can see it in the list of processes."},
+	[HASH] =
+		{'H', "hash", "KIND",
+		 "With `passwd`: hash by KIND, which is `sha512-pbkdf2`, `argon2id` or `sha512`; by the first without it.\n"
+		 "`argon2id` takes 46 MiB and 70 ms at each login, which makes guesses dear, and is understood by mosquitto "
+		 "from 2.1 on, if it was built so. `sha512` hashes once and is for brokers that know nothing better."},
+	[UPGRADE] = {'U', "upgrade", NULL, "With `passwd`: hash all passwords in FILE that stand there as plain text."},
 	[CONFIG] = {'c', "config-file", "FILE",
 		    "With `import`: the daemon's configuration is FILE.\n"
 		    "It says where the store is, and as which user the daemon runs. Without it: as without any."},
@@ -119,6 +140,14 @@ static const struct cli_command commands[] = {
 	 "\n"
 	 "FILE is replaced as a whole, keeping its owner and the other lines; a new one can be read by its owner only. No "
 	 "daemon is needed. A running one reads the file again at SIGHUP."},
+	{"passwd", "FILE USER [PASSWORD]",
+	 "Set the password with which USER logs in, in FILE, a password file as mosquitto has them.\n"
+	 "The password is asked for on the terminal, or is the line that comes from standard input; or see -b. Only its "
+	 "hash is stored. mosquitto_passwd can change the file as well.\n"
+	 "\n"
+	 "FILE must be there, or see -c. It is replaced as a whole, keeping its owner and the other lines; a new one can be "
+	 "read by its owner only. No daemon is needed. With -U there is no USER: lines that cannot be told to be a password "
+	 "or a hash are an error, and then FILE stays as it is."},
 	{"import", "FILE",
 	 "Take over what mosquitto kept in FILE, its mosquitto.db, into the store of a daemon that is not running.\n"
 	 "These are sessions with their subscriptions, the messages of QoS 1 and 2 that wait for them or are on their way to "
@@ -134,6 +163,7 @@ static const struct cli_command commands[] = {
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
 _Static_assert(SCRAM_ITERATIONS_DEFAULT == 100000 && SCRAM_ITERATIONS_MIN == 4096, "as the help says");
+_Static_assert(PASSWORD_ITERATIONS_DEFAULT == 1000, "as the help says");
 
 static const char *const synopsis[] = {
 	"[-s FILE] [--json] stats|clients",
@@ -142,6 +172,10 @@ static const char *const synopsis[] = {
 	"[-s FILE] [--json] why TOPIC [CLIENT]",
 	"[-s FILE] [--json] fastpath on|off",
 	"scram [--iterations N | --delete] FILE USER",
+	"passwd [-c] [-H KIND] [-I N] FILE USER",
+	"passwd -b [-c] [-H KIND] [-I N] FILE USER PASSWORD",
+	"passwd -D FILE USER",
+	"passwd -U [-H KIND] [-I N] FILE",
 	"import [-c FILE] [--database FILE] [--replace] FILE",
 	"--help | --version | --man",
 	NULL,
@@ -156,7 +190,7 @@ static const struct cli cli = {
 		"`shuntctl` asks a running `shuntd`(8) over its control socket and prints the answer. Who may do so is "
 		"up to the permissions of the socket: root, the daemon's user and the members of its group.\n"
 		"\n"
-		"`shuntctl scram` keeps the file of users and their passwords, and `shuntctl import` takes over what mosquitto kept, "
+		"`shuntctl scram` and `shuntctl passwd` keep files of users and their passwords, and `shuntctl import` takes over what mosquitto kept, "
 		"without a daemon.",
 	.options = options,
 	.noptions = sizeof(options) / sizeof(options[0]),
@@ -184,6 +218,10 @@ static void print_man(void)
 			 "A user with a long random password, which is printed once:\n"
 			 "\n"
 			 "\topenssl rand -base64 18 | tee /dev/tty | shuntctl scram /etc/shunt/users sensor-7\n"
+			 "\n"
+			 "A new password file with one user, whose password is asked for:\n"
+			 "\n"
+			 "\tshuntctl passwd -c /etc/shunt/passwords alice\n"
 			 "\n"
 			 "Move from mosquitto to Shunt, whose configuration has `persistence true`:\n"
 			 "\n"
@@ -345,6 +383,67 @@ static int run_scram(const struct order *o)
 	return scram_set(o->words[1], o->words[2], (uint32_t)iterations);
 }
 
+/* The kind of hash and its iterations. */
+static bool take_hashing(const struct order *o, struct passwd_hashing *how)
+{
+	uint64_t iterations;
+
+	how->kind = PASSWORD_PBKDF2;
+	if (given(o, HASH) && !password_kind(o->values[HASH], &how->kind)) {
+		cli_usage_error(&cli, "--hash takes sha512-pbkdf2, argon2id or sha512");
+		return false;
+	}
+	if (given(o, ITERATIONS) && how->kind != PASSWORD_PBKDF2) {
+		cli_usage_error(&cli, "--iterations does not go with --hash %s", o->values[HASH]);
+		return false;
+	}
+	if (!take_number(o, ITERATIONS, 1, PASSWORD_ITERATIONS_MAX, PASSWORD_ITERATIONS_DEFAULT, &iterations))
+		return false;
+	how->iterations = (uint32_t)iterations;
+	return true;
+}
+
+/* What FILE is followed by depends on what is to be done. */
+static bool check_passwd_words(const struct order *o)
+{
+	const char *form = "FILE USER";
+	int nwords = 3;
+
+	if (given(o, BATCH)) {
+		form = "-b FILE USER PASSWORD";
+		nwords = 4;
+	} else if (given(o, UPGRADE)) {
+		form = "-U FILE";
+		nwords = 2;
+	} else if (given(o, DELETE)) {
+		form = "-D FILE USER";
+	} else if (o->nwords == 4) {
+		form = "-b FILE USER PASSWORD";
+	}
+	if (o->nwords == nwords)
+		return true;
+	cli_usage_error(&cli, "write \"passwd %s\"", form);
+	return false;
+}
+
+static int run_passwd(const struct order *o)
+{
+	const unsigned set = 1u << CREATE | 1u << BATCH, hashing = 1u << HASH | 1u << ITERATIONS;
+	struct passwd_hashing how;
+
+	if (given(o, DELETE) && o->given & (set | hashing | 1u << UPGRADE))
+		return cli_usage_error(&cli, "--delete goes with no other option");
+	if (given(o, UPGRADE) && o->given & set)
+		return cli_usage_error(&cli, "--upgrade goes with --hash and --iterations only");
+	if (!check_passwd_words(o) || !take_hashing(o, &how))
+		return EXIT_USAGE;
+	if (given(o, UPGRADE))
+		return passwd_upgrade(o->words[1], how);
+	if (given(o, DELETE))
+		return passwd_delete(o->words[1], o->words[2]);
+	return passwd_set(o->words[1], o->words[2], given(o, BATCH) ? o->words[3] : NULL, how, given(o, CREATE));
+}
+
 static int run_import(const struct order *o)
 {
 	const struct import_settings settings = {
@@ -370,6 +469,7 @@ static const struct {
 	{run_why, 1u << SOCKET | 1u << JSON, 2, 3},
 	{run_fastpath, 1u << SOCKET | 1u << JSON, 2, 2},
 	{run_scram, 1u << ITERATIONS | 1u << DELETE, 3, 3},
+	{run_passwd, 1u << CREATE | 1u << BATCH | 1u << HASH | 1u << ITERATIONS | 1u << DELETE | 1u << UPGRADE, 2, 4},
 	{run_import, 1u << CONFIG | 1u << DATABASE | 1u << REPLACE, 2, 2},
 };
 _Static_assert(COMMANDS == sizeof(runs) / sizeof(runs[0]), "each command does something");
@@ -400,13 +500,27 @@ static int run(const struct order *o)
 	return runs[i].run(o);
 }
 
+/* -c is short for one option with passwd, as it is with mosquitto_passwd, and for another with all else. */
+static struct cli offer(int argc, char **argv, struct cli_option offered[ARGUMENTS])
+{
+	bool passwd = argc > 1 && !strcmp(argv[1], "passwd");
+	struct cli c = cli;
+
+	memcpy(offered, options, sizeof(options));
+	offered[passwd ? CONFIG : CREATE].letter = 0;
+	c.options = offered;
+	return c;
+}
+
 int main(int argc, char **argv)
 {
+	struct cli_option offered[ARGUMENTS];
+	struct cli parser = offer(argc, argv, offered);
 	struct order order = {0};
 	const char *value;
 	int option;
 
-	while ((option = cli_next(&cli, argc, argv, &value)) >= 0) {
+	while ((option = cli_next(&parser, argc, argv, &value)) >= 0) {
 		switch ((enum argument)option) {
 		case HELP:
 			cli_help(stdout, &cli);

@@ -13,6 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/crypto.h>
+
+#include "base/list.h"
+
 /* What fits into a path with the name of the new file behind it. */
 struct place {
 	char path[PATH_MAX];	 /* of the file, without symbolic links */
@@ -55,44 +59,29 @@ static int find_place(const char *path, struct place *p)
 	return p->folder < 0 || flock(p->folder, LOCK_EX) ? -errno : 0;
 }
 
-static int write_line(FILE *out, const char *line)
+/* Write the lines as the edit has them. */
+static int copy(FILE *in, FILE *out, struct edit *edit)
 {
-	return fputs(line, out) < 0 || fputc('\n', out) < 0 ? -errno : 0;
-}
-
-/* Copy the lines, with what has to change. */
-static int copy(FILE *in, FILE *out, const char *key, const char *line)
-{
-	size_t key_len = strlen(key), size = 0;
-	bool found = false, ended = true;
-	char *old = NULL;
+	char *line = NULL;
+	size_t size = 0;
 	ssize_t len;
 	int err = 0;
 
-	while (in && !err && (errno = 0, len = getline(&old, &size, in)) >= 0) {
-		bool ours = (size_t)len >= key_len && !memcmp(old, key, key_len);
-
-		if (!ours) {
-			err = fwrite(old, 1, (size_t)len, out) == (size_t)len ? 0 : -errno;
-			ended = old[len - 1] == '\n';
-		} else if (line && !found) {
-			err = write_line(out, line);
-			ended = true;
-		}
-		found |= ours;
-	}
+	edit->ended = true;
+	while (in && !err && (errno = 0, len = getline(&line, &size, in)) >= 0)
+		err = edit->line(edit, line, (size_t)len, out);
 	if (in && !err && !feof(in))
 		err = errno ? -errno : -EIO;
-	free(old);
-	if (err)
-		return err;
-	if (!found && !line)
-		return -ESRCH;
-	if (found)
-		return 0;
-	if (!ended && fputc('\n', out) < 0)
-		return -errno;
-	return write_line(out, line);
+	if (line)
+		OPENSSL_cleanse(line, size);
+	free(line);
+	return err || !edit->end ? err : edit->end(edit, out);
+}
+
+int edit_keep(struct edit *edit, const char *line, size_t len, FILE *out)
+{
+	edit->ended = line[len - 1] == '\n';
+	return fwrite(line, 1, len, out) == len ? 0 : -errno;
 }
 
 /* Owner and permissions of the old file, if there is one; a new one has mkstemp's 0600. */
@@ -110,7 +99,7 @@ static int take_over(FILE *in, FILE *out)
 }
 
 /* Write the new file and let it take the place of the old one. */
-static int replace(struct place *p, FILE *in, const char *key, const char *line)
+static int replace(struct place *p, FILE *in, bool afresh, struct edit *edit)
 {
 	int fd = mkostemp(p->new_path, O_CLOEXEC), err;
 	FILE *out;
@@ -125,7 +114,7 @@ static int replace(struct place *p, FILE *in, const char *key, const char *line)
 	}
 	err = take_over(in, out);
 	if (!err)
-		err = copy(in, out, key, line);
+		err = copy(afresh ? NULL : in, out, edit);
 	if (!err && (fflush(out) || fsync(fd)))
 		err = -errno;
 	if (fclose(out) && !err)
@@ -140,7 +129,7 @@ out:
 	return err;
 }
 
-int replace_line(const char *path, const char *key, const char *line)
+int replace_lines(const char *path, enum replace_mode mode, struct edit *edit)
 {
 	struct place p = {.folder = -1};
 	int err = find_place(path, &p);
@@ -148,8 +137,8 @@ int replace_line(const char *path, const char *key, const char *line)
 
 	if (!err) {
 		in = fopen(p.path, "re");
-		if (in || errno == ENOENT)
-			err = replace(&p, in, key, line);
+		if (in || (errno == ENOENT && mode != REPLACE_THERE))
+			err = replace(&p, in, mode == REPLACE_AFRESH, edit);
 		else
 			err = -errno;
 	}
@@ -158,4 +147,51 @@ int replace_line(const char *path, const char *key, const char *line)
 	if (p.folder >= 0)
 		close(p.folder); /* and the lock with it */
 	return err;
+}
+
+/* ---- one line ---------------------------------------------------------------------------------------------------- */
+
+struct one_line {
+	struct edit edit;
+	bool (*is)(const char *line, size_t len, const char *key);
+	const char *key, *line;
+	bool found;
+};
+
+static int write_line(struct edit *edit, const char *line, FILE *out)
+{
+	edit->ended = true;
+	return fputs(line, out) < 0 || fputc('\n', out) < 0 ? -errno : 0;
+}
+
+static int edit_one(struct edit *edit, const char *line, size_t len, FILE *out)
+{
+	struct one_line *one = container_of(edit, struct one_line, edit);
+	bool first = !one->found;
+
+	if (!one->is(line, len, one->key))
+		return edit_keep(edit, line, len, out);
+	one->found = true;
+	return one->line && first ? write_line(edit, one->line, out) : 0;
+}
+
+static int end_one(struct edit *edit, FILE *out)
+{
+	const struct one_line *one = container_of(edit, struct one_line, edit);
+
+	if (one->found)
+		return 0;
+	if (!one->line)
+		return -ESRCH;
+	if (!edit->ended && fputc('\n', out) < 0)
+		return -errno;
+	return write_line(edit, one->line, out);
+}
+
+int replace_line(const char *path, enum replace_mode mode, bool (*is)(const char *line, size_t len, const char *key),
+		 const char *key, const char *line)
+{
+	struct one_line one = {.edit = {.line = edit_one, .end = end_one}, .is = is, .key = key, .line = line};
+
+	return replace_lines(path, mode, &one.edit);
 }

@@ -5,17 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 #include "auth/scram.h"
 #include "shuntctl/ask.h"
+#include "shuntctl/prompt.h"
 #include "shuntctl/replace.h"
 
 enum {
-	PASSWORD_SIZE = SCRAM_PASSWORD_MAX + 4, /* one too many, CR LF, and a NUL */
+	PASSWORD_SIZE = SCRAM_PASSWORD_MAX + PROMPT_EXTRA,
 };
 
 static int refuse(const char *what, const char *fault)
@@ -32,36 +31,6 @@ static int check_name(const char *user)
 	return fault ? refuse("the user name", fault) : EXIT_DONE;
 }
 
-/* From a terminal: twice, without echo. OpenSSL's dialogue also puts the terminal right when it is interrupted. */
-static int ask_password(const char *user, char password[PASSWORD_SIZE])
-{
-	char prompt[SCRAM_NAME_MAX + 32];
-
-	snprintf(prompt, sizeof(prompt), "Password for %s: ", user);
-	if (EVP_read_pw_string_min(password, 0, PASSWORD_SIZE - 1, prompt, 1))
-		return refuse("the password", "was not given twice");
-	return EXIT_DONE;
-}
-
-/* From anything else: the one line that comes. */
-static int read_password(char password[PASSWORD_SIZE])
-{
-	size_t len = fread(password, 1, PASSWORD_SIZE - 1, stdin);
-
-	if (ferror(stdin))
-		return refuse("stdin:", strerror(errno));
-	if (len && password[len - 1] == '\n')
-		len--;
-	if (len && password[len - 1] == '\r')
-		len--;
-	password[len] = '\0';
-	if (strlen(password) != len)
-		return refuse("the password", "has a NUL byte");
-	if (strchr(password, '\n'))
-		return refuse("the password", "is more than one line");
-	return EXIT_DONE;
-}
-
 /* The verifier as text, from a password that is asked for. */
 static int make_verifier(const char *user, uint32_t iterations, char text[SCRAM_VERIFIER_TEXT_MAX])
 {
@@ -70,7 +39,7 @@ static int make_verifier(const char *user, uint32_t iterations, char text[SCRAM_
 	const char *fault;
 	int status;
 
-	status = isatty(STDIN_FILENO) ? ask_password(user, password) : read_password(password);
+	status = prompt_password(user, password, sizeof(password));
 	if (status != EXIT_DONE)
 		goto out;
 	fault = scram_password_fault(mqtt_str(password));
@@ -87,6 +56,13 @@ out:
 	return status;
 }
 
+static bool begins(const char *line, size_t len, const char *key)
+{
+	size_t key_len = strlen(key);
+
+	return len >= key_len && !memcmp(line, key, key_len);
+}
+
 /* "USER:" begins the user's line. */
 static int replace_user(const char *file, const char *user, const char *line)
 {
@@ -94,7 +70,7 @@ static int replace_user(const char *file, const char *user, const char *line)
 	int err;
 
 	snprintf(key, sizeof(key), "%s:", user);
-	err = replace_line(file, key, line);
+	err = replace_line(file, REPLACE_OR_CREATE, begins, key, line);
 	if (!err)
 		return EXIT_DONE;
 	if (err == -ESRCH)
