@@ -7,58 +7,29 @@ import hmac
 import os
 import re
 import resource
-import shutil
 import signal
 import stat
 import subprocess
-import tempfile
 
-from harness import build, run
+from harness import build
 from harness.client import TIMEOUT
-from harness.suite import SystemTest
 from harness.terminal import Terminal
+from harness.users_file import UsersFile
 
 LINE = re.compile(r"(?P<user>[^:]+):SCRAM-SHA-256\$(?P<iterations>\d+):(?P<salt>[^$]+)\$(?P<stored>[^:]+):(?P<server>.+)")
 OTHER = b"other:SCRAM-SHA-256$4096:AAAA$%s:%s" % (b"A" * 43 + b"=", b"B" * 42 + b"A=")
 
 
-class UsersFile(SystemTest):
-    """Runs of shuntctl on a file of users; no tests."""
+class Users(UsersFile):
+    """Runs of shuntctl scram; no tests."""
 
-    own_daemon = True
-    roads = ("off",)
+    tool = "scram"
 
-    def setUp(self):
-        super().setUp()
-        if self.reference:
-            self.skipTest("the reference has tools of its own")
-        self.folder = tempfile.mkdtemp(prefix="scram-", dir=run.folder())
-        self.addCleanup(shutil.rmtree, self.folder)
-        self.path = f"{self.folder}/users"
-
-    def command(self, *arguments):
-        """The command line."""
-        return [f"{build.BUILD}/shuntctl", "scram", *arguments]
-
-    def scram(self, *arguments, data=b"pencil\n", status=0, says="", **popen):
-        """Run it; what it says on stderr is compared as a whole. Fast, unless told otherwise."""
+    def scram(self, *arguments, **more):
+        """Run it; fast, unless told otherwise."""
         if not any(word.startswith("--") for word in arguments):
             arguments = ("--iterations", "4096", *arguments)
-        done = subprocess.run(self.command(*arguments), input=data, capture_output=True, timeout=TIMEOUT, **popen)
-        self.assertEqual(done.stderr.decode(), says)
-        self.assertEqual((done.returncode, done.stdout), (status, b""))
-
-    def write(self, content, mode=0o600):
-        """Make the file."""
-        with open(self.path, "wb") as users:
-            users.write(content)
-        os.chmod(self.path, mode)
-
-    def read(self):
-        """The file; nothing else may be beside it."""
-        self.assertEqual(set(os.listdir(self.folder)) - {"link"}, {os.path.basename(self.path)})
-        with open(self.path, "rb") as users:
-            return users.read()
+        self.change(*arguments, **more)
 
     def check(self, line, user, password, iterations=4096):
         """The line is the user's, and fits the password: computed by Python's hashlib."""
@@ -74,7 +45,7 @@ class UsersFile(SystemTest):
         return salt
 
 
-class Scram(UsersFile):
+class Scram(Users):
     """What is written, and what is refused; the password comes from standard input."""
 
     # ---- what is written
@@ -258,7 +229,7 @@ class Scram(UsersFile):
         self.assertFalse(os.listdir(self.folder))
 
 
-class ScramTerminal(UsersFile):
+class ScramTerminal(Users):
     """The password from a terminal."""
 
     def ask(self, first, second):

@@ -71,10 +71,9 @@ static bool is_users(const char *line, size_t len, const char *user)
 	return password_file_line(line, len, &name, &hash) && mqtt_str_eq(name, mqtt_str(user));
 }
 
-static int cannot_change(const char *file, int err)
+static int cannot_change(const char *file, int err, const char *advice)
 {
-	fprintf(stderr, "shuntctl: %s cannot be changed: %s%s\n", file, strerror(-err),
-		err == -ENOENT ? "; -c makes a new one" : "");
+	fprintf(stderr, "shuntctl: %s cannot be changed: %s%s\n", file, strerror(-err), advice);
 	return EXIT_REFUSED;
 }
 
@@ -91,7 +90,7 @@ int passwd_set(const char *file, const char *user, const char *password, struct 
 		return refuse("out", "of memory");
 	err = replace_line(file, create ? REPLACE_AFRESH : REPLACE_THERE, is_users, user, line);
 	free(line);
-	return err ? cannot_change(file, err) : EXIT_DONE;
+	return err ? cannot_change(file, err, err == -ENOENT && !create ? "; -c makes a new one" : "") : EXIT_DONE;
 }
 
 int passwd_delete(const char *file, const char *user)
@@ -105,7 +104,7 @@ int passwd_delete(const char *file, const char *user)
 		fprintf(stderr, "shuntctl: there is no user \"%s\" in %s\n", user, file);
 		return EXIT_REFUSED;
 	}
-	return err ? cannot_change(file, err) : EXIT_DONE;
+	return err ? cannot_change(file, err, "") : EXIT_DONE;
 }
 
 /* ---- upgrade ----------------------------------------------------------------------------------------------------- */
@@ -181,5 +180,5 @@ int passwd_upgrade(const char *file, struct passwd_hashing how)
 
 	if (err == -ECANCELED)
 		return EXIT_REFUSED;
-	return err ? cannot_change(file, err) : EXIT_DONE;
+	return err ? cannot_change(file, err, "") : EXIT_DONE;
 }
