@@ -89,7 +89,7 @@ ifneq ($(WITH_BPF),1)
 	@echo "    note  built without the fast path: $(if $(wildcard $(VMLINUX_BTF)),WITH_BPF=$(WITH_BPF),no $(VMLINUX_BTF))"
 endif
 tests: unit-tests $(BPF:%=$(BUILD)/%) $(CHAOS)
-unit-tests: $(UNIT:%=$(BUILD)/%)
+unit-tests: $(UNIT:%=$(BUILD)/%) $(BUILD)/tests/acl/decide
 fuzzers: $(FUZZ:%=$(BUILD)/%)
 .PHONY: all tests unit-tests fuzzers FORCE
 .DELETE_ON_ERROR:
