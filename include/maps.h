@@ -128,7 +128,7 @@ struct shunt_slot {
 	__u32 held;	  /* 1: the daemon has output for this client that must go first */
 	__u16 ns;	  /* namespace of what this connection publishes */
 	__u8 form, road;
-	__u32 sink; /* local road: 1 + the number of the sink of its worker; 0: none */
+	__u32 sink;	 /* local road: 1 + the number of the sink of its worker; 0: none */
 	__u16 publisher; /* its flows: the slot's own number, or 0 for those of everybody */
 	__u16 padding[9];
 	/* kernel */

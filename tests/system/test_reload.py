@@ -54,9 +54,10 @@ class Reload(SystemTest):
         self.addCleanup(old.close)
         old.connect("old")
         subscriber.subscribe(self.topic("#"))
-        text = self.reload(daemon, listener, "listener_allow_anonymous false", "max_queued_messages 8")
+        text = self.reload(daemon, listener, "listener_allow_anonymous true", "use_username_as_clientid true",
+                           "max_queued_messages 8")
         self.assertRegex(text, r"Changed: max_queued_messages\.")
-        self.assertRegex(text, rf"Changed: listener_allow_anonymous of the listener at port {other}")
+        self.assertRegex(text, rf"Changed: use_username_as_clientid of the listener at port {other}")
         self.assertRegex(text, r"2 options changed")
         for client in (subscriber, publisher, old):
             client.alive()
@@ -94,9 +95,9 @@ class Reload(SystemTest):
         """With errors in the file, all of them are logged and everything stays as it is."""
         daemon = self.begin("sys_interval 0")
         client = self.client("c", daemon)
-        text = self.reload(daemon, "sys_interval 1", "workers 700", "no_such_option 1", "password_file x",
+        text = self.reload(daemon, "sys_interval 1", "workers 700", "no_such_option 1", "psk_file x",
                            ending="the old one stays")
-        for line, word in ((2, "workers"), (3, "no_such_option"), (4, "password_file")):
+        for line, word in ((2, "workers"), (3, "no_such_option"), (4, "psk_file")):
             self.assertRegex(text, rf"Error in {self.path}:{line}: .*{word}")
         client.subscribe("$SYS/#")
         client.nothing(1.2)

@@ -44,6 +44,8 @@ static const struct sample {
 	{"listener_allow_anonymous", "true", 1, NULL},
 	{"listener_allow_anonymous", "false", 0, NULL},
 	{"listener_auto_id_prefix", "edge 7-", 0, "edge 7-"},
+	{"listener_password_file", "/etc/shunt/own users", 0, "/etc/shunt/own users"},
+	{"listener_acl_file", "/etc/shunt/own rules", 0, "/etc/shunt/own rules"},
 	{"per_listener_settings", "true", 1, NULL},
 	{"global_max_clients", "100", 100, NULL},
 	{"global_max_clients", "-1", 0, NULL},
@@ -70,6 +72,11 @@ static const struct sample {
 	{"server_reference", "a.example:1883 b.example", 0, "a.example:1883 b.example"},
 	{"response_information", "replies/", 0, "replies/"},
 	{"scram_file", "/etc/shunt/scram", 0, "/etc/shunt/scram"},
+	{"password_file", "/etc/shunt/users", 0, "/etc/shunt/users"},
+	{"acl_file", "/etc/shunt/rules", 0, "/etc/shunt/rules"},
+	{"acl_subscribe", "any", CONF_ACL_ANY, NULL},
+	{"acl_subscribe", "all", CONF_ACL_ALL, NULL},
+	{"acl_subscribe", "never", CONF_ACL_NEVER, NULL},
 	{"max_inflight_messages", "0", 0, NULL},
 	{"max_queued_messages", "4294967295", 4294967295, NULL},
 	{"max_queued_messages", "-1", 0, NULL},
@@ -406,8 +413,8 @@ static void test_unknown_names(void **state)
 	assert_error("fast_path true", "unknown option \"fast_path\"; the nearest is fastpath.");
 	assert_error("max_qos=1 2", "unknown option \"max_qos=1\"; the nearest is max_qos.");
 	assert_error("x 1", "unknown option \"x\"; shunt.conf(5) lists those there are.");
-	assert_error("password_file /etc/p",
-		     "password_file is an option of mosquitto that Shunt 0.1.0 does not have: take the line out.");
+	assert_error("psk_file /etc/p",
+		     "psk_file is an option of mosquitto that Shunt 0.1.0 does not have: take the line out.");
 	assert_error("bind_interface eth0",
 		     "bind_interface is an option of mosquitto that Shunt 0.1.0 does not have: write "
 		     "\"listener PORT ADDRESS\" instead.");

@@ -67,7 +67,7 @@ static void test_no_listener_no_anonymous(void **state)
 	read_text("allow_anonymous false\n");
 	finish(0);
 	assert_false(conf.listeners[0].allow_anonymous);
-	assert_logged("Warning: allow_anonymous is false and this version has no password file: nobody can connect.\n");
+	assert_logged("Warning: allow_anonymous is false and there is no password_file: nobody can connect.\n");
 }
 
 static void test_listeners(void **state)
@@ -118,10 +118,10 @@ static void test_listener_refuses_anonymous(void **state)
 	assert_int_equal(conf.nlisteners, 1);
 	assert_int_equal(conf.listeners[0].port, 1883);
 	assert_false(conf.listeners[0].allow_anonymous);
-	assert_logged(
-		"Warning: -p 18830 does nothing, because the configuration has a listener (test.conf:1).\n"
-		"Warning: A listener is configured, so clients without a user name are refused, and this version has no "
-		"password file: nobody can connect. Add \"allow_anonymous true\" to let everybody in.\n");
+	assert_logged("Warning: -p 18830 does nothing, because the configuration has a listener (test.conf:1).\n"
+		      "Warning: A listener is configured, so clients without a user name are refused, and there is no "
+		      "password_file: nobody can connect. Add a password_file, or \"allow_anonymous true\" to let "
+		      "everybody in.\n");
 }
 
 static void test_listener_errors(void **state)
@@ -202,10 +202,10 @@ static void test_port_and_bind_address(void **state)
 	(void)state;
 	read_text("port 1885\nmax_qos 1\nlistener 1886\nmax_qos 0\nbind_address ::1\nmax_connections 3\n");
 	finish(18830);
-	assert_logged(
-		"Warning: -p 18830 does nothing, because the configuration has a listener (test.conf:1).\n"
-		"Warning: A listener is configured, so clients without a user name are refused, and this version has "
-		"no password file: nobody can connect. Add \"allow_anonymous true\" to let everybody in.\n");
+	assert_logged("Warning: -p 18830 does nothing, because the configuration has a listener (test.conf:1).\n"
+		      "Warning: A listener is configured, so clients without a user name are refused, and there is no "
+		      "password_file: nobody can connect. Add a password_file, or \"allow_anonymous true\" to let "
+		      "everybody in.\n");
 	assert_int_equal(conf.nlisteners, 2);
 	assert_int_equal(conf.listeners[0].port, 1885);
 	assert_string_equal(conf.listeners[0].address, "::1");

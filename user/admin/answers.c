@@ -164,6 +164,7 @@ static void traffic_stats(struct json *j, const struct counters *c)
 	json_uint(j, "bytes_received", c->publish_bytes_received);
 	json_uint(j, "bytes_sent", c->publish_bytes_sent);
 	json_uint(j, "refused", c->publish_refused);
+	json_uint(j, "denied", c->publish_denied);
 	json_uint(j, "waiting", at_least_zero(c->publish_waiting));
 	json_uint(j, "paused", c->publish_paused);
 	json_close_object(j);

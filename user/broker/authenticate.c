@@ -5,6 +5,7 @@
 
 #include "auth/method.h"
 #include "base/log.h"
+#include "broker/access.h"
 #include "broker/internal.h"
 #include "mqtt/encode.h"
 
@@ -28,7 +29,7 @@ static void end_exchange(struct connect_auth *a)
 static int begin(struct connect_auth *a)
 {
 	end_exchange(a);
-	a->exchange = auth_begin(a->method, the_broker.auth_store);
+	a->exchange = auth_begin(a->method, the_broker.access->users);
 	return a->exchange ? 0 : -1;
 }
 
@@ -144,7 +145,7 @@ int authenticate_connect(struct conn *c, const struct mqtt_packet *connect, cons
 
 	if (!mqtt_props_str(&connect->props, MQTT_PROP_AUTHENTICATION_METHOD, &name))
 		return 0;
-	if (the_broker.auth_store)
+	if (the_broker.access->users)
 		method = auth_method_find(name);
 	if (!method) /* 5.0 [MQTT-4.12.0-1] */
 		return MQTT_RC_BAD_AUTHENTICATION_METHOD;

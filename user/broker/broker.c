@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "broker/access.h"
+#include "broker/checker.h"
 #include "broker/conn.h"
 #include "broker/durable.h"
 #include "broker/internal.h"
@@ -82,11 +84,9 @@ static int prepare(struct broker *b, uid_t uid, gid_t gid)
 	rc = durable_prepare(b->conf, uid, gid);
 	if (rc)
 		return rc;
-	if (b->conf->scram_file) {
-		b->auth_store = auth_store_load(b->conf->scram_file);
-		if (!b->auth_store)
-			return -EINVAL;
-	}
+	b->access = access_load(b->conf, b->conf);
+	if (!b->access)
+		return -EINVAL;
 	for (unsigned i = 0; i < b->conf->nlisteners && !rc; i++) {
 		if (b->conf->listeners[i].path)
 			rc = listen_unix(b, i, uid, gid);
@@ -147,6 +147,8 @@ static int start_workers(struct broker *b)
 		rc = durable_load(b);
 	if (!rc)
 		rc = durable_start(b);
+	if (!rc)
+		rc = checker_start();
 	for (; b->started < b->nworkers && !rc; b->started += !rc)
 		rc = worker_start(&b->workers[b->started]);
 	if (!rc)
@@ -246,10 +248,15 @@ void broker_while_stopped(void (*fn)(void *), void *arg)
 	sem_destroy(&barrier.passed);
 }
 
-void broker_set_users(struct auth_store *users)
+void broker_set_access(struct access *access)
 {
-	auth_store_unref(the_broker.auth_store);
-	the_broker.auth_store = users;
+	struct broker *b = &the_broker;
+	struct access *before = b->access;
+
+	b->access = access;
+	b->access_epoch++;
+	access_apply(b, before);
+	access_free(before);
 }
 
 /* ---- stopping: each step is done by all workers before the next begins ------------------------------------------- */
@@ -321,6 +328,7 @@ void broker_stop(void)
 	on_all(b, leave);
 	for (unsigned i = 0; i < b->started; i++)
 		pthread_join(b->workers[i].thread, NULL);
+	checker_stop();
 	rcu_thread_start();
 	if (b->workers) {
 		drain_all(b);
@@ -351,8 +359,8 @@ void broker_free(void)
 	free(b->sockets);
 	free(b->listener_connections);
 	free(b->listener_rates);
-	auth_store_unref(b->auth_store);
-	b->auth_store = NULL;
+	access_free(b->access);
+	b->access = NULL;
 	b->sockets = NULL;
 	b->listener_connections = NULL;
 	b->listener_rates = NULL;

@@ -24,7 +24,7 @@
 #include "conf/conf.h"
 #include "store/store.h"
 
-struct auth_store; /* auth/store.h */
+struct access; /* broker/access.h */
 
 /* Read the users, and open the Unix sockets, where clients can connect from now on; the files are given to uid and gid,
  * unless uid is -1. `conf` must live until broker_free(). Returns 0, or -errno after logging what is wrong. */
@@ -45,9 +45,9 @@ int broker_start(void);
  * be short and must not wait for workers or for RCU. Main thread, between broker_start() and broker_stop(). */
 void broker_while_stopped(void (*fn)(void *), void *arg);
 
-/* Let clients authenticate themselves as these users from now on; takes the reference, NULL: nobody. During
+/* Let clients in, and let them do, by these rules from now on; also those that are connected. Takes them. During
  * broker_while_stopped(). */
-void broker_set_users(struct auth_store *users);
+void broker_set_access(struct access *access);
 
 /* Publish the wills, write what can be written at once, close all connections, end the threads. Does nothing when it
  * was not started. Nobody may be in one of the functions below, or call them from then on. Main thread. */

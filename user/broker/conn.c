@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "broker/access.h"
 #include "broker/authenticate.h"
 #include "broker/durable.h"
 #include "broker/flow.h"
@@ -74,6 +75,11 @@ static void connect_late(struct timer *t)
 	conn_close(container_of(t, struct conn, deadline), CLOSE_TIMEOUT);
 }
 
+void conn_await_connect(struct conn *c)
+{
+	loop_after(&c->worker->loop, &c->deadline, CONNECT_DEADLINE_MS, connect_late);
+}
+
 void conn_accept(struct worker *w, int fd, unsigned listener, const char *peer, uint64_t order)
 {
 	struct conn *c = calloc(1, sizeof(*c));
@@ -109,7 +115,7 @@ void conn_accept(struct worker *w, int fd, unsigned listener, const char *peer, 
 	list_init(&c->waits_for_room);
 	list_push(&w->conns, &c->all);
 	COUNTER_ADD(sockets, 1);
-	loop_after(&w->loop, &c->deadline, CONNECT_DEADLINE_MS, connect_late);
+	conn_await_connect(c);
 	if (loop_watch(&w->loop, &c->watch, conn_events))
 		conn_close(c, CLOSE_NO_MEMORY);
 }
@@ -142,7 +148,7 @@ static void receive_move(struct inbox_item *item, void *receiver)
 		conn_close(c, w->draining ? CLOSE_SHUTDOWN : CLOSE_NO_MEMORY);
 		return;
 	}
-	loop_after(&w->loop, &c->deadline, CONNECT_DEADLINE_MS, connect_late);
+	conn_await_connect(c);
 	c->readable = true;
 	conn_read(c);
 }
@@ -319,8 +325,8 @@ void conn_flush(struct conn *c)
 	}
 	if (c->sink.failed)
 		conn_break(c, CLOSE_NO_MEMORY);
-	if (c->broken || c->sink.behind) {
-		conn_close(c, c->broken ? c->why : CLOSE_QUOTA);
+	if (c->broken || c->sink.behind || c->unwelcome) {
+		conn_close(c, c->broken ? c->why : c->unwelcome ? CLOSE_NOT_AUTHORISED : CLOSE_QUOTA);
 		return;
 	}
 	count_waiting(c, o->messages, o->bytes);
@@ -469,6 +475,7 @@ static void free_buffers(struct conn *c)
 	alias_out_clear(&c->sink.aliases);
 	alias_in_clear(&c->aliases);
 	authenticate_end(c);
+	access_done(c);
 	durable_drop(c);
 	room_forget(c);
 	conn_release_input(c);
@@ -507,6 +514,7 @@ void conn_close(struct conn *c, enum close_reason why)
 void conn_free(struct conn *c)
 {
 	free(c->client_id);
+	free(c->username);
 	memory_gave(sizeof(*c));
 	free(c);
 }

@@ -19,7 +19,7 @@ enum conn_state {
 };
 
 enum {
-	CONNECT_DEADLINE_MS = 10000, /* for the CONNECT, from accept */
+	CONNECT_DEADLINE_MS = 10000, /* for the CONNECT, from accept, without the time for checking a password */
 	/* The most a CONNECT of 3.1.1 can be: five strings of 65,535 bytes with their lengths, and the rest. In 5.0 there
 	 * might be more properties; nobody who has not said who he is may make us keep them. */
 	CONNECT_SIZE_MAX = 5 * 65537 + 15,
@@ -45,6 +45,7 @@ struct conn {
 	bool paused; /* not read, because of acknowledgements it does not take, of the disk, of room_full() or rate_over() */
 	bool waits_for_session; /* not read, until its session came from the store */
 	bool blocked;		/* the socket takes nothing more for now */
+	bool unwelcome;		/* by rules that have changed: not read, and closed at the end of the turn */
 	bool broken;		/* to be closed at the end of the turn, with `why` */
 	enum close_reason why;
 	unsigned listener;
@@ -64,7 +65,12 @@ struct conn {
 		uint16_t topic_alias;
 		uint8_t qos;
 		bool retain;
-	} told; /* limits of ours when it connected: a change of the configuration does not break them */
+	} told;		       /* limits of ours when it connected: a change of the configuration does not break them */
+	char *username;	       /* with which it was let in; its session's from then on; NULL: none */
+	struct login *login;   /* its password is being checked; NULL: not */
+	bool login_known;      /* it was, and this came of it: */
+	int login_result;      /* 0 or enum mqtt_reason */
+	uint64_t access_epoch; /* by which rules it was let in */
 	struct connect_auth *auth; /* enhanced authentication, authenticate.c; NULL: none */
 
 	uint8_t *in; /* begins with a packet that is not complete, or not handled because of `paused` */
@@ -115,6 +121,9 @@ void conn_accept(struct worker *w, int fd, unsigned listener, const char *peer, 
 
 /* Hand the connection to the worker `move_to`; its input buffer begins with the CONNECT. */
 void conn_move(struct conn *c);
+
+/* Give the client CONNECT_DEADLINE_MS from now on to be connected. */
+void conn_await_connect(struct conn *c);
 
 /* Read and handle what is there, within the turn's share. */
 void conn_read(struct conn *c);

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "broker/access.h"
 #include "broker/authenticate.h"
 #include "broker/conn.h"
 #include "broker/durable.h"
@@ -140,14 +141,6 @@ static int admit(struct conn *c, const struct mqtt_packet *p, const uint8_t *bod
 	if (!rc)
 		rc = authenticate_connect(c, p, body, len);
 	return rc;
-}
-
-/* Who may come in without having proved anything. There are no other ways to be let in yet. */
-static int check_anonymous(const struct conn *c)
-{
-	bool allowed = c->worker->broker->conf->listeners[c->listener].allow_anonymous;
-
-	return allowed || authenticate_username(c).len ? 0 : MQTT_RC_NOT_AUTHORIZED;
 }
 
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
@@ -296,15 +289,13 @@ static enum fp_road road_of(const struct conn *c)
 
 static void log_connect(const struct conn *c, const struct mqtt_connect *con)
 {
-	const struct mqtt_str proved = authenticate_username(c);
-	const struct mqtt_str name = proved.len ? proved : con->username;
-	const char *id = c->session->id;
+	const char *id = c->session->id, *name = c->session->username;
 
 	if (!c->worker->broker->conf->connection_messages)
 		return;
-	if (proved.len || con->has_username)
-		log_notice("New client connected from %s as %s (p%d, c%d, k%d, u'%.*s').", c->peer, id, con->version,
-			   con->clean_start, con->keep_alive, (int)name.len, (const char *)name.data);
+	if (name)
+		log_notice("New client connected from %s as %s (p%d, c%d, k%d, u'%s').", c->peer, id, con->version,
+			   con->clean_start, con->keep_alive, name);
 	else
 		log_notice("New client connected from %s as %s (p%d, c%d, k%d).", c->peer, id, con->version,
 			   con->clean_start, con->keep_alive);
@@ -326,6 +317,8 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 
 	if (came_too_late(c))
 		return conn_fail(CLOSE_TAKEN_OVER);
+	if (c->access_epoch != w->broker->access_epoch) /* by rules that are not in force any more */
+		return refuse(c, con->version, MQTT_RC_SERVER_BUSY, CLOSE_REFUSED);
 	c->version = c->sink.version = con->version;
 	take_limits(c, p);
 	if (must_load(c, con->clean_start)) {
@@ -348,6 +341,10 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	}
 	c->connected_ns = w->loop.now_ns;
 	c->session = s;
+	free(s->username);
+	s->username = c->username;
+	s->listener = c->listener;
+	c->username = NULL;
 	free(c->client_id);
 	c->client_id = NULL;
 	c->state = CONN_OPEN;
@@ -365,7 +362,9 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	COUNTER_ADD(connects, 1);
 	log_connect(c, con);
 	fp_attach(&c->link, c->watch.fd, FLOW_NAMESPACE, flow_form(c->version), s->id, c->received);
-	subscriptions_online(w->broker, s, road_of(c), flow_form(c->version));
+	if (subscriptions_online(w->broker, s, road_of(c), flow_form(c->version)))
+		return no_memory(c);
+	fp_publish_alone(&c->link, s->rights);
 	if (c->link.road != FP_ROAD_NONE && worker_fence(w, c))
 		return no_memory(c);
 	conn_send_connack(c, &(struct connack){.version = c->version,
@@ -373,6 +372,7 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 					       .connect = p,
 					       .expiry_interval = s->expiry_interval});
 	authenticate_done(c);
+	access_done(c);
 	session_online(s, &c->sink);
 	conn_keepalive(c);
 	return 0;
@@ -390,6 +390,16 @@ static int place(struct conn *c, const struct mqtt_packet *connect)
 	return open_connection(c, connect);
 }
 
+/* What it proved is enough, or what it says. */
+static int let_in(struct conn *c, const struct mqtt_packet *connect)
+{
+	int rc = access_check(c, &connect->connect);
+
+	if (rc == ACCESS_LATER)
+		return 0;
+	return rc ? refuse(c, connect->connect.version, (enum mqtt_reason)rc, refusal(rc)) : place(c, connect);
+}
+
 /* The CONNECT that was kept while the client proved who it is. */
 static int place_kept(struct conn *c)
 {
@@ -398,7 +408,7 @@ static int place_kept(struct conn *c)
 	const uint8_t *body = authenticate_connect_body(c, &len);
 
 	mqtt_decode(0, MQTT_CONNECT << 4, body, len, &connect);
-	return place(c, &connect);
+	return c->placed ? place(c, &connect) : let_in(c, &connect);
 }
 
 /* What comes between our AUTH and the CONNACK [MQTT-3.1.4-6]. */
@@ -427,6 +437,10 @@ int conn_handle_connect(struct conn *c, uint8_t first, const uint8_t *body, size
 		mqtt_decode(0, first, body, len, &p); /* it was admitted before */
 		return place(c, &p);
 	}
+	if (c->login_known) {
+		mqtt_decode(0, first, body, len, &p);
+		return let_in(c, &p);
+	}
 	COUNTER_ADD(messages_received, 1);
 	if (authenticate_waits(c))
 		return handle_auth(c, first, body, len);
@@ -437,7 +451,5 @@ int conn_handle_connect(struct conn *c, uint8_t first, const uint8_t *body, size
 	rc = admit(c, &p, body, len);
 	if (rc == AUTHENTICATE_MORE)
 		return 0;
-	if (!rc)
-		rc = check_anonymous(c);
-	return rc ? refuse(c, p.connect.version, (enum mqtt_reason)rc, refusal(rc)) : place(c, &p);
+	return rc ? refuse(c, p.connect.version, (enum mqtt_reason)rc, refusal(rc)) : let_in(c, &p);
 }

@@ -34,6 +34,7 @@ const char *const drop_names[DROP_REASONS] = {
 	[DROP_TOO_LARGE] = "too_large",
 	[DROP_EXPIRED] = "expired",
 	[DROP_NO_MEMORY] = "no_memory",
+	[DROP_DENIED] = "denied",
 };
 
 struct counters counters_shared;

@@ -17,6 +17,7 @@ enum drop_reason {
 	DROP_TOO_LARGE,	       /* Maximum Packet Size of the client */
 	DROP_EXPIRED,	       /* its Message Expiry Interval passed while it waited */
 	DROP_NO_MEMORY,
+	DROP_DENIED, /* its client may not read the topic */
 	DROP_REASONS,
 };
 
@@ -60,6 +61,7 @@ struct counters {
 	uint64_t publish_received, publish_sent;
 	uint64_t publish_bytes_received, publish_bytes_sent; /* payload */
 	uint64_t publish_refused;     /* quota exceeded: a queue is full, or it cannot be retained */
+	uint64_t publish_denied;      /* the client may not publish to the topic */
 	uint64_t publish_paused;      /* how often a client was not read because of its rate */
 	uint64_t retain_refused;      /* messages that were not retained, by max_retained_... */
 	uint64_t connections;	      /* accepted by a listener */

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "broker/access.h"
 #include "broker/internal.h"
 #include "wire.h"
 
@@ -122,7 +123,7 @@ static bool is_online(const struct session *s)
 }
 
 /* The connected members of a group, of which the kernel chooses one in turn. */
-static enum flow_reason find_members(enum fp_road road, uint8_t form, struct tree_share *share,
+static enum flow_reason find_members(enum fp_road road, uint8_t form, struct mqtt_str topic, struct tree_share *share,
 				     struct flow_receivers *to, struct session **about)
 {
 	size_t max = fp_receivers_max(road) < FP_SHARE_MAX ? fp_receivers_max(road) : FP_SHARE_MAX;
@@ -135,7 +136,7 @@ static enum flow_reason find_members(enum fp_road road, uint8_t form, struct tre
 		enum flow_reason reason;
 
 		*about = s;
-		if (!is_online(s))
+		if (!is_online(s) || !access_may_read(s, topic))
 			continue;
 		reason = __atomic_load_n(&s->form, __ATOMIC_RELAXED) == form ? FLOW_POSSIBLE : FLOW_OTHER_FORM;
 		if (!reason)
@@ -149,8 +150,8 @@ static enum flow_reason find_members(enum fp_road road, uint8_t form, struct tre
 
 /* The connected sessions that get the message, if the kernel can stand in for the daemon there. *about is the session that
  * the reason is about, or NULL. */
-static enum flow_reason find_receivers(enum fp_road road, uint8_t form, const struct tree_hits *hits,
-				       struct flow_receivers *to, struct session **about)
+static enum flow_reason find_receivers(enum fp_road road, uint8_t form, struct mqtt_str topic,
+				       const struct tree_hits *hits, struct flow_receivers *to, struct session **about)
 {
 	enum flow_reason reason;
 
@@ -158,11 +159,13 @@ static enum flow_reason find_receivers(enum fp_road road, uint8_t form, const st
 	to->share = NULL;
 	*about = NULL;
 	if (hits->nshares == 1 && !hits->n && fp_forms_mix(road))
-		return find_members(road, form, hits->shares[0], to, about);
+		return find_members(road, form, topic, hits->shares[0], to, about);
 	if (hits->nshares)
 		return FLOW_SHARED;
 	for (size_t i = 0; i < hits->n; i++) {
 		*about = hits->v[i].subscriber;
+		if (!access_may_read(*about, topic))
+			continue;
 		if (!is_online(*about)) {
 			if ((*about)->conf->queue_qos0_messages)
 				return FLOW_KEPT_FOR_OFFLINE;
@@ -200,7 +203,7 @@ static enum flow_reason match_again(struct worker *w, struct mqtt_str topic, uin
 	w->hits.duplicates = w->broker->conf->allow_duplicate_messages;
 	if (tree_match(w->broker->tree, topic, &w->hits))
 		return FLOW_NO_MEMORY;
-	reason = find_receivers(road, form, &w->hits, to, about);
+	reason = find_receivers(road, form, topic, &w->hits, to, about);
 	for (size_t i = 0; !reason && i < to->n; i++) {
 		uint32_t place = to->receiver[i].place;
 
@@ -252,12 +255,13 @@ static void receive_ask(struct inbox_item *item, void *receiver)
 }
 
 /* The first publish that could take a flow to this receiver: its owner makes it a target and installs that flow. */
-static void ask(struct worker *w, struct session *to, uint8_t target, struct message *m)
+static void ask(struct worker *w, struct session *to, uint8_t target, struct message *m, bool alone)
 {
 	if (!__atomic_compare_exchange_n(&to->target, &target, FLOW_TARGET_ASKED, false, __ATOMIC_ACQ_REL,
 					 __ATOMIC_RELAXED))
 		return;
 	to->asked = message_ref(m);
+	to->asked_alone = alone;
 	to->target_item.receive = receive_ask;
 	loop_send(&w->broker->workers[to->worker].loop, &to->target_item);
 }
@@ -269,7 +273,7 @@ static bool may_ask(const struct worker *w, const struct session *s, uint8_t tar
 }
 
 /* Are all of them ready? Those that may be asked are. */
-static bool all_ready(struct worker *w, const struct flow_receivers *to, struct message *m)
+static bool all_ready(struct worker *w, const struct flow_receivers *to, struct message *m, bool alone)
 {
 	bool ready = true;
 
@@ -277,7 +281,7 @@ static bool all_ready(struct worker *w, const struct flow_receivers *to, struct 
 		uint8_t target = target_of(to->session[i]);
 
 		if (may_ask(w, to->session[i], target))
-			ask(w, to->session[i], target, m);
+			ask(w, to->session[i], target, m, alone);
 		ready &= target == FLOW_TARGET_READY;
 	}
 	return ready;
@@ -292,7 +296,8 @@ void flow_consider(struct conn *publisher, struct message *m, bool retain, const
 	if (message_reason(m, retain) ||
 	    !fp_flow_wanted(&publisher->link, (const char *)message_topic(m).data, m->topic_len) ||
 	    w->loop.now_ns < publisher->flow_retry_ns || publish_reason(w, publisher, message_topic(m)) ||
-	    find_receivers(publisher->link.road, form, hits, w->found, &about) || !all_ready(w, w->found, m))
+	    find_receivers(publisher->link.road, form, message_topic(m), hits, w->found, &about) ||
+	    !all_ready(w, w->found, m, publisher->link.alone))
 		return;
 	publisher->flow_error = install(w, publisher, m, form, publisher->link.road);
 	if (publisher->flow_error)
@@ -350,6 +355,7 @@ void flow_make_target(struct conn *c)
 	struct broker *b = c->worker->broker;
 	struct session *s = c->session;
 	struct message *asked = s->asked;
+	bool alone = s->asked_alone;
 
 	/* Taken out first: as soon as the target is NONE again another worker may put the next one there. */
 	s->asked = NULL;
@@ -375,7 +381,8 @@ void flow_make_target(struct conn *c)
 		set_target(s, FLOW_TARGET_NONE);
 	}
 	subscriptions_unlock(b);
-	if (c->link.generation)
+	/* One for the publisher alone is installed with its next message. */
+	if (c->link.generation && !alone)
 		(void)install(c->worker, NULL, asked, flow_form(c->version), c->link.road);
 	message_drop(&asked);
 }

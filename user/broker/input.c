@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <wire.h>
 
+#include "broker/access.h"
 #include "broker/authenticate.h"
 #include "broker/conn.h"
 #include "broker/durable.h"
@@ -60,7 +61,8 @@ static bool measure(const struct conn *c, const uint8_t *p, size_t avail, size_t
 
 static bool can_handle(const struct conn *c)
 {
-	return c->state != CONN_CLOSED && !c->paused && !c->broken && !c->move_to && !c->waits_for_session;
+	return c->state != CONN_CLOSED && !c->paused && !c->broken && !c->move_to && !c->waits_for_session &&
+	       !c->unwelcome && !access_waits(c);
 }
 
 /* Handle the whole packets in data[0, len), which is readable for WIRE_HEADER_MAX bytes more. Returns the bytes
@@ -83,7 +85,7 @@ static size_t handle_packets(struct conn *c, const uint8_t *data, size_t len)
 			break;
 		durable_begin(c);
 		rc = conn_handle(c, data[at], data + at + header_len, n - header_len);
-		if (c->move_to || c->waits_for_session)
+		if (c->move_to || c->waits_for_session || access_waits(c))
 			break;
 		at += n;
 		if (rc) {

@@ -7,11 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "auth/store.h"
 #include "broker/tree.h"
 #include "conf/conf.h"
 #include "net/unix.h"
 
+struct access;
 struct worker;
 
 /* One listening socket; a listener of the configuration has several when its address stands for several. */
@@ -33,8 +33,9 @@ struct broker {
 	unsigned nworkers;
 	unsigned started; /* threads; main thread only */
 	struct tree *tree;
-	struct store *store;	       /* NULL without persistence */
-	struct auth_store *auth_store; /* users of enhanced authentication; NULL: there is none */
+	struct store *store;   /* NULL without persistence */
+	struct access *access; /* who may come in, and do what; changes while no worker runs */
+	uint64_t access_epoch; /* how often it has changed */
 	/* The subscription lock: whoever changes the tree, a session's subscriptions or its receiver, or a flow. */
 	pthread_mutex_t lock;
 	uint64_t start_ns;

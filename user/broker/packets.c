@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "broker/access.h"
 #include "broker/authenticate.h"
 #include "broker/conn.h"
 #include "broker/durable.h"
@@ -118,6 +119,14 @@ static struct message *take_message(struct conn *c, const struct mqtt_packet *p,
 	*rc = 0;
 	if (reserved_topic(pub->topic)) {
 		*out = (struct outcome){MQTT_RC_NOT_AUTHORIZED, "nobody but the server publishes there", false};
+		return NULL;
+	}
+	if (!access_may_write(c->session, pub->topic)) {
+		*out = (struct outcome){MQTT_RC_NOT_AUTHORIZED, NULL, false};
+		COUNTER_ADD(publish_denied, 1);
+		if (log_wants(LOG_TYPE_DEBUG))
+			log_debug("Denied PUBLISH from %s (q%d, '%.*s')", c->session->id, pub->qos, (int)pub->topic.len,
+				  (const char *)pub->topic.data);
 		return NULL;
 	}
 	if (conf->message_size_limit && pub->payload.len > conf->message_size_limit) {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "broker/access.h"
 #include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
@@ -20,7 +21,8 @@ static uint8_t delivery_qos(const struct broker *b, const struct message *m, uin
 
 static bool hit_has_room(const struct broker *b, const struct message *m, const struct tree_hit *hit)
 {
-	return !delivery_qos(b, m, hit->options) || session_has_room(hit->subscriber, m);
+	return !delivery_qos(b, m, hit->options) || session_has_room(hit->subscriber, m) ||
+	       !access_may_read(hit->subscriber, message_topic(m));
 }
 
 /* Has any member of a group? *full is one that has not. */
@@ -238,17 +240,21 @@ static void deliver_hit(struct worker *w, const struct route *r, const struct tr
 
 /* ---- shared subscriptions ---------------------------------------------------------------------------------------- */
 
+static bool may_have(const void *subscriber, const void *message)
+{
+	return access_may_read(subscriber, message_topic(message));
+}
+
 static bool is_online(const void *subscriber, const void *message)
 {
 	const struct session *s = subscriber;
 
-	(void)message;
-	return __atomic_load_n(&s->online, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&s->online, __ATOMIC_ACQUIRE) && may_have(subscriber, message);
 }
 
 static bool has_room(const void *subscriber, const void *message)
 {
-	return session_has_room(subscriber, message);
+	return session_has_room(subscriber, message) && may_have(subscriber, message);
 }
 
 static bool is_ready(const void *subscriber, const void *message)
@@ -256,18 +262,12 @@ static bool is_ready(const void *subscriber, const void *message)
 	return is_online(subscriber, message) && has_room(subscriber, message);
 }
 
-static bool any(const void *subscriber, const void *message)
-{
-	(void)subscriber, (void)message;
-	return true;
-}
-
 /* Who is there comes first; when nobody is, the message waits for one of those who will come back. One with a full queue
  * gets it if there is no other. */
 static bool choose_member(struct tree_share *share, const struct message *m, struct tree_hit *hit)
 {
 	return tree_share_next(share, is_ready, m, hit) || tree_share_next(share, has_room, m, hit) ||
-	       tree_share_next(share, is_online, m, hit) || tree_share_next(share, any, m, hit);
+	       tree_share_next(share, is_online, m, hit) || tree_share_next(share, may_have, m, hit);
 }
 
 static void deliver_share(struct worker *w, const struct route *r, struct tree_share *share, struct conn *fenced)

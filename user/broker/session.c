@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "broker/access.h"
 #include "broker/memory.h"
 #include "mqtt/encode.h"
 
@@ -260,6 +261,15 @@ static void land(struct session *s, struct delivery *d)
 	list_del(&d->link);
 }
 
+/* May the client not have the message? Its rights may have changed while it waited. */
+static bool denied(struct session *s, const struct message *m)
+{
+	if (access_may_read(s, message_topic(m)))
+		return false;
+	session_drop(s, DROP_DENIED);
+	return true;
+}
+
 /* What was not acknowledged, in the order of the first time [MQTT-4.6.0-1]. */
 static int pump_resend(struct session *s)
 {
@@ -269,9 +279,10 @@ static int pump_resend(struct session *s)
 
 		if (d->state != WAIT_PUBCOMP && !quota_left(s))
 			break;
-		rc = send_delivery(s, d, true);
-		if (rc == -EMSGSIZE) { /* for this connection */
+		rc = d->message && denied(s, d->message) ? -EACCES : send_delivery(s, d, true);
+		if (rc == -EMSGSIZE) /* for this connection */
 			session_drop(s, DROP_TOO_LARGE);
+		if (rc == -EMSGSIZE || rc == -EACCES) {
 			land(s, d);
 			end(s, d);
 			continue;
@@ -315,11 +326,11 @@ static void push_front_queue(struct session *s, struct delivery *d)
 	s->queued_bytes += message_size(d->message);
 }
 
-/* A message that waited too long is not sent any more [MQTT-3.3.2-5]. */
-static bool expired(struct session *s, const struct delivery *d)
+/* A message that waited too long is not sent any more [MQTT-3.3.2-5]; nor is one that the client may not have. */
+static bool not_any_more(struct session *s, const struct delivery *d)
 {
 	if (!d->message->expires || !message_expired(d->message, clock_ns()))
-		return false;
+		return denied(s, d->message);
 	session_drop(s, DROP_EXPIRED);
 	return true;
 }
@@ -334,7 +345,7 @@ void session_stored(struct session *s)
 			s->sink->waits(s->sink);
 			return;
 		}
-		rc = expired(s, d) ? -ETIME : send_delivery(s, d, false);
+		rc = not_any_more(s, d) ? -ETIME : send_delivery(s, d, false);
 		if (rc == -ENOMEM) {
 			s->sink->failed = true;
 			dirty(s->sink);
@@ -357,7 +368,7 @@ static int pump_backlog(struct session *s)
 {
 	while (s->backlogged && make_room(s)) {
 		struct delivery *d = pop_backlog(s);
-		int rc = expired(s, d) ? 0 : publish(s, d->message, &d->as, 0, false);
+		int rc = not_any_more(s, d) ? 0 : publish(s, d->message, &d->as, 0, false);
 
 		if (rc == -ENOMEM) {
 			push_front_backlog(s, d);
@@ -379,7 +390,7 @@ static int pump_queue(struct session *s)
 {
 	while (queue_may_go(s) && make_room(s)) {
 		struct delivery *d = pop_queue(s);
-		int rc = expired(s, d) ? -ETIME : start(s, d);
+		int rc = not_any_more(s, d) ? -ETIME : start(s, d);
 
 		if (rc == -ENOMEM) {
 			push_front_queue(s, d);
@@ -622,12 +633,18 @@ void session_deliver(struct session *s, struct message *m, struct deliver_as as)
 		deliver_as_clear(&as);
 		return;
 	}
-	if (as.qos == 0) {
-		deliver_qos0(s, m, &as);
-		return;
-	}
 	if (as.stored && !session_takes(s, as.stored)) {
 		deliver_as_clear(&as);
+		return;
+	}
+	if (denied(s, m)) {
+		if (as.stored)
+			session_stored_over(s, m, as.stored);
+		deliver_as_clear(&as);
+		return;
+	}
+	if (as.qos == 0) {
+		deliver_qos0(s, m, &as);
 		return;
 	}
 	d = delivery_new(m, &as);
@@ -855,6 +872,8 @@ void session_free(struct session *s)
 	free(s->tail.known);
 	free(s->tail.passed);
 	table_free(&s->subs);
+	access_rights_free(s->rights);
+	free(s->username);
 	memory_gave(sizeof(*s) + s->id_len);
 	free(s->id);
 	free(s);

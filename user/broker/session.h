@@ -99,12 +99,14 @@ struct session {
 	uint32_t stored_messages;      /* atomic */
 	uint64_t refusals;	       /* atomic; messages for which its queue was full, since it was said in the log */
 	bool store_full;	       /* atomic; said so in the log */
+	struct access_rights *rights;  /* atomic; changes under the lock; NULL: it may do everything */
 	bool online;		       /* atomic */
 	uint8_t road;		       /* atomic; enum fp_road of the connection */
 	uint8_t form;		       /* atomic; flow_form() of the connection */
 	uint8_t target;		       /* atomic; enum flow_target; NONE or RESTS to ASKED by any thread */
 	uint64_t rests_until_ns;       /* atomic; clock_ns() */
 	struct inbox_item target_item; /* its own while ASKED, else nobody's */
+	bool asked_alone;	       /* while ASKED: its publisher has flows of its own */
 	struct message *asked;	       /* while ASKED: the message whose topic is to get the first flow; a reference */
 	uint64_t dropped[DROP_REASONS]; /* atomic */
 	bool dropping;			/* atomic; said so in the log, and not yet that it is over */
@@ -121,6 +123,8 @@ struct session {
 	struct message *will; /* a reference; waits for its delay or for the end of the session; NULL: none */
 	bool will_retain;
 	struct timer will_delay;
+	char *username;	   /* of its client; NULL: none, or it was not there since the daemon started */
+	unsigned listener; /* where it came in */
 
 	struct table subs; /* struct subscription by node; changed under the subscription lock */
 

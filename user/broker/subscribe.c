@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "broker/access.h"
 #include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
@@ -150,6 +151,17 @@ static uint8_t refused(const struct conf *conf, const struct parts *p, uint32_t 
 	return 0;
 }
 
+/* Option acl_subscribe. */
+static bool may_subscribe(const struct conf *conf, const struct session *s, struct mqtt_str filter)
+{
+	const struct acl_rights *rights = access_rights(s);
+
+	if (!rights || conf->acl_subscribe == CONF_ACL_NEVER)
+		return true;
+	return conf->acl_subscribe == CONF_ACL_ALL ? acl_may_read_all(rights, filter)
+						   : acl_may_read_any(rights, filter);
+}
+
 static void invalidate(struct mqtt_str filter)
 {
 	fp_flow_invalidate(FLOW_NAMESPACE, (const char *)filter.data, filter.len);
@@ -172,6 +184,8 @@ static uint8_t subscribe_one(struct broker *b, struct session *s, const struct m
 	if (take_apart(f->topic, &p) < 0 || topic_depth(p.inner) > topic_levels_max(b->conf))
 		return MQTT_RC_TOPIC_FILTER_INVALID;
 	reason = refused(b->conf, &p, id);
+	if (!reason && !may_subscribe(b->conf, s, p.inner))
+		reason = MQTT_RC_NOT_AUTHORIZED;
 	if (reason)
 		return reason;
 	sub = find(b->tree, s, &p);
@@ -342,9 +356,14 @@ void unsubscribe_all(struct broker *b, struct session *s)
 	}
 }
 
-void subscriptions_online(struct broker *b, struct session *s, enum fp_road road, uint8_t form)
+int subscriptions_online(struct broker *b, struct session *s, enum fp_road road, uint8_t form)
 {
+	int rc;
+
 	subscriptions_lock(b);
+	rc = access_set_rights(b, s);
+	if (rc)
+		goto out;
 	__atomic_store_n(&s->road, (uint8_t)road, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->form, form, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->online, true, __ATOMIC_RELEASE);
@@ -355,7 +374,9 @@ void subscriptions_online(struct broker *b, struct session *s, enum fp_road road
 			fp_flow_invalidate(FLOW_NAMESPACE, sub->filter + sub->share_len,
 					   sub->filter_len - sub->share_len);
 		}
+out:
 	subscriptions_unlock(b);
+	return rc;
 }
 
 void subscriptions_offline(struct broker *b, struct session *s)

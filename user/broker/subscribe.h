@@ -41,9 +41,9 @@ void unsubscribe(struct broker *b, struct session *s, struct mqtt_packet *packet
 /* Remove all of them. */
 void unsubscribe_all(struct broker *b, struct session *s);
 
-/* The session goes online: say so to publishers, with the road and form of its connection, and remove the flows that do not know
- * it. */
-void subscriptions_online(struct broker *b, struct session *s, enum fp_road road, uint8_t form);
+/* The session goes online: give it its client's rights, say so to publishers, with the road and form of its connection, and
+ * remove the flows that do not know it. 0 or -ENOMEM. */
+int subscriptions_online(struct broker *b, struct session *s, enum fp_road road, uint8_t form);
 /* It goes offline; it is no flow's receiver any more already. */
 void subscriptions_offline(struct broker *b, struct session *s);
 

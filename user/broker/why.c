@@ -93,8 +93,8 @@ static void find_flows(struct question *q)
 		for (unsigned road = FP_ROAD_LOCAL; road <= FP_ROAD_REMOTE; road++) {
 			if (q->client && (form != flow_form(q->version) || road != q->link.road))
 				continue;
-			out->nflows += fp_flow_find(q->client ? &q->link : NULL, FLOW_NAMESPACE, (uint8_t)form, (enum fp_road)road,
-						    (const char *)q->topic.data, q->topic.len,
+			out->nflows += fp_flow_find(q->client ? &q->link : NULL, FLOW_NAMESPACE, (uint8_t)form,
+						    (enum fp_road)road, (const char *)q->topic.data, q->topic.len,
 						    &out->flows[out->nflows]);
 		}
 	}

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "broker/access.h"
 #include "broker/durable.h"
 #include "broker/internal.h"
 #include "broker/route.h"
@@ -29,7 +30,10 @@ static void publish(struct worker *w, struct session *s, struct message **will, 
 		return;
 	message_published(*will, w->loop.now_ns);
 	store_unit(&w->store, true);
-	(void)route_publish(w, &(struct route){.message = *will, .retain = retain, .publisher = s}, NULL);
+	if (s && !access_may_write(s, message_topic(*will)))
+		COUNTER_ADD(publish_denied, 1);
+	else
+		(void)route_publish(w, &(struct route){.message = *will, .retain = retain, .publisher = s}, NULL);
 	if (s)
 		durable_will(w, s, NULL, false, 0);
 	store_unit(&w->store, false);

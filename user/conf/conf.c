@@ -76,6 +76,12 @@ int conf_finish(struct conf *c, const uint16_t *ports, size_t nports)
 	return err;
 }
 
+/* Can anybody come in at this listener? Not so when clients without a user name are refused, and there are no users. */
+static bool lets_in(const struct conf *c, const struct conf_listener *l)
+{
+	return l->allow_anonymous || c->scram_file || l->own_password_file || c->password_file;
+}
+
 void conf_hint(const struct conf *c, const uint16_t *ports, size_t nports)
 {
 	bool anybody = false;
@@ -84,16 +90,16 @@ void conf_hint(const struct conf *c, const uint16_t *ports, size_t nports)
 		log_warning("Warning: -p %u does nothing, because the configuration has a listener (%s).", ports[0],
 			    c->listeners[0].where);
 	for (size_t i = 0; i < c->nlisteners; i++)
-		anybody |= c->listeners[i].allow_anonymous;
-	if (anybody || c->scram_file)
+		anybody |= lets_in(c, &c->listeners[i]);
+	if (anybody)
 		return;
 	if (c->allow_anonymous == 0)
-		log_warning(
-			"Warning: allow_anonymous is false and this version has no password file: nobody can connect.");
+		log_warning("Warning: allow_anonymous is false and there is no password_file: nobody can connect.");
 	else
 		log_warning(
-			"Warning: A listener is configured, so clients without a user name are refused, and this version has "
-			"no password file: nobody can connect. Add \"allow_anonymous true\" to let everybody in.");
+			"Warning: A listener is configured, so clients without a user name are refused, and there is no "
+			"password_file: nobody can connect. Add a password_file, or \"allow_anonymous true\" to let "
+			"everybody in.");
 }
 
 char *conf_store_path(const struct conf *c)

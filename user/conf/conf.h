@@ -27,6 +27,13 @@ enum conf_queue_policy {
 	CONF_QUEUE_DISCONNECT,
 };
 
+/* Whether a client may subscribe to topics it may not read, option acl_subscribe. */
+enum conf_acl_subscribe {
+	CONF_ACL_NEVER, /* refuse nothing */
+	CONF_ACL_ANY,	/* it has to be allowed to read one of them */
+	CONF_ACL_ALL,
+};
+
 struct conf_listener {
 	uint16_t port;			 /* 0: a Unix socket */
 	char *address;			 /* host or address to bind; NULL: all */
@@ -46,8 +53,9 @@ struct conf_listener {
 	const char *auto_id_prefix;
 
 	int own_allow_anonymous, own_allow_zero_length_clientid; /* -1: not set */
-	char *own_auto_id_prefix;				 /* NULL: not set */
-	char *where;						 /* "FILE:LINE", for messages */
+	char *own_auto_id_prefix;				 /* NULL: not set, as the next two */
+	char *own_password_file, *own_acl_file;
+	char *where;  /* "FILE:LINE", for messages */
 	bool implied; /* no line asked for it, an option of a listener made it */
 };
 
@@ -92,8 +100,10 @@ struct conf {
 	bool subscription_identifiers;	/* default true */
 	char *server_reference;		/* of 5.0, for clients that are sent elsewhere; NULL: none */
 	char *response_information;	/* of 5.0; NULL: none */
-	char *scram_file;		/* credentials for SCRAM-SHA-256; NULL: none */
-	uint32_t sys_interval;		/* seconds; 0 off; default 10 */
+	char *password_file, *acl_file; /* NULL: none; see the listener's */
+	enum conf_acl_subscribe acl_subscribe;
+	char *scram_file;		       /* credentials for SCRAM-SHA-256; NULL: none */
+	uint32_t sys_interval;		       /* seconds; 0 off; default 10 */
 	uint64_t persistent_client_expiration; /* seconds; 0 never */
 	bool persistence;		       /* default false */
 	char *persistence_location;	       /* folder; default /var/lib/shunt */
@@ -146,6 +156,9 @@ int conf_finish(struct conf *c, const uint16_t *ports, size_t nports);
 void conf_hint(const struct conf *c, const uint16_t *ports, size_t nports);
 
 /* ---- reading it again: both after conf_finish() ------------------------------------------------------------------ */
+
+/* The listener of `next` at the place of one of `live`; NULL: there is none. */
+const struct conf_listener *conf_same_listener(const struct conf *next, const struct conf_listener *l);
 
 /* Log what is different in `next`, and warn of what cannot be changed without a restart. Returns the number of options
  * that conf_update() will change. */

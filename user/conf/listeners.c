@@ -31,6 +31,8 @@ void conf_free_listener(struct conf_listener *l)
 	free(l->address);
 	free(l->path);
 	free(l->own_auto_id_prefix);
+	free(l->own_password_file);
+	free(l->own_acl_file);
 	free(l->where);
 }
 
@@ -257,6 +259,15 @@ static bool has_ipv6_loopback(void)
 	return has;
 }
 
+static int copy_string(char **s)
+{
+	bool there = *s;
+
+	if (there)
+		*s = strdup(*s);
+	return there && !*s ? -1 : 0;
+}
+
 /* Another listener with the settings of the first. */
 static struct conf_listener *copy_first(struct conf *c)
 {
@@ -268,10 +279,9 @@ static struct conf_listener *copy_first(struct conf *c)
 	*l = c->listeners[0];
 	l->where = where;
 	l->address = l->path = NULL;
-	if (!l->own_auto_id_prefix)
-		return l;
-	l->own_auto_id_prefix = strdup(l->own_auto_id_prefix);
-	return l->own_auto_id_prefix ? l : NULL;
+	return copy_string(&l->own_auto_id_prefix) | copy_string(&l->own_password_file) | copy_string(&l->own_acl_file)
+		       ? NULL
+		       : l;
 }
 
 int conf_listen_locally(struct conf *c, const uint16_t *ports, size_t nports)

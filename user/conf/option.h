@@ -98,6 +98,7 @@ int conf_parse_include_dir(struct conf *, const struct conf_option *, void *, co
 int conf_parse_maybe(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_prefix(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_queue_policy(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_acl_subscribe(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_durable_policy(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_memory(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_duration(struct conf *, const struct conf_option *, void *, const char *, const char *);

@@ -101,6 +101,14 @@ const struct conf_option conf_options[] = {
 	.name = "listener_auto_id_prefix", IN_LISTENER(own_auto_id_prefix), .type = CONF_STRING, .parse = conf_parse_prefix,
 	.argument = "TEXT", .fallback = "as auto_id_prefix says",
 	.help = "What the client identifiers that Shunt gives to clients of this listener begin with.",
+}, {
+	.name = "listener_password_file", IN_LISTENER(own_password_file), .type = CONF_STRING,
+	.argument = "FILE", .fallback = "as password_file says",
+	.help = "The users of this listener, instead of those of `password_file`. An option of Shunt's own.",
+}, {
+	.name = "listener_acl_file", IN_LISTENER(own_acl_file), .type = CONF_STRING,
+	.argument = "FILE", .fallback = "as acl_file says",
+	.help = "The rules for clients of this listener, instead of those of `acl_file`. An option of Shunt's own.",
 },
 
 /* ---- who may connect -------------------------------------------------------------------------------------------- */
@@ -108,16 +116,48 @@ const struct conf_option conf_options[] = {
 	.name = "allow_anonymous", IN_CONF(allow_anonymous), OR_LISTENER(own_allow_anonymous), .type = CONF_OTHER,
 	.parse = conf_parse_maybe,
 	.argument = true_false, .fallback = "true without any listener line, else false",
-	.help = "Accept clients that give no user name.\n"
-		"This version checks no passwords but those of `scram_file`; without it nobody can connect where this is "
-		"false.",
+	.help = "Accept clients that give no user name; and those that give one, where there is no `password_file`: then "
+		"nobody knows whether they are who they say.",
+}, {
+	.name = "password_file", IN_CONF(password_file), OR_LISTENER(own_password_file), .type = CONF_STRING,
+	.argument = "FILE", .fallback = "none",
+	.help = "Accept clients that give a user name only with a password by FILE, which `shuntctl passwd` and "
+		"mosquitto_passwd write. All of mosquitto's kinds of hashes are known. Whether clients without a user name "
+		"are accepted is said by `allow_anonymous`. Passwords are checked beside the traffic of others, a few at a "
+		"time.\n"
+		"The file is read when the daemon starts, before it gives up being root, and again on SIGHUP, as the user it "
+		"runs as. Who is connected as a user that is not there any more, or has another password, is "
+		"disconnected then.",
+}, {
+	.name = "acl_file", IN_CONF(acl_file), OR_LISTENER(own_acl_file), .type = CONF_STRING,
+	.argument = "FILE", .fallback = "none: everybody may do everything",
+	.help = "Let clients publish to topics, and receive messages, as the rules in FILE say; what they do not allow is "
+		"denied. They are those of mosquitto:\n"
+		"\n"
+		"\ttopic [read|write|readwrite|deny] TOPIC\n"
+		"\tuser NAME\n"
+		"\tpattern [read|write|readwrite|deny] TOPIC\n"
+		"\n"
+		"`topic` is for the user named above it, or before the first `user` for clients without a user name; "
+		"`pattern` for all, with %c and %u in TOPIC for the client identifier and the user name. TOPIC may have "
+		"wildcards.\n"
+		"What a client publishes without a right is acknowledged and dropped, with reason 0x87 by MQTT 5.0; it gets "
+		"no message without a right, whatever it has subscribed to, see `acl_subscribe`; both are counted. The file "
+		"is read again on SIGHUP, and what is sent afterwards obeys it. Messages of a publisher whose rights a "
+		"file says take the fast path, too, by flows of its own.",
+}, {
+	.name = "acl_subscribe", IN_CONF(acl_subscribe), .type = CONF_OTHER, .parse = conf_parse_acl_subscribe,
+	.argument = "all|any|never", .value = "never",
+	.help = "Refuse a subscription, with reason 0x87 or 0x80, unless the client may read `all` topics, or `any` topic, that "
+		"it matches; or `never`, as mosquitto does. An option of Shunt's own.",
 }, {
 	.name = "per_listener_settings", IN_CONF(per_listener_settings), .type = CONF_OTHER,
 	.parse = conf_parse_per_listener_settings,
 	.argument = true_false, .value = "false",
-	.help = "When true, `allow_anonymous`, `allow_zero_length_clientid` and `auto_id_prefix` are options of the listener "
-		"above them, not of all. Write it above them. mosquitto is giving it up; `listener_allow_anonymous` and "
-		"`listener_auto_id_prefix` do the same without it.",
+	.help = "When true, `allow_anonymous`, `password_file`, `acl_file`, `allow_zero_length_clientid` and `auto_id_prefix` "
+		"are options of the listener "
+		"above them, not of all. Write it above them. mosquitto is giving it up; `listener_allow_anonymous`, "
+		"`listener_password_file`, `listener_acl_file` and `listener_auto_id_prefix` do the same without it.",
 }, {
 	.name = "global_max_connections", IN_CONF(global_max_connections), .type = CONF_UINT, .max = UINT32_MAX,
 	.or_negative = true,

@@ -41,6 +41,11 @@ static struct conf_listener *find_same(const struct conf *c, const struct conf_l
 	return NULL;
 }
 
+const struct conf_listener *conf_same_listener(const struct conf *next, const struct conf_listener *l)
+{
+	return find_same(next, l);
+}
+
 /* ---- comparing --------------------------------------------------------------------------------------------------- */
 
 /* Log that the option is different, in `place` if that is not NULL. 1 if it can be changed now. */

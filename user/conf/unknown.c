@@ -9,7 +9,6 @@
 static const struct foreign {
 	const char *name, *instead;
 } foreign[] = {
-	{"acl_file", NULL},
 	{"address", NULL},
 	{"addresses", NULL},
 	{"auth_plugin", NULL},
@@ -71,7 +70,6 @@ static const struct foreign {
 	{"packet_max_simple", NULL},
 	{"packet_max_sub", NULL},
 	{"password", NULL},
-	{"password_file", NULL},
 	{"plugin", NULL},
 	{"plugin_load", NULL},
 	{"plugin_use", NULL},

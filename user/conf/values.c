@@ -272,6 +272,25 @@ int conf_parse_queue_policy(struct conf *c, const struct conf_option *o, void *f
 	return conf_error(where, "%s: \"%.64s\" is none of newest, oldest, disconnect", o->name, value);
 }
 
+int conf_parse_acl_subscribe(struct conf *c, const struct conf_option *o, void *field, const char *value,
+			     const char *where)
+{
+	static const char *const names[] = {
+		[CONF_ACL_NEVER] = "never",
+		[CONF_ACL_ANY] = "any",
+		[CONF_ACL_ALL] = "all",
+	};
+
+	(void)c;
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(value, names[i]) != 0)
+			continue;
+		*(enum conf_acl_subscribe *)field = (enum conf_acl_subscribe)i;
+		return 0;
+	}
+	return conf_error(where, "%s: \"%.64s\" is none of all, any, never", o->name, value);
+}
+
 int conf_parse_durable_policy(struct conf *c, const struct conf_option *o, void *field, const char *value,
 			      const char *where)
 {

@@ -250,8 +250,8 @@ struct fp_flow_info {
 };
 /* The flow of publishers on this road and of this form, if there is one; `publisher`: whose own flow it would be if it is
  * alone, NULL: that of all others. Any thread. */
-bool fp_flow_find(const struct fp_link *publisher, uint16_t ns, uint8_t form, enum fp_road road, const char *topic, size_t topic_len,
-		  struct fp_flow_info *out);
+bool fp_flow_find(const struct fp_link *publisher, uint16_t ns, uint8_t form, enum fp_road road, const char *topic,
+		  size_t topic_len, struct fp_flow_info *out);
 /* Call `each` for every flow that is installed all the time; stops when it returns non-zero. Any thread; `each` must not
  * call back. */
 int fp_flow_each(int (*each)(const struct fp_flow_info *, void *), void *arg);

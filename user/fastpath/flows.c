@@ -47,7 +47,7 @@ static struct {
 	struct flow *buckets[BUCKETS];
 	struct way *to[SHUNT_SLOTS_MAX];
 	struct list own[SHUNT_SLOTS_MAX]; /* flows of one publisher; zero: none yet */
-	struct flow_index index; /* by topic */
+	struct flow_index index;	  /* by topic */
 	struct flow_ages ages;
 	__u64 count, remote; /* atomic readers */
 	__u64 nown;	     /* flows of one publisher */
@@ -436,8 +436,8 @@ static void describe(const struct flow *flow, struct fp_flow_info *info)
 		snprintf(info->publisher, sizeof(info->publisher), "%s", fp_slot(flow->key.publisher)->name);
 }
 
-bool fp_flow_find(const struct fp_link *publisher, uint16_t ns, uint8_t form, enum fp_road road, const char *topic, size_t topic_len,
-		  struct fp_flow_info *out)
+bool fp_flow_find(const struct fp_link *publisher, uint16_t ns, uint8_t form, enum fp_road road, const char *topic,
+		  size_t topic_len, struct fp_flow_info *out)
 {
 	struct shunt_flow_key key;
 	const struct flow *flow;

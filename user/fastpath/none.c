@@ -247,8 +247,8 @@ void fp_flow_remove_receiver(uint32_t slot)
 	(void)slot;
 }
 
-bool fp_flow_find(const struct fp_link *publisher, uint16_t ns, uint8_t form, enum fp_road road, const char *topic, size_t topic_len,
-		  struct fp_flow_info *out)
+bool fp_flow_find(const struct fp_link *publisher, uint16_t ns, uint8_t form, enum fp_road road, const char *topic,
+		  size_t topic_len, struct fp_flow_info *out)
 {
 	(void)publisher, (void)ns, (void)form, (void)road, (void)topic, (void)topic_len, (void)out;
 	return false;

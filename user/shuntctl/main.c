@@ -115,7 +115,8 @@ static const struct cli_command commands[] = {
 	 "the road of its connection, `local`, `remote` or `none`.\n"
 	 "`dropped` counts messages that the client should have got and did not: `queue_full`, its queue is full "
 	 "(`max_queued_messages`, `max_queued_bytes`); `qos0_output_full`, it does not read (`max_output_bytes`); "
-	 "`too_large`, for its Maximum Packet Size; `expired`, while they waited; `no_memory`."},
+	 "`too_large`, for its Maximum Packet Size; `expired`, while they waited; `no_memory`; and "
+	 "`denied` those that it has subscribed to and may not read (`acl_file`)."},
 	{"flows", NULL,
 	 "List the topics whose messages the kernel carries, to whom, and how many.\n"
 	 "The busiest come first. `rate` is what went by while `shuntctl` was looking, see --interval; `messages` and "

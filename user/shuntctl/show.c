@@ -124,6 +124,7 @@ int show_stats(const cJSON *answer)
 	printf("%-15s%" PRIu64 " messages, %" PRIu64 " bytes\n", "stored", answer_number(answer, "messages.stored"),
 	       answer_number(answer, "messages.stored_bytes"));
 	show_reasons(answer, "dropped", "dropped");
+	printf("%-15s%" PRIu64 " PUBLISH\n", "denied", answer_number(answer, "publish.denied"));
 	printf("%-15s%" PRIu64 " PUBLISH refused, %" PRIu64 " wait for room in a session, %" PRIu64 " not retained\n",
 	       "quota", answer_number(answer, "publish.refused"), answer_number(answer, "publish.waiting"),
 	       answer_number(answer, "retained_refused"));

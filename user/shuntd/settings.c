@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "auth/store.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "broker/access.h"
 #include "broker/broker.h"
 
 int settings_read(struct conf *conf, const struct arguments *a)
@@ -37,14 +37,12 @@ int settings_read(struct conf *conf, const struct arguments *a)
 
 int settings_check(const struct conf *conf)
 {
-	struct auth_store *users;
+	struct access *access;
 
-	if (!conf->scram_file)
-		return 0;
 	hash_init();
-	users = auth_store_load(conf->scram_file);
-	auth_store_unref(users);
-	return users ? 0 : -1;
+	access = access_load(conf, conf);
+	access_free(access);
+	return access ? 0 : -1;
 }
 
 /* ---- the log ----------------------------------------------------------------------------------------------------- */
@@ -87,7 +85,7 @@ void settings_rotate_log(void)
 
 struct update {
 	struct conf *live, *next;
-	struct auth_store *users; /* in place of those there are */
+	struct access *access; /* in place of what there is */
 };
 
 /* While all workers wait. */
@@ -96,7 +94,7 @@ static void take_over(void *arg)
 	const struct update *u = arg;
 
 	conf_update(u->live, u->next);
-	broker_set_users(u->users);
+	broker_set_access(u->access);
 	set_log(u->live);
 	fp_let_pings(!log_wants(LOG_TYPE_DEBUG));
 	/* What the kernel carries was found to be allowed under the old rules. */
@@ -118,8 +116,8 @@ void settings_reload(struct conf *live, const struct arguments *a)
 	bool same;
 
 	log_info("Reloading config.");
-	/* The users also when their file is the same: what is in it may not be. */
-	if (settings_read(&next, a) || (next.scram_file && !(u.users = auth_store_load(next.scram_file)))) {
+	/* Also when the files are the same: what is in them may not be. */
+	if (settings_read(&next, a) || !(u.access = access_load(live, &next))) {
 		log_error("Error: The configuration is not taken over because of the errors above; the old one stays.");
 		settings_rotate_log();
 		goto out;

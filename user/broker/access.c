@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+#include "broker/access.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdlib.h>
+
+#include "auth/password.h"
+#include "auth/scram.h"
+#include "auth/store.h"
+#include "base/log.h"
+#include "broker/authenticate.h"
+#include "broker/checker.h"
+#include "broker/internal.h"
+#include "broker/memory.h"
+
+/* ---- the files ---------------------------------------------------------------------------------------------------- */
+
+static bool same_path(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+/* The files of one listener. */
+struct paths {
+	const char *passwords, *acl; /* NULL: none */
+};
+
+static struct paths paths_of(const struct conf *live, const struct conf *next, size_t listener)
+{
+	const struct conf_listener *l = &live->listeners[listener], *other = conf_same_listener(next, l);
+
+	if (other)
+		l = other;
+	return (struct paths){l->own_password_file ? l->own_password_file : next->password_file,
+			      l->own_acl_file ? l->own_acl_file : next->acl_file};
+}
+
+/* A file is read once, however many listeners have it. 0 or -1. */
+static int load_rules(struct access *a, const struct conf *live, const struct conf *next, size_t i)
+{
+	struct access_rules *rules = &a->rules[i];
+	struct paths own = paths_of(live, next, i);
+
+	for (size_t k = 0; k < i; k++) {
+		struct paths other = paths_of(live, next, k);
+
+		if (!rules->passwords && same_path(own.passwords, other.passwords))
+			rules->passwords = password_file_ref(a->rules[k].passwords);
+		if (!rules->acl && same_path(own.acl, other.acl))
+			rules->acl = acl_ref(a->rules[k].acl);
+	}
+	if (own.passwords && !rules->passwords)
+		rules->passwords = password_file_load(own.passwords);
+	if (own.acl && !rules->acl)
+		rules->acl = acl_load(own.acl);
+	return (own.passwords && !rules->passwords) || (own.acl && !rules->acl) ? -1 : 0;
+}
+
+struct access *access_load(const struct conf *live, const struct conf *next)
+{
+	struct access *a = calloc(1, sizeof(*a) + live->nlisteners * sizeof(a->rules[0]));
+	int err = 0;
+
+	if (!a) {
+		log_error("Error: Out of memory.");
+		return NULL;
+	}
+	a->n = live->nlisteners;
+	if (next->scram_file) {
+		a->users = auth_store_load(next->scram_file);
+		err = a->users ? 0 : -1;
+	}
+	for (size_t i = 0; i < a->n && !err; i++)
+		err = load_rules(a, live, next, i);
+	if (!err)
+		return a;
+	access_free(a);
+	return NULL;
+}
+
+void access_free(struct access *a)
+{
+	if (!a)
+		return;
+	auth_store_unref(a->users);
+	for (size_t i = 0; i < a->n; i++) {
+		password_file_unref(a->rules[i].passwords);
+		acl_unref(a->rules[i].acl);
+	}
+	free(a);
+}
+
+const struct access_rules *access_of(const struct conn *c)
+{
+	return &c->worker->broker->access->rules[c->listener];
+}
+
+/* ---- coming in ---------------------------------------------------------------------------------------------------- */
+
+/* A check of a client's password, and what is to be known when it is done. */
+struct login {
+	struct check check;
+	struct conn *conn;
+	char bytes[]; /* user name and password */
+};
+
+static size_t login_size(const struct login *l)
+{
+	return sizeof(*l) + l->check.username.len + l->check.password.len;
+}
+
+static void login_free(struct login *l)
+{
+	memory_gave(login_size(l));
+	OPENSSL_cleanse(l->bytes, l->check.username.len + l->check.password.len);
+	password_file_unref(l->check.passwords);
+	free(l);
+}
+
+static int mqtt_refusal(int result)
+{
+	return result == -ENOMEM ? MQTT_RC_SERVER_UNAVAILABLE : MQTT_RC_NOT_AUTHORIZED;
+}
+
+static void login_done(struct inbox_item *item, void *worker)
+{
+	struct login *l = container_of(item, struct login, check.item);
+	struct conn *c = l->conn;
+	bool there = c->state != CONN_CLOSED;
+
+	(void)worker;
+	c->pending--;
+	if (there) {
+		c->login = NULL;
+		c->login_result = l->check.result ? mqtt_refusal(l->check.result) : 0;
+		c->login_known = true;
+		conn_await_connect(c);
+	}
+	login_free(l);
+	if (there)
+		conn_read(c);
+}
+
+static int begin_login(struct conn *c, const struct mqtt_connect *connect, struct password_file *passwords)
+{
+	struct mqtt_str name = connect->username, password = connect->password;
+	struct login *l = malloc(sizeof(*l) + name.len + password.len);
+
+	if (!l)
+		return MQTT_RC_SERVER_UNAVAILABLE;
+	memcpy(l->bytes, name.data, name.len);
+	memcpy(l->bytes + name.len, password.data, password.len);
+	l->check = (struct check){
+		.item.receive = login_done,
+		.from = &c->worker->loop,
+		.passwords = password_file_ref(passwords),
+		.username = {.data = (uint8_t *)l->bytes, .len = name.len},
+		.password = {.data = (uint8_t *)l->bytes + name.len, .len = password.len},
+	};
+	memory_took(login_size(l));
+	l->conn = c;
+	c->login = l;
+	timer_stop(&c->worker->loop.timers, &c->deadline); /* that it takes long is not the client's fault */
+	c->pending++;
+	checker_submit(&l->check);
+	return ACCESS_LATER;
+}
+
+bool access_waits(const struct conn *c)
+{
+	return c->login;
+}
+
+static int take_username(struct conn *c, struct mqtt_str name)
+{
+	c->username = strndup((const char *)name.data, name.len);
+	return c->username ? 0 : MQTT_RC_SERVER_UNAVAILABLE;
+}
+
+static int log_refused(const struct conn *c, const struct mqtt_connect *connect, const char *why)
+{
+	log_notice("Client %s [%s] is not let in: %s (u'%.*s').", c->client_id, c->peer, why,
+		   (int)connect->username.len, (const char *)connect->username.data);
+	return MQTT_RC_NOT_AUTHORIZED;
+}
+
+int access_check(struct conn *c, const struct mqtt_connect *connect)
+{
+	const struct conf_listener *l = &c->worker->broker->conf->listeners[c->listener];
+	struct password_file *passwords = access_of(c)->passwords;
+	struct mqtt_str proved = authenticate_username(c);
+
+	if (!c->login_known)
+		c->access_epoch = c->worker->broker->access_epoch;
+	if (proved.len)
+		return take_username(c, proved);
+	if (!connect->has_username) {
+		if (l->allow_anonymous)
+			return 0;
+		log_notice("Client %s [%s] is not let in: it gave no user name.", c->client_id, c->peer);
+		return MQTT_RC_NOT_AUTHORIZED;
+	}
+	if (!passwords)
+		return l->allow_anonymous ? take_username(c, connect->username)
+					  : log_refused(c, connect, "there is no password file");
+	/* Without a password no name is worth anything; nor is it told whether there is such a user. */
+	if (!connect->has_password)
+		return log_refused(c, connect, "it gave no password");
+	if (!c->login_known)
+		return begin_login(c, connect, passwords);
+	if (c->login_result == MQTT_RC_NOT_AUTHORIZED)
+		return log_refused(c, connect, "unknown user or wrong password");
+	return c->login_result ? c->login_result : take_username(c, connect->username);
+}
+
+void access_done(struct conn *c)
+{
+	if (c->login)
+		__atomic_store_n(&c->login->check.given_up, true, __ATOMIC_RELAXED);
+	c->login = NULL;
+}
+
+/* ---- rights ------------------------------------------------------------------------------------------------------- */
+
+void access_rights_free(struct access_rights *rights)
+{
+	if (rights)
+		acl_rights_unref(rights->acl);
+	free(rights);
+}
+
+static void free_later(struct rcu_later *later)
+{
+	access_rights_free(container_of(later, struct access_rights, later));
+}
+
+/* NULL without memory. */
+static struct access_rights *make_rights(struct acl *acl, const struct session *s)
+{
+	struct mqtt_str name = mqtt_str(s->username ? s->username : "");
+	struct access_rights *rights = malloc(sizeof(*rights));
+
+	if (!rights)
+		return NULL;
+	rights->acl = acl_rights_new(acl, s->username ? &name : NULL, mqtt_str(s->id));
+	if (rights->acl)
+		return rights;
+	free(rights);
+	return NULL;
+}
+
+int access_set_rights(struct broker *b, struct session *s)
+{
+	struct acl *acl = b->access->rules[s->listener].acl;
+	struct access_rights *before = s->rights, *rights = acl ? make_rights(acl, s) : NULL;
+
+	if (acl && !rights)
+		return -ENOMEM;
+	__atomic_store_n(&s->rights, rights, __ATOMIC_RELEASE);
+	if (before)
+		rcu_call_later(&before->later, free_later);
+	return 0;
+}
+
+static bool same_hash(const struct password_hash *a, const struct password_hash *b)
+{
+	char text[2][PASSWORD_TEXT_MAX];
+
+	if (!a || !b)
+		return false;
+	password_hash_format(a, text[0]);
+	password_hash_format(b, text[1]);
+	return strcmp(text[0], text[1]) == 0;
+}
+
+static bool same_verifier(const struct scram_verifier *a, const struct scram_verifier *b)
+{
+	char text[2][SCRAM_VERIFIER_TEXT_MAX];
+
+	if (!a || !b)
+		return false;
+	scram_verifier_format(a, text[0]);
+	scram_verifier_format(b, text[1]);
+	return strcmp(text[0], text[1]) == 0;
+}
+
+/* Would the client still be let in? Its password was right, and is not known any more: so it is while the user has the
+ * same. */
+static bool still_welcome(const struct conn *c, const struct access *before)
+{
+	const struct access *now = c->worker->broker->access;
+	const struct access_rules *rules = &now->rules[c->listener], *old = &before->rules[c->listener];
+	struct mqtt_str name = mqtt_str(c->session->username ? c->session->username : "");
+
+	if (authenticate_username(c).len)
+		return before->users && now->users &&
+		       same_verifier(auth_store_find(before->users, name), auth_store_find(now->users, name));
+	if (!c->session->username || !rules->passwords)
+		return c->worker->broker->conf->listeners[c->listener].allow_anonymous;
+	return old->passwords &&
+	       same_hash(password_file_find(old->passwords, name), password_file_find(rules->passwords, name));
+}
+
+static void apply_to(struct broker *b, struct session *s, const struct access *before)
+{
+	struct conn *c = s->conn;
+	int rc = access_set_rights(b, s);
+
+	if (!c)
+		return;
+	c->unwelcome = rc || !still_welcome(c, before);
+	if (c->unwelcome)
+		conn_dirty(c);
+	fp_publish_alone(&c->link, s->rights);
+}
+
+void access_apply(struct broker *b, const struct access *before)
+{
+	for (unsigned i = 0; i < b->nworkers; i++) {
+		const struct table *all = &b->workers[i].sessions;
+
+		for (size_t k = 0; all->buckets && k <= all->mask; k++)
+			for (struct table_node *n = all->buckets[k]; n; n = n->next)
+				apply_to(b, container_of(n, struct session, by_id), before);
+	}
+}
