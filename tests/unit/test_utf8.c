@@ -10,8 +10,8 @@
 
 #include "mqtt_model.h"
 
-/* Length of the character at `p` if the standards allow it, else 0: by its bits, as RFC 3629 describes them. */
-static size_t naive_character(const uint8_t *p, size_t left)
+/* Length of the character at `p`, its code in *out, or 0 if there is none: by its bits, as RFC 3629 describes them. */
+static size_t naive_code(const uint8_t *p, size_t left, uint32_t *out)
 {
 	static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
 	size_t len = p[0] < 0x80 ? 1 : p[0] >> 5 == 6 ? 2 : p[0] >> 4 == 14 ? 3 : p[0] >> 3 == 30 ? 4 : 0;
@@ -24,8 +24,16 @@ static size_t naive_character(const uint8_t *p, size_t left)
 			return 0;
 		code = code << 6 | (p[i] & 0x3f);
 	}
-	if (code < smallest[len] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
-		return 0;
+	*out = code;
+	return code < smallest[len] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff) ? 0 : len;
+}
+
+/* The same if MQTT allows it. */
+static size_t naive_character(const uint8_t *p, size_t left)
+{
+	uint32_t code = 0;
+	size_t len = naive_code(p, left, &code);
+
 	if (code < 0x20 || (code >= 0x7f && code <= 0x9f)) /* control characters */
 		return 0;
 	if ((code >= 0xfdd0 && code <= 0xfdef) || (code & 0xfffe) == 0xfffe) /* non-characters */
@@ -45,9 +53,22 @@ static bool naive_valid(const uint8_t *p, size_t left)
 	return true;
 }
 
+static bool naive_well_formed(const uint8_t *p, size_t left)
+{
+	uint32_t code;
+	size_t len;
+
+	for (; left; p += len, left -= len) {
+		len = naive_code(p, left, &code);
+		if (!len)
+			return false;
+	}
+	return true;
+}
+
 static void check(const uint8_t *p, size_t len)
 {
-	if (utf8_valid(p, len) != naive_valid(p, len))
+	if (utf8_valid(p, len) != naive_valid(p, len) || utf8_well_formed(p, len) != naive_well_formed(p, len))
 		fail_msg("%zu bytes %02x %02x %02x %02x", len, p[0], p[1], p[2], p[3]);
 }
 
@@ -154,6 +175,7 @@ static void empty(void **state)
 {
 	(void)state;
 	assert_true(utf8_valid(NULL, 0));
+	assert_true(utf8_well_formed(NULL, 0));
 }
 
 int main(void)

@@ -32,8 +32,7 @@ static bool refused(const uint8_t *p, size_t len)
 	return (p[1] & 0x0f) == 0x0f && p[2] == 0xbf && p[3] >= 0xbe;
 }
 
-/* Length of the well-formed sequence of two to four bytes at `p` (table 3-7 of the Unicode standard), 0 if there is none
- * or it is refused. */
+/* Length of the well-formed sequence of two to four bytes at `p` (table 3-7 of the Unicode standard), 0 if there is none. */
 static size_t multibyte(const uint8_t *p, size_t left)
 {
 	uint8_t low = 0x80, high = 0xbf; /* range of the second byte */
@@ -66,7 +65,7 @@ static size_t multibyte(const uint8_t *p, size_t left)
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;
 	}
-	return refused(p, len) ? 0 : len;
+	return len;
 }
 
 bool utf8_valid(const uint8_t *data, size_t len)
@@ -80,6 +79,19 @@ bool utf8_valid(const uint8_t *data, size_t len)
 			step = data[i] >= ' ' && data[i] != 0x7f;
 		else
 			step = multibyte(data + i, len - i);
+		if (!step || (step > 1 && step < WORD && refused(data + i, step)))
+			return false;
+		i += step;
+	}
+	return true;
+}
+
+bool utf8_well_formed(const uint8_t *data, size_t len)
+{
+	size_t i = 0, step;
+
+	while (i < len) {
+		step = data[i] < 0x80 ? 1 : multibyte(data + i, len - i);
 		if (!step)
 			return false;
 		i += step;

@@ -12,4 +12,7 @@
  * are refused as by mosquitto; U+FEFF is a character like any other [MQTT-1.5.3-3]. */
 bool utf8_valid(const uint8_t *data, size_t len);
 
+/* Is it well-formed UTF-8, with any character, U+0000 too? For what is not MQTT's. */
+bool utf8_well_formed(const uint8_t *data, size_t len);
+
 #endif
