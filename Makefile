@@ -216,7 +216,7 @@ bench:
 fuzz: $(FUZZ:tests/fuzz/fuzz_%=fuzz-%)
 fuzz-build:
 	$(submake) BUILD=$(BUILD)/fuzz CC=$(CLANG) SANITIZE=address,undefined,fuzzer-no-link \
-		WITH_BPF=0 LIB='base mqtt auth store conf' fuzzers
+		WITH_BPF=0 LIB='base mqtt auth net store conf' fuzzers
 fuzz-%: fuzz-build
 	@scripts/fuzz $(BUILD)/fuzz/tests/fuzz/fuzz_$* $(FUZZ_SECONDS)
 .PHONY: run check model equivalence powercut crash inject soak chaos bench fuzz fuzz-build
