@@ -53,7 +53,7 @@ endif
 cppflags = -Iinclude -Iuser -I$(BUILD)/gen -D_GNU_SOURCE= -DWITH_BPF=$(WITH_BPF) $(CPPFLAGS)
 cflags = -std=gnu11 $(CFLAGS) -Wall -Wextra -Werror $(mode)
 ldflags = $(CFLAGS) $(mode) $(ldmode) $(LDFLAGS)
-libs := -lurcu-qsbr -lurcu-common -lcjson -lcrypto -largon2 -lsqlite3 -lpthread $(if $(filter 1,$(WITH_BPF)),-lbpf -lelf -lz)
+libs := -lurcu-qsbr -lurcu-common -lcjson -lcrypto -largon2 -lwslay -lsqlite3 -lpthread $(if $(filter 1,$(WITH_BPF)),-lbpf -lelf -lz)
 bpf_arch := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/; s/ppc64le/powerpc/; s/s390x/s390/; s/riscv64/riscv/')
 bpfflags = -O2 -g -target bpf -D__TARGET_ARCH_$(bpf_arch) -Wall -Wextra -Werror -Wno-unused-parameter -Iinclude -I$(BUILD)/gen
 
@@ -124,6 +124,7 @@ $(TOOLS:%=$(BUILD)/%): $(BUILD)/libshunt.a $(BUILD)/sources
 	$(link)
 $(BUILD)/tests/unit/% $(BUILD)/tests/bpf/%: LINK_WITH = -lcmocka
 $(addprefix $(BUILD)/tests/unit/test_,acl_memory auth_memory session_memory): LINK_WITH = -lcmocka -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(BUILD)/tests/unit/test_websocket: LINK_WITH = -lcmocka -Wl,--wrap=wslay_frame_context_init
 $(BUILD)/tests/unit/test_powercut: $(addprefix $(BUILD)/obj/tests/faults/,disk.o journal.o steps.o)
 $(BUILD)/tests/fuzz/%: LINK_WITH = -fsanitize=fuzzer
 .SECONDEXPANSION:
