@@ -53,7 +53,7 @@ endif
 cppflags = -Iinclude -Iuser -I$(BUILD)/gen -D_GNU_SOURCE= -DWITH_BPF=$(WITH_BPF) $(CPPFLAGS)
 cflags = -std=gnu11 $(CFLAGS) -Wall -Wextra -Werror $(mode)
 ldflags = $(CFLAGS) $(mode) $(ldmode) $(LDFLAGS)
-libs := -lurcu-qsbr -lurcu-common -lcjson -lcrypto -largon2 -lwslay -lsqlite3 -lpthread $(if $(filter 1,$(WITH_BPF)),-lbpf -lelf -lz)
+libs := -lurcu-qsbr -lurcu-common -lcjson -lssl -lcrypto -largon2 -lwslay -lsqlite3 -lpthread $(if $(filter 1,$(WITH_BPF)),-lbpf -lelf -lz)
 bpf_arch := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/; s/ppc64le/powerpc/; s/s390x/s390/; s/riscv64/riscv/')
 bpfflags = -O2 -g -target bpf -D__TARGET_ARCH_$(bpf_arch) -Wall -Wextra -Werror -Wno-unused-parameter -Iinclude -I$(BUILD)/gen
 
