@@ -123,7 +123,7 @@ $(foreach t,$(TOOLS),$(eval $(BUILD)/$t: $(patsubst %.c,$(BUILD)/obj/%.o,$(wildc
 $(TOOLS:%=$(BUILD)/%): $(BUILD)/libshunt.a $(BUILD)/sources
 	$(link)
 $(BUILD)/tests/unit/% $(BUILD)/tests/bpf/%: LINK_WITH = -lcmocka
-$(addprefix $(BUILD)/tests/unit/test_,acl_memory auth_memory session_memory): LINK_WITH = -lcmocka -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+$(addprefix $(BUILD)/tests/unit/test_,acl_memory auth_memory session_memory tls_memory): LINK_WITH = -lcmocka -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(BUILD)/tests/unit/test_websocket: LINK_WITH = -lcmocka -Wl,--wrap=wslay_frame_context_init
 $(BUILD)/tests/unit/test_powercut: $(addprefix $(BUILD)/obj/tests/faults/,disk.o journal.o steps.o)
 $(BUILD)/tests/fuzz/%: LINK_WITH = -fsanitize=fuzzer

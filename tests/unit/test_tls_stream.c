@@ -423,7 +423,7 @@ static void test_key_update_while_torn(void **state)
 	tls_context_unref(context);
 }
 
-/* And while the socket takes no answer: the read waits for that, and not for more to read. */
+/* And while the socket takes no answer: reading does not wait for that. */
 static void test_key_update_without_room(void **state)
 {
 	struct tls_context *context = new_context(world_config);
@@ -441,17 +441,13 @@ static void test_key_update_without_room(void **state)
 	}
 	assert_int_equal(SSL_key_update(p.client, SSL_KEY_UPDATE_REQUESTED), 1);
 	assert_int_equal(SSL_write(p.client, "x", 1), 1);
-	for (int i = 0; i < 2; i++) {
-		assert_int_equal(tls_stream_read(p.server, buf, sizeof(buf)), -EAGAIN);
-		assert_true(tls_stream_read_wants_write(p.server));
-		assert_false(tls_stream_readable(p.server));
-	}
+	assert_int_equal(tls_stream_read(p.server, buf, sizeof(buf)), 1);
+	assert_int_equal(tls_stream_read(p.server, buf, sizeof(buf)), -EAGAIN);
+	assert_int_equal(server_write(p.server, "hello", 5), -EAGAIN);
 	for (; filled; filled -= (size_t)n) {
 		n = read(p.fds[1], filler, sizeof(filler) < filled ? sizeof(filler) : filled);
 		assert_true(n > 0);
 	}
-	assert_int_equal(tls_stream_read(p.server, buf, sizeof(buf)), 1);
-	assert_false(tls_stream_read_wants_write(p.server));
 	pair_greet(&p);
 	pair_free(&p);
 	tls_context_unref(context);

@@ -46,35 +46,45 @@ struct tls_pair {
 /* The options of a listener, with the names of mosquitto.conf(5). Strings that are NULL are not given; all are only
  * used while the context is made. */
 struct tls_config {
-	const char *cafile;	/* CAs of clients; also completes the chain of certfile when that holds one only */
-	const char *capath;	/* the same, a folder as `openssl rehash` makes it */
-	const char *certfile;	/* PEM: the server's certificate, then those between it and its CA */
-	const char *keyfile;	/* PEM, not encrypted */
+	/* The server. Files are PEM. */
+	const char *certfile;	/* the certificate, then those between it and its CA */
+	const char *keyfile;	/* not encrypted */
 	const char *keyform;	/* "pem"; "engine" is refused */
 	const char *tls_engine; /* refused: engines are on their way out of OpenSSL */
-	const char *crlfile; /* PEM: revoked certificates. Then each CA of clients needs a list that is not out of date;
-				     * looked at for the client's certificate only, not for the CA's */
-	const char *ciphers; /* of TLS 1.2, OpenSSL's syntax */
-	const char *ciphers_tls13;     /* ciphers_tls1.3: names with colons between; with psk_hint those with
-					 * SHA256 must be first, or clients' keys may not fit the cipher */
-	const char *dhparamfile;       /* PEM; without it, as long as the key of the certificate asks for */
-	const char *tls_version;       /* the least: "tlsv1.2", which is the default, or "tlsv1.3" */
-	const char *psk_hint;	       /* lets clients in with a key of psk_file; those of TLS 1.2 are sent this text */
-	const char *psk_file;	       /* see tls_psk.h; not read without psk_hint */
-	bool require_certificate;      /* without it clients are not asked for theirs */
-	bool use_identity_as_username; /* the common name of the certificate, or the identity of the key */
-	bool use_subject_as_username;  /* the whole subject of the certificate */
 
-	/* More certificates, chosen by the name that the client asks for (SNI): the first of all, certfile included, that
+	/* Its other certificates, chosen by the name that the client asks for (SNI): the first of all, certfile included, that
 	 * has exactly this name, else the first with a wildcard for it, else certfile; and beside it those for the same
 	 * name with keys of another kind (RSA, ECDSA), between which the client's abilities decide. */
 	const struct tls_pair *pairs;
 	size_t npairs;
 
+	/* Clients with certificates. */
+	bool require_certificate; /* without it they are not asked for theirs */
+	const char *cafile; /* their CAs; also completes the chain of certfile, when that has one certificate only */
+	const char *capath; /* the same, a folder as `openssl rehash` makes it */
+	/* Revoked ones: needs a list for each CA, which is not out of date. As with mosquitto it is looked at for the
+	 * client's certificate only, not for the CA's own. */
+	const char *crlfile;
+
+	/* Clients with keys. */
+	const char *psk_hint; /* lets them in; those of TLS 1.2 are sent this text, if it is not empty */
+	const char *psk_file; /* see tls_psk.h; not read without psk_hint */
+
+	bool use_identity_as_username; /* the common name of the certificate, or the identity of the key */
+	bool use_subject_as_username;  /* the whole subject of the certificate */
+
+	const char *tls_version; /* the least: "tlsv1.2", which is the default, or "tlsv1.3" */
+	const char *ciphers;	 /* of TLS 1.2, in OpenSSL's syntax */
+	/* ciphers_tls1.3: names with colons between. With psk_hint those with SHA256 must be first: OpenSSL chooses the
+	 * cipher before it looks at the client's key, which fits no other. */
+	const char *ciphers_tls13;
+	const char *dhparamfile; /* without it, as long as the key of the certificate asks for */
+
 	const char *alpn; /* what the listener speaks; NULL: "mqtt" */
-	struct tls_tickets
-		*tickets; /* of all contexts whose sessions may be resumed by one another, so of all listeners
-				      * and through all reloads; NULL: keys of its own */
+
+	/* Of all contexts whose sessions may be resumed by one another, so of all listeners and through all reloads; the
+	 * context takes a reference. NULL: it has its own. */
+	struct tls_tickets *tickets;
 };
 
 /* Immutable, and shared by all threads by counted references. A reload makes a new one; swapping is the caller's, as

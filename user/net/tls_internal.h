@@ -54,7 +54,6 @@ struct tls_stream {
 	bool ended;		      /* recv() said so */
 	bool eof, truncated;	      /* the client's side ended, without close_notify */
 	bool socket_empty;	      /* the last recv() said so */
-	bool read_wants_write;	      /* the last read could not go on without an answer */
 	uint8_t first_len;	      /* of what the client sent first, */
 	uint8_t first[TLS_FIRST_MAX]; /* to say what it was if it was no TLS */
 	uint32_t key_updates;	      /* of the client */

@@ -217,7 +217,6 @@ ssize_t tls_stream_read(struct tls_stream *s, void *buf, size_t len)
 
 	if (s->error || s->eof)
 		return s->error;
-	s->read_wants_write = false;
 	ERR_clear_error();
 	/* A record may be as small as the packet in it: the caller is to get many at once. */
 	for (; got < len; got += n, s->read += n) {
@@ -227,7 +226,9 @@ ssize_t tls_stream_read(struct tls_stream *s, void *buf, size_t len)
 		/* What comes after the data is found again by the next call. */
 		rc = outcome(s, rc);
 		s->eof = rc == SSL_ERROR_ZERO_RETURN;
-		s->read_wants_write = rc == SSL_ERROR_WANT_WRITE;
+		/* Only renegotiation made a read wait for that, and whoever watches the socket does not expect it. */
+		if (rc == SSL_ERROR_WANT_WRITE)
+			fail(s, -EPROTO, "a read that needs to write");
 		if (got || s->eof)
 			break;
 		return s->error ? s->error : -EAGAIN;
@@ -237,12 +238,7 @@ ssize_t tls_stream_read(struct tls_stream *s, void *buf, size_t len)
 
 bool tls_stream_readable(const struct tls_stream *s)
 {
-	return (!s->socket_empty && !s->read_wants_write) || SSL_pending(s->ssl) > 0;
-}
-
-bool tls_stream_read_wants_write(const struct tls_stream *s)
-{
-	return s->read_wants_write;
+	return !s->socket_empty || SSL_pending(s->ssl) > 0;
 }
 
 size_t tls_stream_pending(const struct tls_stream *s)

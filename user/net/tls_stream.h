@@ -11,8 +11,8 @@
  * OpenSSL's buffer of 16 KiB. That buffer exists only while part of a record is in it: an idle stream has none.
  *
  * Watching by epoll: with EPOLLIN | EPOLLOUT | EPOLLET. Go on with a call when the socket became ready for what the last
- * one waited for: the handshake says what that is; afterwards a write waits for EPOLLOUT and a read for EPOLLIN, but for
- * tls_stream_read_wants_write().
+ * one waited for: the handshake says what that is; afterwards a read waits for EPOLLIN and a write for EPOLLOUT. (When a
+ * client asks for new keys, it is the next write that answers.)
  */
 #ifndef SHUNT_TLS_STREAM_H
 #define SHUNT_TLS_STREAM_H
@@ -62,10 +62,6 @@ ssize_t tls_stream_read(struct tls_stream *s, void *buf, size_t len);
 /* May a read bring more before the socket becomes readable again? Also data that was received and decrypted, which epoll
  * does not tell of. False once a read has found the socket empty: it need not be called again to know. */
 bool tls_stream_readable(const struct tls_stream *s);
-
-/* Does the last read wait for EPOLLOUT, because it cannot go on without an answer that the socket does not take? It is
- * to be called again then, whether there is something to write or not. That is after a KeyUpdate only. */
-bool tls_stream_read_wants_write(const struct tls_stream *s);
 
 /* Bytes that were decrypted and wait to be read. */
 size_t tls_stream_pending(const struct tls_stream *s);
