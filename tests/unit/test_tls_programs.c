@@ -219,8 +219,8 @@ static void test_refusals(void **state)
 	assert_string_equal(server.seen[0].reason, "the client did not return a certificate");
 	/* They do not know the server's CA. */
 	run_client(world_config, GNUTLS, "--x509cafile client.pem --port PORT localhost", false);
-	run_client(world_config, S_CLIENT, "-quiet -no_ign_eof -CAfile client.pem -verify_return_error -connect localhost:PORT",
-		   false);
+	run_client(world_config, S_CLIENT,
+		   "-quiet -no_ign_eof -CAfile client.pem -verify_return_error -connect localhost:PORT", false);
 	assert_string_equal(server.seen[0].reason, "the client refused: unknown CA");
 }
 
@@ -257,17 +257,20 @@ static void test_keys(void **state)
 	assert_string_equal(server.seen[0].version, "TLSv1.3");
 	assert_string_equal(server.seen[0].identity, "sensor");
 	run_client(config, S_CLIENT,
-		   "-quiet -no_ign_eof -connect localhost:PORT -psk_identity sensor -psk " PSK_HEX " -tls1_2 -cipher PSK", true);
-	assert_string_equal(server.seen[0].identity, "sensor");
-	run_client(config, S_CLIENT, "-quiet -no_ign_eof -connect localhost:PORT -psk_identity sensor -psk " PSK_HEX " -tls1_3",
+		   "-quiet -no_ign_eof -connect localhost:PORT -psk_identity sensor -psk " PSK_HEX
+		   " -tls1_2 -cipher PSK",
 		   true);
+	assert_string_equal(server.seen[0].identity, "sensor");
+	run_client(config, S_CLIENT,
+		   "-quiet -no_ign_eof -connect localhost:PORT -psk_identity sensor -psk " PSK_HEX " -tls1_3", true);
 	assert_string_equal(server.seen[0].identity, "sensor");
 	run_client(config, GNUTLS,
 		   "--pskusername sensor --pskkey 00" PSK_HEX " --port PORT localhost "
 		   "--priority NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+PSK",
 		   false);
 	assert_string_equal(server.seen[0].reason, "another key than psk_file has for the identity");
-	run_client(config, S_CLIENT, "-quiet -no_ign_eof -connect localhost:PORT -psk_identity x -psk " PSK_HEX " -tls1_3", false);
+	run_client(config, S_CLIENT,
+		   "-quiet -no_ign_eof -connect localhost:PORT -psk_identity x -psk " PSK_HEX " -tls1_3", false);
 	assert_string_equal(server.seen[0].reason, "an identity that psk_file does not have");
 }
 
