@@ -10,6 +10,7 @@ import resource
 import signal
 import stat
 import subprocess
+import time
 
 from harness import build
 from harness.client import TIMEOUT
@@ -259,6 +260,11 @@ class ScramTerminal(Users):
         """Ctrl-C at the question ends it, changes nothing and puts the terminal right again."""
         terminal = Terminal(self, self.command(self.path, "user"))
         terminal.answer(b"Password for user: ", b"penc\x03")
+        # A signal that comes just before it waits for keys is noted, but does not keep it from waiting.
+        deadline = time.monotonic() + TIMEOUT
+        while terminal.process.poll() is None and time.monotonic() < deadline:
+            terminal.type(b"\x03")
+            time.sleep(0.1)
         self.assertNotEqual(terminal.finish(), 0)
         self.assertTrue(terminal.echo)
         self.assertFalse(os.listdir(self.folder))
