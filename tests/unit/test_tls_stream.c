@@ -67,7 +67,7 @@ static void *read_and_echo(void *arg)
 	while (got < BULK) {
 		int n = SSL_read(e->p->client, buf, (int)(1 + (unsigned)rand_r(&e->seed) % sizeof(buf)));
 
-		if (n <= 0 || memcmp(buf, e->want + got, (size_t)n) || SSL_write(e->p->client, buf, n) != n) {
+		if (n <= 0 || memcmp(buf, e->want + got, (size_t)n) != 0 || SSL_write(e->p->client, buf, n) != n) {
 			wrong = 1;
 			break;
 		}
