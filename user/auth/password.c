@@ -105,7 +105,7 @@ static bool read_bare_base64(struct mqtt_str part, uint8_t *out, size_t least, s
 
 static const char *parse_sha512(const char *text, struct password_hash *h)
 {
-	struct mqtt_str iterations, salt, hash;
+	struct mqtt_str iterations, salt, hash = {0};
 
 	if (h->kind == PASSWORD_PBKDF2) {
 		if (!take(&text, '$', &iterations) || !take(&text, '$', &salt))
@@ -124,7 +124,7 @@ static const char *parse_sha512(const char *text, struct password_hash *h)
 }
 
 /* "m=": the number behind it. */
-static bool read_parameter(struct mqtt_str part, char name, uint32_t max, uint32_t *out)
+static bool read_parameter(struct mqtt_str part, uint8_t name, uint32_t max, uint32_t *out)
 {
 	if (part.len < 2 || part.data[0] != name || part.data[1] != '=')
 		return false;

@@ -279,7 +279,7 @@ static int pump_resend(struct session *s)
 
 		if (d->state != WAIT_PUBCOMP && !quota_left(s))
 			break;
-		rc = d->message && denied(s, d->message) ? -EACCES : send_delivery(s, d, true);
+		rc = d->state != WAIT_PUBCOMP && denied(s, d->message) ? -EACCES : send_delivery(s, d, true);
 		if (rc == -EMSGSIZE) /* for this connection */
 			session_drop(s, DROP_TOO_LARGE);
 		if (rc == -EMSGSIZE || rc == -EACCES) {

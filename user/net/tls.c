@@ -60,11 +60,11 @@ static int check_options(const struct tls_config *c)
 {
 	int err = 0;
 
-	if (c->tls_engine || (c->keyform && strcmp(c->keyform, "pem"))) {
+	if (c->tls_engine || (c->keyform && strcmp(c->keyform, "pem") != 0)) {
 		log_error("Error: Keys of an engine are not supported, only `keyform pem`.");
 		err = -1;
 	}
-	if (c->tls_version && strcmp(c->tls_version, "tlsv1.2") && strcmp(c->tls_version, "tlsv1.3")) {
+	if (c->tls_version && strcmp(c->tls_version, "tlsv1.2") != 0 && strcmp(c->tls_version, "tlsv1.3") != 0) {
 		log_error("Error: tls_version %s is not supported, only tlsv1.2 and tlsv1.3.", c->tls_version);
 		err = -1;
 	}
