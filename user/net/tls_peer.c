@@ -19,8 +19,12 @@ static char *username(const void *data, size_t len, const char **why)
 	/* A NUL is no UTF-8 here: nobody may be taken for whoever stands before it. */
 	if (!len || len > USERNAME_MAX || !utf8_valid(data, len))
 		*why = len ? "its name is no user name of MQTT" : "its name is empty";
-	else if (!(copy = strndup(data, len)))
+	else if (!(copy = malloc(len + 1)))
 		*why = "out of memory";
+	if (copy) {
+		memcpy(copy, data, len);
+		copy[len] = '\0';
+	}
 	return copy;
 }
 
