@@ -24,8 +24,8 @@
  * no_application_protocol, which the RFC asks for and which keeps browsers and attacks across protocols (ALPACA) out;
  * mosquitto does not look at it. A client without ALPN, as most are, is served.
  *
- * Kernel TLS: OpenSSL of Debian 12 is built with it, but most kernels have it as a module or, as those of small virtual
- * machines, not at all; and OpenSSL 3.0 cannot follow a client that changes its keys (KeyUpdate) with it. It is not used.
+ * Kernel TLS is not used. OpenSSL of Debian 12 is built with it, but kernels may lack it, as those of small virtual
+ * machines do, and in TLS 1.3 a client that changes its keys is not followed (OpenSSL's issue 16307).
  */
 #ifndef SHUNT_TLS_H
 #define SHUNT_TLS_H
