@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 """password_file and acl_file: who comes in, what they may do, and what a reload makes of it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -264,6 +265,8 @@ class Rights(Access):
         self.assertEqual(daemon.stats()["publish"]["denied"], 120)
         if self.road != "off":
             self.assertGreater(self.carried(daemon), before + 60)
+            for who, topic, reason in ((bob, "in/a/b", "publisher_denied"), (bob, "in/a", "possible")):
+                self.assertEqual(self.why(daemon, topic, who), reason)
 
     @own
     def test_will(self):
@@ -338,6 +341,28 @@ class Rights(Access):
         self.reload(daemon)
         ann.publish("out/3", b"w", 1)
         self.assertEqual(bob.payloads(1), [b"w"])
+
+    @own
+    def test_restart(self):
+        """The rights of a client that was not there since the daemon started are not known until it comes."""
+        daemon = self.begin("allow_anonymous true", "persistence true", rules=RULES)
+        bob = self.user(daemon, "bob", expiry=100)
+        bob.subscribe("#", qos=1)
+        bob.disconnect()
+        daemon.stop()
+        daemon.start()
+        ann = self.user(daemon, "ann")
+        ann.publish("out/1", b"x", 1)
+        self.reload(daemon)
+        for topic in ("out/2", "in/1", "out/secret"):
+            ann.publish(topic, b"x", 1)
+        bob = self.user(daemon, "bob", clean=False, present=True)
+        self.assertEqual([x.topic for x in bob.receive(2)], ["out/1", "out/2"])
+        bob.nothing()
+
+    def why(self, daemon, topic, client):
+        """The reason that shuntctl why gives."""
+        return json.loads(daemon.ctl("why", "--json", topic, client.client_id))["why"]["reason"]
 
     @own
     def test_listeners(self):

@@ -467,10 +467,13 @@ static void test_deep(void **state)
 	rights = rights_for(text, NULL, id);
 	assert_string_equal(may(rights, topic), "");
 	assert_false(acl_may_read_any(rights, mqtt_str("#")));
+	assert_true(acl_rights_size(rights) < 1000);
 	acl_rights_unref(rights);
 	memset(id, 'x', TOPIC_LEN_MAX);
 	rights = rights_for("pattern %c%c%c\npattern %c\n", NULL, id);
 	assert_string_equal(may(rights, id), "rw");
+	assert_true(acl_rights_size(rights) > TOPIC_LEN_MAX);
+	assert_true(acl_rights_size(rights) < 2 * TOPIC_LEN_MAX);
 	acl_rights_unref(rights);
 }
 

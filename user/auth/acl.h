@@ -71,6 +71,9 @@ struct acl_rights *acl_rights_new(struct acl *acl, const struct mqtt_str *userna
 struct acl_rights *acl_rights_ref(struct acl_rights *rights);
 void acl_rights_unref(struct acl_rights *rights);
 
+/* Bytes that they take, beside what all clients of the file share. */
+size_t acl_rights_size(const struct acl_rights *rights);
+
 /* May the client have this access, one of the two, to a topic, which is a valid name of ACL_LEVELS_MAX levels at most? Allocates nothing, waits for nothing.
  * Any thread. */
 bool acl_may(const struct acl_rights *rights, enum acl_access access, struct mqtt_str topic);

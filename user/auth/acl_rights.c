@@ -35,6 +35,11 @@ struct acl_rights {
 	const struct acl_tree *trees[TREES];
 };
 
+size_t acl_rights_size(const struct acl_rights *rights)
+{
+	return sizeof(*rights) + acl_tree_size(rights->made);
+}
+
 struct acl_rights *acl_rights_ref(struct acl_rights *rights)
 {
 	__atomic_add_fetch(&rights->refs, 1, __ATOMIC_RELAXED);

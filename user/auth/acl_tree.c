@@ -31,6 +31,7 @@ struct acl_tree {
 	uint32_t nnodes;
 	uint32_t longest_row;
 	size_t nrules;
+	size_t size;	     /* bytes of this, what is behind it, and the nodes */
 	struct rule rules[]; /* in order; their text is behind them */
 };
 
@@ -194,7 +195,13 @@ struct acl_tree *acl_tree_new(const struct acl_draft *d, size_t first, size_t co
 	fitting = realloc(t->nodes, t->nnodes * sizeof(*t->nodes));
 	if (fitting)
 		t->nodes = fitting;
+	t->size = sizeof(*t) + count * sizeof(*t->rules) + text + t->nnodes * sizeof(*t->nodes);
 	return t;
+}
+
+size_t acl_tree_size(const struct acl_tree *t)
+{
+	return t ? t->size : 0;
 }
 
 void acl_tree_free(struct acl_tree *t)

@@ -60,6 +60,9 @@ struct acl_tree;
 struct acl_tree *acl_tree_new(const struct acl_draft *d, size_t first, size_t count);
 void acl_tree_free(struct acl_tree *t);
 
+/* Bytes that it takes. */
+size_t acl_tree_size(const struct acl_tree *t);
+
 /* What the rules that match a topic say, all of them together, as far as `wanted` asks; when something of ACL_SAY_NO_* was
  * wanted and found, the rest may be missing. The topic is `topic` with `more` levels behind it which no rule has by name; a
  * level "+" or "#" in `topic` is such a one, too. Allocates nothing. */

@@ -175,7 +175,18 @@ bool access_waits(const struct conn *c)
 static int take_username(struct conn *c, struct mqtt_str name)
 {
 	c->username = strndup((const char *)name.data, name.len);
-	return c->username ? 0 : MQTT_RC_SERVER_UNAVAILABLE;
+	if (!c->username)
+		return MQTT_RC_SERVER_UNAVAILABLE;
+	memory_took(name.len + 1);
+	return 0;
+}
+
+void access_forget_username(char **name)
+{
+	if (*name)
+		memory_gave(strlen(*name) + 1);
+	free(*name);
+	*name = NULL;
 }
 
 static int log_refused(const struct conn *c, const struct mqtt_connect *connect, const char *why)
@@ -191,8 +202,6 @@ int access_check(struct conn *c, const struct mqtt_connect *connect)
 	struct password_file *passwords = access_of(c)->passwords;
 	struct mqtt_str proved = authenticate_username(c);
 
-	if (!c->login_known)
-		c->access_epoch = c->worker->broker->access_epoch;
 	if (proved.len)
 		return take_username(c, proved);
 	if (!connect->has_username) {
@@ -223,10 +232,17 @@ void access_done(struct conn *c)
 
 /* ---- rights ------------------------------------------------------------------------------------------------------- */
 
+static size_t rights_size(const struct access_rights *rights)
+{
+	return sizeof(*rights) + acl_rights_size(rights->acl);
+}
+
 void access_rights_free(struct access_rights *rights)
 {
-	if (rights)
-		acl_rights_unref(rights->acl);
+	if (!rights)
+		return;
+	memory_gave(rights_size(rights));
+	acl_rights_unref(rights->acl);
 	free(rights);
 }
 
@@ -244,15 +260,17 @@ static struct access_rights *make_rights(struct acl *acl, const struct session *
 	if (!rights)
 		return NULL;
 	rights->acl = acl_rights_new(acl, s->username ? &name : NULL, mqtt_str(s->id));
-	if (rights->acl)
-		return rights;
-	free(rights);
-	return NULL;
+	if (!rights->acl) {
+		free(rights);
+		return NULL;
+	}
+	memory_took(rights_size(rights));
+	return rights;
 }
 
 int access_set_rights(struct broker *b, struct session *s)
 {
-	struct acl *acl = b->access->rules[s->listener].acl;
+	struct acl *acl = s->came ? b->access->rules[s->listener].acl : NULL;
 	struct access_rights *before = s->rights, *rights = acl ? make_rights(acl, s) : NULL;
 
 	if (acl && !rights)

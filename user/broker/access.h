@@ -43,6 +43,9 @@ enum { ACCESS_LATER = -2 };
  * connection has its user name. */
 int access_check(struct conn *c, const struct mqtt_connect *connect);
 
+/* Free a user name, and forget it. */
+void access_forget_username(char **name);
+
 /* Is its password being checked? Then nothing is read. */
 bool access_waits(const struct conn *c);
 
@@ -88,8 +91,7 @@ static inline bool access_may_read(const struct session *s, struct mqtt_str topi
 void access_rights_free(struct access_rights *rights);
 
 /* The rules have changed, from `before`, while no worker runs: all sessions get the rights of today, and who would not be let
- * in any more is disconnected. One that came from the store, and whose client was not there since, gets its own when
- * it comes. */
+ * in any more is disconnected. */
 void access_apply(struct broker *b, const struct access *before);
 
 #endif

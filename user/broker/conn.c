@@ -514,7 +514,7 @@ void conn_close(struct conn *c, enum close_reason why)
 void conn_free(struct conn *c)
 {
 	free(c->client_id);
-	free(c->username);
+	access_forget_username(&c->username);
 	memory_gave(sizeof(*c));
 	free(c);
 }

@@ -341,7 +341,8 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	}
 	c->connected_ns = w->loop.now_ns;
 	c->session = s;
-	free(s->username);
+	access_forget_username(&s->username);
+	s->came = true;
 	s->username = c->username;
 	s->listener = c->listener;
 	c->username = NULL;
@@ -445,6 +446,7 @@ int conn_handle_connect(struct conn *c, uint8_t first, const uint8_t *body, size
 	if (authenticate_waits(c))
 		return handle_auth(c, first, body, len);
 	COUNTER_ADD(connects_received, 1);
+	c->access_epoch = c->worker->broker->access_epoch;
 	rc = decode(c, first, body, len, &p);
 	if (rc)
 		return rc;

@@ -312,6 +312,8 @@ enum flow_reason flow_explain(struct worker *w, const struct conn *publisher, st
 	enum flow_reason reason = publish_reason(w, publisher, topic);
 
 	*about = NULL;
+	if (!reason && publisher && !access_may_write(publisher->session, topic))
+		reason = FLOW_PUBLISHER_DENIED;
 	if (reason)
 		return reason;
 	subscriptions_lock(w->broker);

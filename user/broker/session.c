@@ -873,7 +873,7 @@ void session_free(struct session *s)
 	free(s->tail.passed);
 	table_free(&s->subs);
 	access_rights_free(s->rights);
-	free(s->username);
+	access_forget_username(&s->username);
 	memory_gave(sizeof(*s) + s->id_len);
 	free(s->id);
 	free(s);

@@ -123,7 +123,8 @@ struct session {
 	struct message *will; /* a reference; waits for its delay or for the end of the session; NULL: none */
 	bool will_retain;
 	struct timer will_delay;
-	char *username;	   /* of its client; NULL: none, or it was not there since the daemon started */
+	bool came; /* its client was there since the daemon started; else its rights are not known, and looked at when it comes */
+	char *username;	   /* of its client; NULL: none */
 	unsigned listener; /* where it came in */
 
 	struct table subs; /* struct subscription by node; changed under the subscription lock */
