@@ -245,6 +245,7 @@ class Rights(Access):
         bob.nothing()
         client = next(c for c in daemon.clients()["clients"] if c["id"] == self.id("bob"))
         self.assertGreater(client["dropped"]["denied"], 40)
+        self.assertEqual(client["username"], "bob")
 
     @own
     def test_flows(self):

@@ -205,6 +205,8 @@ static int add_client(const struct broker_client *c, void *arg)
 
 	json_open_object(j, NULL);
 	json_string(j, "id", c->id);
+	if (c->username)
+		json_string(j, "username", c->username);
 	json_bool(j, "connected", c->connected);
 	json_string(j, "address", c->address);
 	json_string(j, "version", c->connected ? mqtt_version_name(c->version) : "");

@@ -75,7 +75,8 @@ void broker_stats(struct broker_stats *out);
 /* A client: connected, or a session that waits for it. */
 struct broker_client {
 	const char *id;
-	const char *address; /* "ADDRESS:PORT"; "" when it is not connected */
+	const char *username; /* NULL: none, or it was not there since the daemon started */
+	const char *address;  /* "ADDRESS:PORT"; "" when it is not connected */
 	bool connected;
 	bool clean;	       /* its session ends with the connection */
 	uint8_t version;       /* enum mqtt_version; 0 when it is not connected */

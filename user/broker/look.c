@@ -100,8 +100,12 @@ static int copy_session(struct client_copy *to, const struct session *s)
 	struct broker_client *out = &to->client;
 
 	out->id = strdup(s->id);
-	if (!out->id)
+	out->username = s->username ? strdup(s->username) : NULL;
+	if (!out->id || (s->username && !out->username)) {
+		free((char *)out->id);
+		free((char *)out->username);
 		return -ENOMEM;
+	}
 	out->clean = session_ends_with_connection(s);
 	out->subscriptions = (uint32_t)s->subs.count;
 	out->inflight = s->sent.count;
@@ -145,6 +149,7 @@ int broker_clients(int (*each)(const struct broker_client *c, void *arg), void *
 			if (!rc)
 				rc = each(&snap.v[k].client, arg);
 			free((char *)snap.v[k].client.id);
+			free((char *)snap.v[k].client.username);
 		}
 		free(snap.v);
 	}
