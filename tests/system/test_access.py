@@ -144,7 +144,7 @@ class Passwords(Access):
         daemon.stop()
 
     @own
-    def test_reload(self):
+    def test_changed_users(self):
         """Who is connected as a user that left, or whose password changed, is disconnected; others notice nothing."""
         daemon = self.begin("allow_anonymous true")
         ann, bob, cat, anybody = (self.user(daemon, "ann"), self.user(daemon, "bob"), self.user(daemon, "cat"),
