@@ -5,7 +5,7 @@
  * Every message carries who sent it, two sequence numbers, its length, the time and a body that is known from its number.
  * What must hold, whatever happens to clients, daemon and network:
  *  - a subscriber's stream consists of whole packets, each as it was published, on topics it has subscribed to; after
- *    UNSUBACK nothing comes that was published later;
+ *    UNSUBACK nothing comes that was published later, nor on a topic that nobody may read any more;
  *  - of each publisher they come in the order it sent them, none twice, whatever their topics and whatever connection
  *    of either side they came by;
  *  - between two messages that came on one subscription none is missing, but for those the daemon counts as dropped;
@@ -64,6 +64,8 @@ struct world {
 	uint32_t stopped;    /* by SIGSTOP */
 	uint32_t calm;	     /* nobody leaves any more and everybody reads */
 	uint32_t silent;     /* publishers send no more */
+	uint32_t denied;     /* 1 + the topic that nobody may read, 0: none */
+	uint64_t denied_ns;  /* since when */
 	uint32_t end;
 	uint32_t resting;	/* publishers that have sent their last */
 	uint32_t settled;	/* subscribers that have looked whether they got it */

@@ -5,6 +5,7 @@
  * The clients of a chaos run (chaos.h), steered by lines on standard input and answering each with a line of JSON:
  *   kill     the daemon is about to be killed          up       there is a new one
  *   stop     it is about to be stopped by SIGSTOP      cont     it runs again
+ *   deny N   nobody may read topic N now               allow    soon everybody may read all
  *   report   counters, and gaps of each subscriber     calm     nobody leaves any more, everybody reads
  *   silence  publishers stop; when every subscriber has looked whether it got their last messages, the answer comes
  *   end      all leave; the last answer has failures and the last events, and the status is 1 if there were any
@@ -83,6 +84,17 @@ static void wait_until(const uint32_t *counter, uint32_t value)
 		pause_us(10000);
 }
 
+/* "deny N" or "allow" */
+static void deny(const char *line)
+{
+	bool allow = *line == 'a';
+
+	event("%s", line);
+	__atomic_store_n(&world->denied, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&world->denied_ns, now_ns(), __ATOMIC_RELEASE);
+	__atomic_store_n(&world->denied, allow ? 0 : 1 + (uint32_t)atoi(line + 5), __ATOMIC_RELEASE);
+}
+
 /* False at the end. */
 static bool command(const char *line)
 {
@@ -100,6 +112,8 @@ static bool command(const char *line)
 			add(flags[i].flag, flags[i].add);
 		}
 	}
+	if (!strncmp(line, "deny ", 5) || !strcmp(line, "allow"))
+		deny(line);
 	if (!strcmp(line, "silence"))
 		wait_until(&world->settled, (uint32_t)settings.subscribers);
 	if (!strcmp(line, "end"))

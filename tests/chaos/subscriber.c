@@ -80,6 +80,13 @@ static void check_topic(struct subscriber *s, const struct letter *l)
 		wrong(s, TOPICS, l, "on a topic it had unsubscribed from before");
 }
 
+static void check_denied(struct subscriber *s, const struct letter *l)
+{
+	/* The topic is set after the time. */
+	if (look(&world->denied) == l->topic + 1U && l->time > __atomic_load_n(&world->denied_ns, __ATOMIC_ACQUIRE))
+		wrong(s, TOPICS, l, "on a topic that nobody may read");
+}
+
 static void check_gap(struct subscriber *s, const struct letter *l)
 {
 	struct subscription *sub = &s->subs[l->topic];
@@ -139,6 +146,7 @@ static void publish_came(struct subscriber *s, const struct packet *packet)
 	if (l.topic != topic)
 		wrong(s, STREAMS, &l, "on another topic");
 	check_topic(s, &l);
+	check_denied(s, &l);
 	if (packet->first == 0x31) /* retained: an old one */
 		return;
 	check_order(s, &l);

@@ -2,6 +2,7 @@
 """One daemon on one road for a time, under its clients' chaos and what is done to the daemon and the network here."""
 
 import collections
+import os
 import random
 import signal
 import time
@@ -10,12 +11,14 @@ from link import BadLink
 from resources import Resources
 from storm import Idle, Storm
 
-OPTIONS = ["workers 2", "max_output_bytes 2000000", "log_type error", "log_type warning", "allow_anonymous true"]
+OPTIONS = ["workers 2", "max_output_bytes 2000000", "log_type error", "log_type warning", "log_type information",
+           "allow_anonymous true"]
 PROGRESS = 10.0
 CALM = 4.0
 GATHER = 1.0  # clients that come while the fast path is switched off stay without it
 FILES = 20000  # of the daemon
 LAST_EVENTS = 60
+TOPICS_OF_ALL = 8  # behind those of single subscribers; chaos.h
 
 
 class Turmoil:
@@ -28,6 +31,7 @@ class Turmoil:
         self.story, self.wrong = collections.deque(maxlen=LAST_EVENTS), {}
         self.link = BadLink(link_of) if link_of else None
         self.storm = self.idle = None
+        self.rules, self.lines = f"{daemon.dir}/acl", list(daemon.options)
         self.carried = self.dropped = self.missed = 0  # of former daemons
         self.done = collections.Counter()
         self.seconds = 0.0
@@ -49,6 +53,7 @@ class Turmoil:
     def run(self, seconds, full):
         """Chaos for some seconds, calm, and the accounts. `full`: how many idle clients for a while, 0: none."""
         begin = time.monotonic()
+        self._choose_rules()
         self.daemon.start()
         resources = Resources(self.daemon)
         self.storm = Storm(self.daemon, self.seed, self.options.publishers, self.options.subscribers,
@@ -69,8 +74,9 @@ class Turmoil:
 
     def _chaos(self, begin, end, full, resources):
         shown = begin
-        deeds = [self._pause, self._stop, self._kill, self._switch] + ([self._weather] * 2 if self.link else [])
-        weights = [5, 4, 2, 4] + [3] * (len(deeds) - 4)
+        deeds = [self._pause, self._stop, self._kill, self._switch, self._deny]
+        deeds += [self._weather] * 2 if self.link else []
+        weights = [5, 4, 2, 4, 6] + [3] * (len(deeds) - 5)
         full_from, full_until = begin + (end - begin) * 0.2, begin + (end - begin) * 0.5
         time.sleep(GATHER)
         while time.monotonic() < end:
@@ -121,6 +127,8 @@ class Turmoil:
         self.say("SIGKILL")
         self.daemon.signal(signal.SIGKILL)
         self.daemon.process.wait()
+        self.storm.tell("allow")
+        self._choose_rules()
         self.daemon.start()
         resources.daemon_started(self.daemon)
         status = self.daemon.stats()["fastpath"]
@@ -140,6 +148,42 @@ class Turmoil:
         self.daemon.ctl("fastpath", "on")
         self.say("fastpath on")
         self.done["switches"] += 1
+
+    def _choose_rules(self):
+        """The next daemon has rules, or none."""
+        self.daemon.options = self.lines + self.random.choice(([], [f"acl_file {self.rules}"]))
+        self._write_rules(None)
+
+    def _write_rules(self, denied):
+        """All may publish everything, and read all topics but one."""
+        count = self.options.subscribers - self.options.crowd + TOPICS_OF_ALL
+        with open(self.rules, "w") as rules:
+            rules.write("topic write #\n")
+            rules.writelines(f"topic read chaos/{n:03}/#\n" for n in range(count) if n != denied)
+        os.chmod(self.rules, 0o644)
+
+    def _reload(self):
+        before = self.daemon.log().count("Config reloaded")
+        self.daemon.signal(signal.SIGHUP)
+        while self.daemon.running() and self.daemon.log().count("Config reloaded") == before:
+            time.sleep(0.005)
+
+    def _deny(self):
+        """Nobody may read a topic that many have subscribed to, for a while."""
+        if len(self.daemon.options) == len(self.lines):
+            return
+        owners = self.options.subscribers - self.options.crowd
+        denied = self.random.randrange(owners, owners + TOPICS_OF_ALL)
+        self._write_rules(denied)
+        self._reload()
+        self.storm.tell(f"deny {denied}")
+        self.say(f"topic {denied} may not be read")
+        time.sleep(self.random.choice((0, 0.1, 0.5)))
+        self.storm.tell("allow")
+        self._write_rules(None)
+        self._reload()
+        self.say("all may be read")
+        self.done["denials"] += 1
 
     def _weather(self):
         shares = [self.random.choice(some) for some in ((0, 0, 0.002, 0.02), (0, 0.01, 0.1), (0, 0.02, 0.2))]
