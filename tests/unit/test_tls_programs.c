@@ -176,8 +176,9 @@ static void run_client(struct tls_config config, const char *program, const char
 
 #define GNUTLS "gnutls-cli"
 #define S_CLIENT "openssl s_client"
-#define GNUTLS_TO "--x509cafile ca.pem --port PORT localhost "
-#define S_CLIENT_TO "-quiet -no_ign_eof -CAfile ca.pem -verify_return_error -connect localhost:PORT "
+#define GNUTLS_TO "--x509cafile ca.pem --port PORT --sni-hostname localhost --verify-hostname localhost 127.0.0.1 "
+#define S_CLIENT_TO \
+	"-quiet -no_ign_eof -CAfile ca.pem -verify_return_error -connect 127.0.0.1:PORT -servername localhost "
 #define PSK_HEX "30313233343536373839616263646566"
 
 static void test_versions(void **state)
@@ -218,9 +219,13 @@ static void test_refusals(void **state)
 	run_client(config, GNUTLS, GNUTLS_TO, false);
 	assert_string_equal(server.seen[0].reason, "the client did not return a certificate");
 	/* They do not know the server's CA. */
-	run_client(world_config, GNUTLS, "--x509cafile client.pem --port PORT localhost", false);
-	run_client(world_config, S_CLIENT,
-		   "-quiet -no_ign_eof -CAfile client.pem -verify_return_error -connect localhost:PORT", false);
+	run_client(world_config, GNUTLS,
+		   "--x509cafile client.pem --port PORT --sni-hostname localhost --verify-hostname localhost 127.0.0.1",
+		   false);
+	run_client(
+		world_config, S_CLIENT,
+		"-quiet -no_ign_eof -CAfile client.pem -verify_return_error -connect 127.0.0.1:PORT -servername localhost",
+		false);
 	assert_string_equal(server.seen[0].reason, "the client refused: unknown CA");
 }
 
@@ -245,32 +250,39 @@ static void test_keys(void **state)
 	need(GNUTLS);
 	need("openssl");
 	run_client(config, GNUTLS,
-		   "--pskusername sensor --pskkey " PSK_HEX " --port PORT localhost "
+		   "--pskusername sensor --pskkey " PSK_HEX
+		   " --port PORT --sni-hostname localhost --verify-hostname localhost 127.0.0.1 "
 		   "--priority NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+PSK",
 		   true);
 	assert_string_equal(server.seen[0].version, "TLSv1.2");
 	assert_string_equal(server.seen[0].identity, "sensor");
 	run_client(config, GNUTLS,
-		   "--pskusername sensor --pskkey " PSK_HEX " --port PORT localhost "
+		   "--pskusername sensor --pskkey " PSK_HEX
+		   " --port PORT --sni-hostname localhost --verify-hostname localhost 127.0.0.1 "
 		   "--priority NORMAL:-VERS-ALL:+VERS-TLS1.3:+PSK:+ECDHE-PSK",
 		   true);
 	assert_string_equal(server.seen[0].version, "TLSv1.3");
 	assert_string_equal(server.seen[0].identity, "sensor");
 	run_client(config, S_CLIENT,
-		   "-quiet -no_ign_eof -connect localhost:PORT -psk_identity sensor -psk " PSK_HEX
+		   "-quiet -no_ign_eof -connect 127.0.0.1:PORT -servername localhost -psk_identity sensor -psk " PSK_HEX
 		   " -tls1_2 -cipher PSK",
 		   true);
 	assert_string_equal(server.seen[0].identity, "sensor");
 	run_client(config, S_CLIENT,
-		   "-quiet -no_ign_eof -connect localhost:PORT -psk_identity sensor -psk " PSK_HEX " -tls1_3", true);
+		   "-quiet -no_ign_eof -connect 127.0.0.1:PORT -servername localhost -psk_identity sensor -psk " PSK_HEX
+		   " -tls1_3",
+		   true);
 	assert_string_equal(server.seen[0].identity, "sensor");
 	run_client(config, GNUTLS,
-		   "--pskusername sensor --pskkey 00" PSK_HEX " --port PORT localhost "
+		   "--pskusername sensor --pskkey 00" PSK_HEX
+		   " --port PORT --sni-hostname localhost --verify-hostname localhost 127.0.0.1 "
 		   "--priority NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+PSK",
 		   false);
 	assert_string_equal(server.seen[0].reason, "another key than psk_file has for the identity");
 	run_client(config, S_CLIENT,
-		   "-quiet -no_ign_eof -connect localhost:PORT -psk_identity x -psk " PSK_HEX " -tls1_3", false);
+		   "-quiet -no_ign_eof -connect 127.0.0.1:PORT -servername localhost -psk_identity x -psk " PSK_HEX
+		   " -tls1_3",
+		   false);
 	assert_string_equal(server.seen[0].reason, "an identity that psk_file does not have");
 }
 
