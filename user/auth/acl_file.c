@@ -2,13 +2,13 @@
 /* The file of rules: read line by line into drafts, of which trees are made when all lines are good. */
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "auth/acl_internal.h"
 #include "base/hash.h"
+#include "base/lines.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "mqtt/topic.h"
@@ -79,25 +79,9 @@ const char *acl_filter_fault(struct mqtt_str filter)
 struct reading {
 	struct acl *acl;
 	struct acl_draft topics, patterns; /* topics with the number of their user */
-	const char *path;
-	size_t line;
+	struct lines at;
 	uint32_t user; /* whose rules follow */
 };
-
-static int fault(const struct reading *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* Log what is wrong with the line. Returns -1. */
-static int fault(const struct reading *r, const char *fmt, ...)
-{
-	char text[LOG_LINE_MAX];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	log_error("Error in %s:%zu: %s.", r->path, r->line, text);
-	return -1;
-}
 
 /* Room for one more user. 0 or -1. */
 static int reserve(struct acl *acl)
@@ -123,14 +107,14 @@ static int read_user(struct reading *r, char *text)
 	struct acl_user *u = acl_find_user(r->acl, name, hash);
 
 	if (!name.len)
-		return fault(r, "there is no name behind \"user\"");
+		return lines_fault(&r->at, "there is no name behind \"user\"");
 	if (!utf8_valid(name.data, name.len))
-		return fault(r, "the user name is not UTF-8 as MQTT allows it");
+		return lines_fault(&r->at, "the user name is not UTF-8 as MQTT allows it");
 	if (!u) {
 		u = malloc(sizeof(*u) + name.len);
 		if (!u || reserve(r->acl) || table_insert(&r->acl->by_name, &u->node, hash)) {
 			free(u);
-			return fault(r, "out of memory");
+			return lines_fault(&r->at, "out of memory");
 		}
 		r->acl->users[r->acl->nusers++] = u;
 		u->tree = NULL;
@@ -167,9 +151,9 @@ static int add_rule(struct reading *r, bool pattern, uint8_t say, struct mqtt_st
 		draft = &r->acl->with_names;
 	else if (pattern)
 		log_warning("Warning in %s:%zu: the pattern has neither %%c nor %%u, so it is the same for everybody.",
-			    r->path, r->line);
+			    r->at.path, r->at.line);
 	if (acl_draft_add(draft, pattern ? 0 : r->user, say, filter))
-		return fault(r, "out of memory");
+		return lines_fault(&r->at, "out of memory");
 	r->acl->has_patterns |= pattern;
 	r->acl->nrules++;
 	return 0;
@@ -185,42 +169,41 @@ static int read_rule(struct reading *r, bool pattern, char *text)
 	while (*word == ' ')
 		word++;
 	if (!*word)
-		return fault(r, "there is no topic behind \"%s\"", pattern ? "pattern" : "topic");
+		return lines_fault(&r->at, "there is no topic behind \"%s\"", pattern ? "pattern" : "topic");
 	end = strchr(word, ' ');
 	if (end) {
 		*end = '\0';
 		say = parse_access(word);
 		if (!say)
-			return fault(
-				r,
+			return lines_fault(
+				&r->at,
 				"the access \"%s\" is none of read, write, readwrite and deny, of which there has to be "
 				"one before a topic with blanks",
 				word);
 		word = skip_blanks(end + 1);
 	} else if (parse_access(word)) {
-		log_warning("Warning in %s:%zu: this gives the rights to read and write a topic \"%s\".", r->path,
-			    r->line, word);
+		log_warning("Warning in %s:%zu: this gives the rights to read and write a topic \"%s\".", r->at.path,
+			    r->at.line, word);
 	}
 	why = acl_filter_fault(mqtt_str(word));
 	if (why)
-		return fault(r, "the topic %s", why);
+		return lines_fault(&r->at, "the topic %s", why);
 	return add_rule(r, pattern, say, mqtt_str(word));
 }
 
 /* One line of `len` bytes, which is cut into pieces. */
-static int read_line(struct reading *r, char *line, size_t len)
+static int read_line(void *arg, char *line, size_t len)
 {
+	struct reading *r = arg;
 	char *word, *rest;
 
-	if (strlen(line) != len)
-		return fault(r, "there is a NUL byte in the line");
 	while (len && isspace((unsigned char)line[len - 1]))
 		line[--len] = '\0';
 	word = line + strspn(line, " ");
 	if (!*word || line[0] == '#')
 		return 0;
 	if (*word == '#')
-		return fault(r, "a comment begins in the first column: take away what is before the \"#\"");
+		return lines_fault(&r->at, "a comment begins in the first column: take away what is before the \"#\"");
 	rest = word + strcspn(word, " ");
 	if (*rest)
 		*rest++ = '\0';
@@ -230,7 +213,7 @@ static int read_line(struct reading *r, char *line, size_t len)
 		return read_rule(r, true, rest);
 	if (!strcmp(word, "user"))
 		return read_user(r, skip_blanks(rest));
-	return fault(r, "the line begins with none of topic, user and pattern, and a blank behind it");
+	return lines_fault(&r->at, "the line begins with none of topic, user and pattern, and a blank behind it");
 }
 
 static int by_owner(const void *left, const void *right)
@@ -263,35 +246,14 @@ static int plant(struct reading *r)
 	return r->patterns.count && !r->acl->patterns ? -1 : 0;
 }
 
-/* All lines. 0 or -1, after logging why. */
-static int read_lines(struct reading *r, FILE *f)
-{
-	size_t size = 0;
-	char *line = NULL;
-	ssize_t len;
-	int err = 0;
-
-	while ((errno = 0, len = getline(&line, &size, f)) >= 0) {
-		r->line++;
-		err |= read_line(r, line, (size_t)len);
-	}
-	/* Beside errors of the stream, getline() may have found no memory. */
-	if (ferror(f) || !feof(f)) {
-		log_error("Error: Unable to read %s: %s.", r->path, strerror(errno));
-		err = -1;
-	}
-	free(line);
-	return err;
-}
-
 struct acl *acl_read(FILE *f, const char *path)
 {
-	struct reading r = {.acl = calloc(1, sizeof(*r.acl)), .path = path};
+	struct reading r = {.acl = calloc(1, sizeof(*r.acl)), .at.path = path};
 	int err = 0;
 
 	if (r.acl) {
 		r.acl->refs = 1;
-		err = read_lines(&r, f);
+		err = lines_read(&r.at, f, read_line, &r);
 	}
 	if (!r.acl || (!err && plant(&r))) {
 		log_error("Error: Unable to read %s: %s.", path, strerror(ENOMEM));

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +10,7 @@
 #include <openssl/crypto.h>
 
 #include "base/hash.h"
+#include "base/lines.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/table.h"
@@ -147,24 +147,8 @@ enum users_line users_line(const struct users_format *format, const char *line, 
 
 struct reading {
 	struct users *users;
-	const char *path;
-	size_t line;
+	struct lines at;
 };
-
-static int fault(const struct reading *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* Log what is wrong with the line. Returns -1. */
-static int fault(const struct reading *r, const char *fmt, ...)
-{
-	char text[LOG_LINE_MAX];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	log_error("Error in %s:%zu: %s.", r->path, r->line, text);
-	return -1;
-}
 
 /* Room for one more. 0 or -1. */
 static int reserve(struct users *users)
@@ -188,10 +172,10 @@ static int add_user(const struct reading *r, struct user *u)
 	const struct user *other = find_user(r->users, u->name, hash);
 
 	if (other)
-		return fault(r, "the user \"%.*s\" is in line %zu already", (int)u->name.len,
-			     (const char *)u->name.data, other->line);
+		return lines_fault(&r->at, "the user \"%.*s\" is in line %zu already", (int)u->name.len,
+				   (const char *)u->name.data, other->line);
 	if (reserve(r->users) || table_insert(&r->users->by_name, &u->node, hash))
-		return fault(r, "out of memory");
+		return lines_fault(&r->at, "out of memory");
 	r->users->users[r->users->nusers++] = u;
 	return 0;
 }
@@ -204,16 +188,16 @@ static int read_user(const struct reading *r, struct mqtt_str name, const char *
 	int err = -1;
 
 	if (!u)
-		return fault(r, "out of memory");
-	u->line = r->line;
+		return lines_fault(&r->at, "out of memory");
+	u->line = r->at.line;
 	u->name = (struct mqtt_str){.data = memcpy(u->verifier + format->size, name.data, name.len), .len = name.len};
 	why = format->parse(verifier, u->verifier);
 	if (why) {
 		free(u);
-		return fault(r, "%s", why);
+		return lines_fault(&r->at, "%s", why);
 	}
 	if (format->warn)
-		format->warn(u->verifier, r->path, r->line);
+		format->warn(u->verifier, r->at.path, r->at.line);
 	err = add_user(r, u);
 	if (err)
 		free_user(format, u);
@@ -221,42 +205,38 @@ static int read_user(const struct reading *r, struct mqtt_str name, const char *
 }
 
 /* One line of `len` bytes; it is cut where the verifier ends. */
-static int read_line(const struct reading *r, char *line, size_t len)
+static int read_line(void *arg, char *line, size_t len)
 {
+	const struct reading *r = arg;
 	const struct users_format *format = r->users->format;
 	struct mqtt_str name, verifier;
 	const char *why;
 
-	if (strlen(line) != len)
-		return fault(r, "there is a NUL byte in the line");
 	if (len > INT_MAX)
-		return fault(r, "the line is too long");
+		return lines_fault(&r->at, "the line is too long");
 	switch (users_line(format, line, len, &name, &verifier)) {
 	case USERS_LINE_NOTHING:
 		return 0;
 	case USERS_LINE_NO_COLON:
 		if (!format->lenient)
-			return fault(r, "there is no colon behind a user name");
+			return lines_fault(&r->at, "there is no colon behind a user name");
 		log_warning("Warning in %s:%zu: there is no colon behind a user name: the line counts for nothing.",
-			    r->path, r->line);
+			    r->at.path, r->at.line);
 		return 0;
 	case USERS_LINE_USER:
 		break;
 	}
 	why = format->name_fault(name);
 	if (why)
-		return fault(r, "the user name %s", why);
+		return lines_fault(&r->at, "the user name %s", why);
 	line[(const char *)verifier.data + verifier.len - line] = '\0';
 	return read_user(r, name, (const char *)verifier.data);
 }
 
 struct users *users_read(const struct users_format *format, FILE *f, const char *path)
 {
-	struct reading r = {.users = calloc(1, sizeof(*r.users)), .path = path};
-	size_t size = 0;
-	char *line = NULL;
-	ssize_t len;
-	int err = 0;
+	struct reading r = {.users = calloc(1, sizeof(*r.users)), .at.path = path};
+	int err;
 
 	if (!r.users) {
 		log_error("Error: Unable to read %s: %s.", path, strerror(ENOMEM));
@@ -264,17 +244,7 @@ struct users *users_read(const struct users_format *format, FILE *f, const char 
 	}
 	r.users->format = format;
 	r.users->refs = 1;
-	while ((errno = 0, len = getline(&line, &size, f)) >= 0) {
-		r.line++;
-		err |= read_line(&r, line, (size_t)len);
-	}
-	/* Beside errors of the stream, getline() may have found no memory. */
-	if (ferror(f) || !feof(f)) {
-		log_error("Error: Unable to read %s: %s.", path, strerror(errno));
-		err = -1;
-	}
-	OPENSSL_cleanse(line, size);
-	free(line);
+	err = lines_read(&r.at, f, read_line, &r);
 	if (!err)
 		return r.users;
 	users_unref(r.users);

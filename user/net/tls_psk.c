@@ -2,7 +2,6 @@
 #include "net/tls_psk.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +11,7 @@
 #include <openssl/rand.h>
 
 #include "base/hash.h"
+#include "base/lines.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/table.h"
@@ -114,24 +114,8 @@ size_t tls_psk_find_or_make(const struct tls_psk *psk, const void *identity, siz
 struct reading {
 	struct tls_psk *psk;
 	EVP_MD_CTX *digest;
-	const char *path;
-	size_t line;
+	struct lines at;
 };
-
-static int fault(const struct reading *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-/* Log what is wrong with the line. Returns -1. */
-static int fault(const struct reading *r, const char *fmt, ...)
-{
-	char text[LOG_LINE_MAX];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	log_error("Error in %s:%zu: %s.", r->path, r->line, text);
-	return -1;
-}
 
 static int hex_digit(char c)
 {
@@ -176,11 +160,12 @@ static int add(const struct reading *r, const char *identity, size_t len, const 
 	struct entry *e;
 
 	if (other)
-		return fault(r, "the identity \"%.*s\" is in line %zu already", (int)len, identity, other->line);
+		return lines_fault(&r->at, "the identity \"%.*s\" is in line %zu already", (int)len, identity,
+				   other->line);
 	e = calloc(1, sizeof(*e) + len);
 	if (!e)
-		return fault(r, "out of memory");
-	e->line = r->line;
+		return lines_fault(&r->at, "out of memory");
+	e->line = r->at.line;
 	e->identity_len = (uint8_t)len;
 	memcpy(e->identity, identity, len);
 	why = parse_key(hex, hex_len, e);
@@ -189,12 +174,12 @@ static int add(const struct reading *r, const char *identity, size_t len, const 
 	if (why) {
 		OPENSSL_cleanse(e->key, sizeof(e->key));
 		free(e);
-		return fault(r, "%s", why);
+		return lines_fault(&r->at, "%s", why);
 	}
 	if (e->key_len < TLS_PSK_KEY_GOOD)
 		log_warning("Warning in %s:%zu: the key has %d bytes; it should have %d at least, of a random number "
 			    "generator.",
-			    r->path, r->line, e->key_len, TLS_PSK_KEY_GOOD);
+			    r->at.path, r->at.line, e->key_len, TLS_PSK_KEY_GOOD);
 	return 0;
 }
 
@@ -210,58 +195,35 @@ static size_t trim(const char **text, size_t len)
 }
 
 /* One line of `len` bytes. */
-static int read_line(const struct reading *r, const char *line, size_t len)
+static int read_line(void *arg, char *text, size_t len)
 {
-	const char *colon, *key;
+	const struct reading *r = arg;
+	const char *line = text, *colon, *key;
 	size_t identity_len;
 
-	if (strlen(line) != len)
-		return fault(r, "there is a NUL byte in the line");
 	len = trim(&line, len);
 	if (!len || line[0] == '#')
 		return 0;
 	colon = memchr(line, ':', len);
 	if (!colon)
-		return fault(r, "there is no colon behind an identity");
+		return lines_fault(&r->at, "there is no colon behind an identity");
 	key = colon + 1;
 	len -= (size_t)(key - line);
 	identity_len = trim(&line, (size_t)(colon - line));
 	if (!identity_len)
-		return fault(r, "there is no identity before the colon");
+		return lines_fault(&r->at, "there is no identity before the colon");
 	if (identity_len > TLS_PSK_IDENTITY_MAX)
-		return fault(r, "the identity is longer than %d bytes", TLS_PSK_IDENTITY_MAX);
+		return lines_fault(&r->at, "the identity is longer than %d bytes", TLS_PSK_IDENTITY_MAX);
 	/* It may become a user name. */
 	if (!utf8_valid((const uint8_t *)line, identity_len))
-		return fault(r, "the identity is no UTF-8, or has control characters");
+		return lines_fault(&r->at, "the identity is no UTF-8, or has control characters");
 	len = trim(&key, len);
 	return add(r, line, identity_len, key, len);
 }
 
-static int read_lines(struct reading *r, FILE *f)
-{
-	size_t size = 0;
-	char *line = NULL;
-	ssize_t len;
-	int err = 0;
-
-	while ((errno = 0, len = getline(&line, &size, f)) >= 0) {
-		r->line++;
-		err |= read_line(r, line, (size_t)len);
-	}
-	/* Beside errors of the stream, getline() may have found no memory. */
-	if (ferror(f) || !feof(f)) {
-		log_error("Error: Unable to read %s: %s.", r->path, strerror(errno));
-		err = -1;
-	}
-	if (line)
-		OPENSSL_cleanse(line, size);
-	free(line);
-	return err;
-}
-
 struct tls_psk *tls_psk_read(FILE *f, const char *path)
 {
-	struct reading r = {.psk = calloc(1, sizeof(*r.psk)), .digest = EVP_MD_CTX_new(), .path = path};
+	struct reading r = {.psk = calloc(1, sizeof(*r.psk)), .digest = EVP_MD_CTX_new(), .at.path = path};
 	int err = -1;
 
 	if (r.psk)
@@ -271,7 +233,7 @@ struct tls_psk *tls_psk_read(FILE *f, const char *path)
 		log_error("Error: Unable to read %s: %s.", path, strerror(ENOMEM));
 		goto out;
 	}
-	err = read_lines(&r, f);
+	err = lines_read(&r.at, f, read_line, &r);
 	if (!err && !EVP_DigestFinal_ex(r.digest, r.psk->digest, NULL)) {
 		log_error("Error: Unable to read %s: %s.", path, strerror(ENOMEM));
 		err = -1;
