@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "conf/option.h"
+#include "logged.h"
 
 static char conf_files_dir[] = "/tmp/shunt-test-conf.XXXXXX";
 static struct conf conf;
@@ -29,20 +30,6 @@ static inline void write_file(const char *name, const void *content, size_t len)
 static inline void write_text(const char *name, const char *content)
 {
 	write_file(name, content, strlen(content));
-}
-
-static inline void assert_logged(const char *want)
-{
-	static char text[1 << 16];
-	FILE *f = fopen("log", "re");
-	size_t len;
-
-	assert_non_null(f);
-	len = fread(text, 1, sizeof(text) - 1, f);
-	text[len] = '\0';
-	fclose(f);
-	assert_string_equal(text, want);
-	assert_int_equal(truncate("log", 0), 0);
 }
 
 static inline int begin(void **state)

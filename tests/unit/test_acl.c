@@ -15,38 +15,15 @@
 #include "acl_model.h"
 #include "auth/acl_tree.h"
 #include "base/hash.h"
-#include "base/log.h"
+#include "logged.h"
 #include "mqtt/filter.h"
 
 static char dir[] = "/tmp/shunt-test-acl.XXXXXX";
 
-static void assert_logged(const char *want)
-{
-	static char text[1 << 16];
-	FILE *f = fopen("log", "re");
-	size_t len;
-
-	assert_non_null(f);
-	len = fread(text, 1, sizeof(text) - 1, f);
-	text[len] = '\0';
-	fclose(f);
-	assert_string_equal(text, want);
-	assert_int_equal(truncate("log", 0), 0);
-}
-
 static int begin(void **state)
 {
-	(void)state;
-	unlink("log");
 	unlink("acl");
-	log_set_timestamp(false, NULL);
-	return log_set_dest(LOG_DEST_FILE, "log");
-}
-
-static int end(void **state)
-{
-	(void)state;
-	return log_set_dest(LOG_DEST_STDERR, NULL);
+	return logged_begin(state);
 }
 
 static struct acl_rights *rights_for(const char *text, const char *username, const char *client_id)
@@ -923,26 +900,26 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_accesses),
-		cmocka_unit_test_setup_teardown(test_users, begin, end),
-		cmocka_unit_test_setup_teardown(test_deny, begin, end),
+		cmocka_unit_test_setup_teardown(test_users, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_deny, begin, logged_end),
 		cmocka_unit_test(test_names_in_patterns),
 		cmocka_unit_test(test_wildcards_in_names),
-		cmocka_unit_test_setup_teardown(test_dangerous_names_are_logged, begin, end),
-		cmocka_unit_test_setup_teardown(test_dollar, begin, end),
-		cmocka_unit_test_setup_teardown(test_file, begin, end),
-		cmocka_unit_test_setup_teardown(test_faults, begin, end),
-		cmocka_unit_test_setup_teardown(test_limits, begin, end),
-		cmocka_unit_test_setup_teardown(test_faults_of_files, begin, end),
-		cmocka_unit_test_setup_teardown(test_warnings, begin, end),
+		cmocka_unit_test_setup_teardown(test_dangerous_names_are_logged, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_dollar, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_file, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_faults, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_limits, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_faults_of_files, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_warnings, begin, logged_end),
 		cmocka_unit_test(test_many),
-		cmocka_unit_test_setup_teardown(test_deep, begin, end),
+		cmocka_unit_test_setup_teardown(test_deep, begin, logged_end),
 		cmocka_unit_test_setup(test_covers, enumerate_all),
 		cmocka_unit_test_setup(test_intersection, enumerate_all),
 		cmocka_unit_test_setup(test_wildcards, enumerate_all),
 		cmocka_unit_test_setup(test_tree, enumerate_all),
 		cmocka_unit_test_setup(test_filters, enumerate_all),
-		cmocka_unit_test_setup_teardown(test_filters_by_hand, begin, end),
-		cmocka_unit_test_setup_teardown(test_long_filters, begin, end),
+		cmocka_unit_test_setup_teardown(test_filters_by_hand, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_long_filters, begin, logged_end),
 		cmocka_unit_test(test_builder),
 		cmocka_unit_test(test_builder_faults),
 		cmocka_unit_test(test_threads),

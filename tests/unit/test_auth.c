@@ -12,38 +12,15 @@
 #include <pthread.h>
 
 #include "base/hash.h"
-#include "base/log.h"
+#include "logged.h"
 #include "scram_client.h"
 
 static char dir[] = "/tmp/shunt-test-auth.XXXXXX";
 
-static void assert_logged(const char *want)
-{
-	static char text[1 << 16];
-	FILE *f = fopen("log", "re");
-	size_t len;
-
-	assert_non_null(f);
-	len = fread(text, 1, sizeof(text) - 1, f);
-	text[len] = '\0';
-	fclose(f);
-	assert_string_equal(text, want);
-	assert_int_equal(truncate("log", 0), 0);
-}
-
 static int begin(void **state)
 {
-	(void)state;
-	unlink("log");
 	unlink("users");
-	log_set_timestamp(false, NULL);
-	return log_set_dest(LOG_DEST_FILE, "log");
-}
-
-static int end(void **state)
-{
-	(void)state;
-	return log_set_dest(LOG_DEST_STDERR, NULL);
+	return logged_begin(state);
 }
 
 /* ---- methods ---------------------------------------------------------------------------------------------------- */
@@ -475,13 +452,13 @@ int main(void)
 		cmocka_unit_test(test_bad_verifiers),
 		cmocka_unit_test(test_truncated_verifier),
 		cmocka_unit_test(test_passwords),
-		cmocka_unit_test_setup_teardown(test_file, begin, end),
-		cmocka_unit_test_setup_teardown(test_empty_file, begin, end),
-		cmocka_unit_test_setup_teardown(test_many_users, begin, end),
-		cmocka_unit_test_setup_teardown(test_faults, begin, end),
-		cmocka_unit_test_setup_teardown(test_faults_of_names, begin, end),
-		cmocka_unit_test_setup_teardown(test_faults_of_lines, begin, end),
-		cmocka_unit_test_setup_teardown(test_warnings, begin, end),
+		cmocka_unit_test_setup_teardown(test_file, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_empty_file, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_many_users, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_faults, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_faults_of_names, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_faults_of_lines, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_warnings, begin, logged_end),
 		cmocka_unit_test(test_threads),
 	};
 	int failed;

@@ -16,39 +16,16 @@
 #include "auth/password.h"
 #include "auth/password_file.h"
 #include "base/hash.h"
-#include "base/log.h"
+#include "logged.h"
 #include "mqtt_model.h"
 #include "password_vectors.h"
 
 static char dir[] = "/tmp/shunt-test-password.XXXXXX";
 
-static void assert_logged(const char *want)
-{
-	static char text[1 << 16];
-	FILE *f = fopen("log", "re");
-	size_t len;
-
-	assert_non_null(f);
-	len = fread(text, 1, sizeof(text) - 1, f);
-	text[len] = '\0';
-	fclose(f);
-	assert_string_equal(text, want);
-	assert_int_equal(truncate("log", 0), 0);
-}
-
 static int begin(void **state)
 {
-	(void)state;
-	unlink("log");
 	unlink("passwords");
-	log_set_timestamp(false, NULL);
-	return log_set_dest(LOG_DEST_FILE, "log");
-}
-
-static int end(void **state)
-{
-	(void)state;
-	return log_set_dest(LOG_DEST_STDERR, NULL);
+	return logged_begin(state);
 }
 
 static struct mqtt_str bytes(const char *data, size_t len)
@@ -675,17 +652,17 @@ int main(void)
 		cmocka_unit_test(test_bad_hashes),
 		cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_looks_hashed),
-		cmocka_unit_test_setup_teardown(test_file, begin, end),
-		cmocka_unit_test_setup_teardown(test_unknown_users, begin, end),
-		cmocka_unit_test_setup_teardown(test_empty_file, begin, end),
-		cmocka_unit_test_setup_teardown(test_many_users, begin, end),
-		cmocka_unit_test_setup_teardown(test_faults, begin, end),
-		cmocka_unit_test_setup_teardown(test_faults_of_names, begin, end),
-		cmocka_unit_test_setup_teardown(test_faults_of_lines, begin, end),
-		cmocka_unit_test_setup_teardown(test_long_line, begin, end),
-		cmocka_unit_test_setup_teardown(test_permissions, begin, end),
+		cmocka_unit_test_setup_teardown(test_file, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_unknown_users, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_empty_file, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_many_users, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_faults, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_faults_of_names, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_faults_of_lines, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_long_line, begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_permissions, begin, logged_end),
 		cmocka_unit_test(test_lines),
-		cmocka_unit_test_setup_teardown(test_threads, begin, end),
+		cmocka_unit_test_setup_teardown(test_threads, begin, logged_end),
 	};
 	int failed;
 

@@ -1,36 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* What is wrong with the options and files of TLS, in the words of the log; and the file of keys. */
-#include "tls_world.h"
-
+#include "logged.h"
 #include "net/tls_psk.h"
-
-static void assert_logged(const char *want)
-{
-	static char text[1 << 16];
-	FILE *f = fopen("log", "re");
-	size_t len;
-
-	assert_non_null(f);
-	len = fread(text, 1, sizeof(text) - 1, f);
-	text[len] = '\0';
-	fclose(f);
-	assert_string_equal(text, want);
-	assert_int_equal(truncate("log", 0), 0);
-}
-
-static int begin(void **state)
-{
-	(void)state;
-	unlink("log");
-	log_set_timestamp(false, NULL);
-	return log_set_dest(LOG_DEST_FILE, "log");
-}
-
-static int end(void **state)
-{
-	(void)state;
-	return log_set_dest(LOG_DEST_STDERR, NULL);
-}
+#include "tls_world.h"
 
 static void assert_fails(const struct tls_config *config, const char *log)
 {
@@ -290,13 +262,13 @@ static void test_faults_of_keys(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_options, begin, end),
-		cmocka_unit_test_setup_teardown(test_damaged, begin, end),
-		cmocka_unit_test_setup_teardown(test_secrets, begin, end),
-		cmocka_unit_test_setup_teardown(test_dates, begin, end),
-		cmocka_unit_test_setup_teardown(test_dh, begin, end),
-		cmocka_unit_test_setup_teardown(test_keys, begin, end),
-		cmocka_unit_test_setup_teardown(test_faults_of_keys, begin, end),
+		cmocka_unit_test_setup_teardown(test_options, logged_begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_damaged, logged_begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_secrets, logged_begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_dates, logged_begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_dh, logged_begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_keys, logged_begin, logged_end),
+		cmocka_unit_test_setup_teardown(test_faults_of_keys, logged_begin, logged_end),
 	};
 
 	world_make();
