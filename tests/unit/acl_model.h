@@ -134,4 +134,15 @@ static inline bool acl_model_may(const char *text, const struct acl_model_client
 	return found.allowed[1] && !found.denied[1];
 }
 
+/* The rights that a file of this text gives to a client; NULL: it is wrong. */
+static inline struct acl_rights *rights_for(const char *text, const char *username, const char *client_id)
+{
+	struct acl_model_client who = {username, client_id};
+	struct acl *acl = acl_of(text);
+	struct acl_rights *rights = acl ? acl_rights_of(acl, &who) : NULL;
+
+	acl_unref(acl); /* the rights keep it */
+	return rights;
+}
+
 #endif
