@@ -134,6 +134,28 @@ class Passwords(Access):
         self.user(daemon, "cat").alive()
 
     @own
+    def test_reload_meanwhile(self):
+        """A reload while passwords are being checked turns nobody away who may come in by the new files, and lets nobody
+        in who may not."""
+        daemon = self.begin("allow_anonymous false", users=["cat"])
+        for password in ("", "other"):
+            if password:
+                self.set_user("cat", password)
+            waiting = []
+            for n in range(8):
+                client = self.raw(f"w{n}", daemon, record=False)
+                client.send(client.hello(f"w{n}", username="cat", password=USERS["cat"].encode()))
+                waiting.append(client)
+            self.reload(daemon)
+            for client in waiting:
+                if password:
+                    self.assertEqual(client.closed()[-1].code, NOT_AUTHORIZED)
+                else:
+                    self.assertEqual(client.read().code, 0)
+                    client.alive()
+                    client.disconnect()
+
+    @own
     def test_stop(self):
         """A daemon that stops leaves nothing of the checks that it has not done."""
         daemon = self.begin("allow_anonymous true", users=["cat"])

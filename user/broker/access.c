@@ -196,14 +196,45 @@ static int log_refused(const struct conn *c, const struct mqtt_connect *connect,
 	return MQTT_RC_NOT_AUTHORIZED;
 }
 
+static bool same_hash(const struct password_hash *a, const struct password_hash *b)
+{
+	char text[2][PASSWORD_TEXT_MAX];
+
+	if (!a || !b)
+		return false;
+	password_hash_format(a, text[0]);
+	password_hash_format(b, text[1]);
+	return strcmp(text[0], text[1]) == 0;
+}
+
+static bool same_verifier(const struct scram_verifier *a, const struct scram_verifier *b)
+{
+	char text[2][SCRAM_VERIFIER_TEXT_MAX];
+
+	if (!a || !b)
+		return false;
+	scram_verifier_format(a, text[0]);
+	scram_verifier_format(b, text[1]);
+	return strcmp(text[0], text[1]) == 0;
+}
+
+/* Has the user in both stores what proves it is the same? */
+static bool same_user(struct mqtt_str name, const struct auth_store *a, const struct auth_store *b)
+{
+	return a == b || (a && b && same_verifier(auth_store_find(a, name), auth_store_find(b, name)));
+}
+
 int access_check(struct conn *c, const struct mqtt_connect *connect)
 {
 	const struct conf_listener *l = &c->worker->broker->conf->listeners[c->listener];
+	const struct access *access = c->worker->broker->access;
 	struct password_file *passwords = access_of(c)->passwords;
 	struct mqtt_str proved = authenticate_username(c);
 
-	if (proved.len)
-		return take_username(c, proved);
+	if (proved.len) /* maybe before a reload */
+		return same_user(proved, authenticate_users(c), access->users)
+			       ? take_username(c, proved)
+			       : log_refused(c, connect, "its user has changed meanwhile");
 	if (!connect->has_username) {
 		if (l->allow_anonymous)
 			return 0;
@@ -221,6 +252,12 @@ int access_check(struct conn *c, const struct mqtt_connect *connect)
 	if (c->login_result == MQTT_RC_NOT_AUTHORIZED)
 		return log_refused(c, connect, "unknown user or wrong password");
 	return c->login_result ? c->login_result : take_username(c, connect->username);
+}
+
+void access_anew(struct conn *c)
+{
+	c->login_known = false;
+	access_forget_username(&c->username);
 }
 
 void access_done(struct conn *c)
@@ -281,28 +318,6 @@ int access_set_rights(struct broker *b, struct session *s)
 	return 0;
 }
 
-static bool same_hash(const struct password_hash *a, const struct password_hash *b)
-{
-	char text[2][PASSWORD_TEXT_MAX];
-
-	if (!a || !b)
-		return false;
-	password_hash_format(a, text[0]);
-	password_hash_format(b, text[1]);
-	return strcmp(text[0], text[1]) == 0;
-}
-
-static bool same_verifier(const struct scram_verifier *a, const struct scram_verifier *b)
-{
-	char text[2][SCRAM_VERIFIER_TEXT_MAX];
-
-	if (!a || !b)
-		return false;
-	scram_verifier_format(a, text[0]);
-	scram_verifier_format(b, text[1]);
-	return strcmp(text[0], text[1]) == 0;
-}
-
 /* Would the client still be let in? Its password was right, and is not known any more: so it is while the user has the
  * same. */
 static bool still_welcome(const struct conn *c, const struct access *before)
@@ -312,8 +327,7 @@ static bool still_welcome(const struct conn *c, const struct access *before)
 	struct mqtt_str name = mqtt_str(c->session->username ? c->session->username : "");
 
 	if (authenticate_username(c).len)
-		return before->users && now->users &&
-		       same_verifier(auth_store_find(before->users, name), auth_store_find(now->users, name));
+		return same_user(name, before->users, now->users);
 	if (!c->session->username || !rules->passwords)
 		return c->worker->broker->conf->listeners[c->listener].allow_anonymous;
 	return old->passwords &&

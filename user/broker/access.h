@@ -43,6 +43,9 @@ enum { ACCESS_LATER = -2 };
  * connection has its user name. */
 int access_check(struct conn *c, const struct mqtt_connect *connect);
 
+/* The rules have changed since access_check() said 0: it has to be asked again. */
+void access_anew(struct conn *c);
+
 /* Free a user name, and forget it. */
 void access_forget_username(char **name);
 

@@ -181,6 +181,11 @@ struct mqtt_str authenticate_username(const struct conn *c)
 	return c->auth && c->auth->username ? mqtt_str(c->auth->username) : (struct mqtt_str){0};
 }
 
+const struct auth_store *authenticate_users(const struct conn *c)
+{
+	return c->auth && c->auth->exchange ? c->auth->exchange->store : NULL;
+}
+
 void authenticate_done(struct conn *c)
 {
 	if (!c->auth)

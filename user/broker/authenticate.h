@@ -31,6 +31,8 @@ size_t authenticate_props_len(const struct conn *c);
 
 /* Who the client has proved to be; empty if it did not. */
 struct mqtt_str authenticate_username(const struct conn *c);
+/* Among which users that was, until authenticate_done(). */
+const struct auth_store *authenticate_users(const struct conn *c);
 
 /* The CONNACK was sent: forget what was only for it. */
 void authenticate_done(struct conn *c);

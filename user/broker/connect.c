@@ -308,6 +308,17 @@ static int no_memory(struct conn *c)
 	return conn_fail(CLOSE_NO_MEMORY);
 }
 
+static int let_in(struct conn *c, const struct mqtt_packet *connect);
+
+/* It was let in by rules that a reload has replaced since. */
+static int let_in_again(struct conn *c, const struct mqtt_packet *connect)
+{
+	c->access_epoch = c->worker->broker->access_epoch;
+	c->placed = false;
+	access_anew(c);
+	return let_in(c, connect);
+}
+
 static int open_connection(struct conn *c, const struct mqtt_packet *p)
 {
 	const struct mqtt_connect *con = &p->connect;
@@ -317,8 +328,8 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 
 	if (came_too_late(c))
 		return conn_fail(CLOSE_TAKEN_OVER);
-	if (c->access_epoch != w->broker->access_epoch) /* by rules that are not in force any more */
-		return refuse(c, con->version, MQTT_RC_SERVER_BUSY, CLOSE_REFUSED);
+	if (c->access_epoch != w->broker->access_epoch)
+		return let_in_again(c, p);
 	c->version = c->sink.version = con->version;
 	take_limits(c, p);
 	if (must_load(c, con->clean_start)) {
