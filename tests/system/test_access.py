@@ -273,8 +273,8 @@ class Rights(Access):
     def test_flows(self):
         """The kernel carries what is allowed and nothing else, to the same topic, for those who may and those who may not."""
         daemon = self.begin("allow_anonymous true", "log_type error", rules="topic read #\n" + RULES)
-        ann, bob, nobody = (self.user(daemon, name, record=False) for name in ("ann", "bob", None))
-        sub = self.client("sub", daemon, record=False)
+        ann, bob, nobody = (self.user(daemon, name, record=False, road="local") for name in ("ann", "bob", None))
+        sub = self.client("sub", daemon, record=False, road="local")
         sub.subscribe("in/#")
         before = self.carried(daemon)
         for n in range(60):
