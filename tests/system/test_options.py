@@ -128,11 +128,11 @@ class Options(SystemTest):
 
     def test_mosquitto_options(self):
         """Options of mosquitto that are missing are named, all of them at once."""
-        path = self.file("listener 1883 127.0.0.1\npsk_file x\nprotocol websockets\n"
-                         "plugin_opt_x 1\ncafile x\n")
+        path = self.file("listener 1883 127.0.0.1\nhttp_dir x\nprotocol http_api\n"
+                         "plugin_opt_x 1\nbridge_cafile x\n")
         status, _, err = self.run_daemon("-c", path, "--test-config")
         self.assertEqual(status, 1)
-        for line, word in enumerate(("psk_file", "websockets", "plugin_opt_x", "cafile"), 2):
+        for line, word in enumerate(("http_dir", "http_api", "plugin_opt_x", "bridge_cafile"), 2):
             self.assertRegex(err, rf"Error in {path}:{line}: .*{word}")
         self.assertEqual(len(err.splitlines()), 4)
 

@@ -95,9 +95,9 @@ class Reload(SystemTest):
         """With errors in the file, all of them are logged and everything stays as it is."""
         daemon = self.begin("sys_interval 0")
         client = self.client("c", daemon)
-        text = self.reload(daemon, "sys_interval 1", "workers 700", "no_such_option 1", "psk_file x",
+        text = self.reload(daemon, "sys_interval 1", "workers 700", "no_such_option 1", "http_dir x",
                            ending="the old one stays")
-        for line, word in ((2, "workers"), (3, "no_such_option"), (4, "psk_file")):
+        for line, word in ((2, "workers"), (3, "no_such_option"), (4, "http_dir")):
             self.assertRegex(text, rf"Error in {self.path}:{line}: .*{word}")
         client.subscribe("$SYS/#")
         client.nothing(1.2)

@@ -46,6 +46,28 @@ static const struct sample {
 	{"listener_auto_id_prefix", "edge 7-", 0, "edge 7-"},
 	{"listener_password_file", "/etc/shunt/own users", 0, "/etc/shunt/own users"},
 	{"listener_acl_file", "/etc/shunt/own rules", 0, "/etc/shunt/own rules"},
+	{"protocol", "websockets", CONF_WEBSOCKETS, NULL},
+	{"protocol", "mqtt", CONF_MQTT, NULL},
+	{"certfile", "/etc/shunt/my certfile", 0, "/etc/shunt/my certfile"},
+	{"keyfile", "/etc/shunt/my keyfile", 0, "/etc/shunt/my keyfile"},
+	{"cafile", "/etc/shunt/my cafile", 0, "/etc/shunt/my cafile"},
+	{"capath", "/etc/shunt/my capath", 0, "/etc/shunt/my capath"},
+	{"crlfile", "/etc/shunt/my crlfile", 0, "/etc/shunt/my crlfile"},
+	{"dhparamfile", "/etc/shunt/my dhparamfile", 0, "/etc/shunt/my dhparamfile"},
+	{"listener_psk_file", "/etc/shunt/my listener_psk_file", 0, "/etc/shunt/my listener_psk_file"},
+	{"psk_file", "/etc/shunt/my psk_file", 0, "/etc/shunt/my psk_file"},
+	{"tls_version", "tlsv1.3", 0, "tlsv1.3"},
+	{"tls_keyform", "pem", 0, "pem"},
+	{"ciphers", "ECDHE+AESGCM:!aNULL", 0, "ECDHE+AESGCM:!aNULL"},
+	{"ciphers_tls1.3", "TLS_AES_128_GCM_SHA256", 0, "TLS_AES_128_GCM_SHA256"},
+	{"psk_hint", "edge #7", 0, "edge #7"},
+	{"require_certificate", "true", 1, NULL},
+	{"use_identity_as_username", "true", 1, NULL},
+	{"use_subject_as_username", "true", 1, NULL},
+	{"websockets_headers_size", "512", 512, NULL},
+	{"websockets_headers_size", "0", 0, NULL},
+	{"enable_proxy_protocol", "2", 2, NULL},
+	{"proxy_protocol_v2_require_tls", "true", 1, NULL},
 	{"per_listener_settings", "true", 1, NULL},
 	{"global_max_clients", "100", 100, NULL},
 	{"global_max_clients", "-1", 0, NULL},
@@ -413,8 +435,8 @@ static void test_unknown_names(void **state)
 	assert_error("fast_path true", "unknown option \"fast_path\"; the nearest is fastpath.");
 	assert_error("max_qos=1 2", "unknown option \"max_qos=1\"; the nearest is max_qos.");
 	assert_error("x 1", "unknown option \"x\"; shunt.conf(5) lists those there are.");
-	assert_error("psk_file /etc/p",
-		     "psk_file is an option of mosquitto that Shunt 0.1.0 does not have: take the line out.");
+	assert_error("http_dir /etc/p",
+		     "http_dir is an option of mosquitto that Shunt 0.1.0 does not have: take the line out.");
 	assert_error("bind_interface eth0",
 		     "bind_interface is an option of mosquitto that Shunt 0.1.0 does not have: write "
 		     "\"listener PORT ADDRESS\" instead.");

@@ -31,7 +31,9 @@ void conf_free(struct conf *c)
 	for (size_t i = 0; i < conf_noptions; i++) {
 		const struct conf_option *o = &conf_options[i];
 
-		if (o->type == CONF_STRING && o->scope == CONF_GLOBAL)
+		if (o->scope != CONF_GLOBAL)
+			continue;
+		if (o->type == CONF_STRING)
 			free(*(char **)((char *)c + o->offset));
 		else if (o->type == CONF_LIST)
 			conf_free_list(*(char ***)((char *)c + o->offset));
@@ -66,6 +68,7 @@ int conf_finish(struct conf *c, const uint16_t *ports, size_t nports)
 	conf_resolve(c);
 
 	for (size_t i = 0; i < c->nlisteners; i++) {
+		err |= conf_check_transport(&c->listeners[i]);
 		for (size_t j = 0; j < i; j++) {
 			if (conf_same_place(&c->listeners[i], &c->listeners[j]))
 				err |= conf_error(c->listeners[i].where, "listener: %s is taken by the listener in %s",

@@ -34,6 +34,12 @@ enum conf_acl_subscribe {
 	CONF_ACL_ALL,
 };
 
+/* What clients of a listener speak, option protocol. */
+enum conf_protocol {
+	CONF_MQTT,
+	CONF_WEBSOCKETS,
+};
+
 struct conf_listener {
 	uint16_t port;			 /* 0: a Unix socket */
 	char *address;			 /* host or address to bind; NULL: all */
@@ -47,6 +53,19 @@ struct conf_listener {
 	unsigned accept_versions;	 /* mask of 1u << enum mqtt_version; default all */
 	bool use_username_as_clientid;	 /* default false */
 
+	enum conf_protocol protocol;
+	uint32_t websockets_headers_size; /* bytes of a request; 0: UPGRADE_SIZE_MAX */
+	char **websockets_origins;	  /* NULL: all; lists end with NULL */
+	uint32_t proxy_protocol;	  /* version of the header that a proxy puts in front; 0: none does */
+	bool proxy_requires_tls;
+	char **trusted_proxies; /* networks, as network_parse() reads them; NULL: those of this host */
+
+	/* TLS: the fields of struct tls_config; NULL: not given. */
+	char *certfile, *keyfile, *keyform, *cafile, *capath, *crlfile, *psk_hint, *tls_version, *ciphers,
+		*ciphers_tls13, *dhparamfile;
+	char **tls_certificates; /* "CERTFILE KEYFILE" */
+	bool require_certificate, use_identity_as_username, use_subject_as_username;
+
 	/* What holds for this listener: its own option, or else the global one. Set by conf_finish(). */
 	bool allow_anonymous;
 	bool allow_zero_length_clientid;
@@ -54,7 +73,7 @@ struct conf_listener {
 
 	int own_allow_anonymous, own_allow_zero_length_clientid; /* -1: not set */
 	char *own_auto_id_prefix;				 /* NULL: not set, as the next two */
-	char *own_password_file, *own_acl_file;
+	char *own_password_file, *own_acl_file, *own_psk_file;
 	char *where;  /* "FILE:LINE", for messages */
 	bool implied; /* no line asked for it, an option of a listener made it */
 };
@@ -101,6 +120,7 @@ struct conf {
 	char *server_reference;		/* of 5.0, for clients that are sent elsewhere; NULL: none */
 	char *response_information;	/* of 5.0; NULL: none */
 	char *password_file, *acl_file; /* NULL: none; see the listener's */
+	char *psk_file;			/* likewise */
 	enum conf_acl_subscribe acl_subscribe;
 	char *scram_file;		       /* credentials for SCRAM-SHA-256; NULL: none */
 	uint32_t sys_interval;		       /* seconds; 0 off; default 10 */
@@ -137,6 +157,18 @@ struct conf {
 	bool log_types_given;			/* by a line: the next one adds to it, the first replaces the default */
 	bool log_dests_given;
 };
+
+/* Do clients of the listener have to speak TLS? */
+static inline bool conf_has_tls(const struct conf_listener *l)
+{
+	return l->certfile || l->psk_hint;
+}
+
+/* Does a connection of the listener begin with MQTT, in the clear? */
+static inline bool conf_is_plain(const struct conf_listener *l)
+{
+	return !conf_has_tls(l) && l->protocol == CONF_MQTT && !l->proxy_protocol;
+}
 
 /* Defaults. 0 or -ENOMEM; conf_free() is due in both cases. */
 int conf_init(struct conf *c);

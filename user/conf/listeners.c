@@ -15,7 +15,6 @@
 
 #include "base/log.h"
 #include "base/number.h"
-#include "base/version.h"
 #include "conf/option.h"
 #include "mqtt/packet.h"
 #include "net/unix.h"
@@ -28,11 +27,18 @@ static const char blanks[] = " \t";
 
 void conf_free_listener(struct conf_listener *l)
 {
+	for (size_t i = 0; i < conf_noptions; i++) {
+		const struct conf_option *o = &conf_options[i];
+
+		if (o->scope != CONF_LISTENER)
+			continue;
+		if (o->type == CONF_STRING)
+			free(*(char **)((char *)l + o->offset));
+		else if (o->type == CONF_LIST)
+			conf_free_list(*(char ***)((char *)l + o->offset));
+	}
 	free(l->address);
 	free(l->path);
-	free(l->own_auto_id_prefix);
-	free(l->own_password_file);
-	free(l->own_acl_file);
 	free(l->where);
 }
 
@@ -183,17 +189,6 @@ int conf_parse_bind_address(struct conf *c, const struct conf_option *o, void *f
 	return 0;
 }
 
-int conf_parse_protocol(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
-{
-	(void)field;
-	if (!strcmp(value, "websockets") || !strcmp(value, "http_api"))
-		return conf_error(where, "%s: mosquitto has listeners of \"%s\", Shunt %s only of \"mqtt\"", o->name,
-				  value, SHUNT_VERSION);
-	if (strcmp(value, "mqtt") != 0)
-		return conf_error(where, "%s: \"%.64s\" is not mqtt", o->name, value);
-	return conf_present_listener(c, o, where) ? 0 : -1;
-}
-
 int conf_parse_socket_domain(struct conf *c, const struct conf_option *o, void *field, const char *value,
 			     const char *where)
 {
@@ -259,13 +254,24 @@ static bool has_ipv6_loopback(void)
 	return has;
 }
 
-static int copy_string(char **s)
+/* Replace the field, which is another listener's, by a copy. 0 or -1. */
+static int copy_string(char **field)
 {
-	bool there = *s;
+	const char *from = *field;
 
-	if (there)
-		*s = strdup(*s);
-	return there && !*s ? -1 : 0;
+	*field = NULL;
+	return from ? conf_set_string(field, from, conf_default_where) : 0;
+}
+
+static int copy_list(char ***field)
+{
+	char *const *from = *field;
+	int err = 0;
+
+	*field = NULL;
+	for (size_t i = 0; from && from[i] && !err; i++)
+		err = conf_add_string(field, from[i], conf_default_where);
+	return err;
 }
 
 /* Another listener with the settings of the first. */
@@ -273,15 +279,22 @@ static struct conf_listener *copy_first(struct conf *c)
 {
 	struct conf_listener *l = conf_add_listener(c, conf_default_where);
 	char *where = l ? l->where : NULL;
+	int err = 0;
 
 	if (!l)
 		return NULL;
 	*l = c->listeners[0];
 	l->where = where;
 	l->address = l->path = NULL;
-	return copy_string(&l->own_auto_id_prefix) | copy_string(&l->own_password_file) | copy_string(&l->own_acl_file)
-		       ? NULL
-		       : l;
+	for (size_t i = 0; i < conf_noptions; i++) {
+		const struct conf_option *o = &conf_options[i];
+
+		if (o->scope == CONF_LISTENER && o->type == CONF_STRING)
+			err |= copy_string((char **)((char *)l + o->offset));
+		else if (o->scope == CONF_LISTENER && o->type == CONF_LIST)
+			err |= copy_list((char ***)((char *)l + o->offset));
+	}
+	return err ? NULL : l;
 }
 
 int conf_listen_locally(struct conf *c, const uint16_t *ports, size_t nports)

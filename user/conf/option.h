@@ -85,12 +85,18 @@ void conf_free_listener(struct conf_listener *l);
 /* Without a listener line: the loopback addresses, on each of the ports. 0, or -1 after conf_error(). */
 int conf_listen_locally(struct conf *c, const uint16_t *ports, size_t nports);
 
+/* Would the listener let clients in without TLS although it looks as if they needed it? 0, or -1 after conf_error(). */
+int conf_check_transport(const struct conf_listener *l);
+
 /* ---- functions of options ---------------------------------------------------------------------------------------- */
 
 int conf_parse_listener(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_port(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_bind_address(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_protocol(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_trusted_proxy(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_origin(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_certificate(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_socket_domain(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_protocol_versions(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_per_listener_settings(struct conf *, const struct conf_option *, void *, const char *, const char *);

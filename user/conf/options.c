@@ -54,9 +54,12 @@ const struct conf_option conf_options[] = {
 	.argument = "ipv4|ipv6", .fallback = "both", .restart = true,
 	.help = "Accept clients of this listener over IPv4 or IPv6 only.",
 }, {
-	.name = "protocol", .scope = CONF_LISTENER, .type = CONF_ACTION, .parse = conf_parse_protocol,
-	.argument = "mqtt", .value = NULL, .fallback = "mqtt", .restart = true,
-	.help = "What clients of this listener speak. This version has `mqtt` only, without TLS.",
+	.name = "protocol", IN_LISTENER(protocol), .type = CONF_OTHER, .parse = conf_parse_protocol,
+	.argument = "mqtt|websockets", .value = "mqtt", .restart = true,
+	.help = "What clients of this listener speak: MQTT, or MQTT over WebSocket, as web pages do. With `certfile` or "
+		"`psk_hint` it is all inside of TLS.\n"
+		"The kernel carries no messages past the daemon for clients that use WebSocket, TLS or a proxy with "
+		"`enable_proxy_protocol`.",
 }, {
 	.name = "max_connections", IN_LISTENER(max_connections), .type = CONF_UINT, .max = UINT32_MAX,
 	.or_negative = true,
@@ -111,6 +114,117 @@ const struct conf_option conf_options[] = {
 	.help = "The rules for clients of this listener, instead of those of `acl_file`. An option of Shunt's own.",
 },
 
+/* ---- TLS -------------------------------------------------------------------------------------------------------- */
+{
+	.name = "certfile", IN_LISTENER(certfile), .type = CONF_STRING,
+	.argument = "FILE", .fallback = "none: no TLS, unless there is a psk_hint",
+	.help = "Clients of this listener have to speak TLS, 1.2 or 1.3. FILE has the listener's certificate in PEM, then those "
+		"between it and its CA. All files of TLS are read again at a reload, and used for new connections; nobody "
+		"who is connected is dropped. Whether a listener has TLS at all is fixed while the daemon runs.\n"
+		"Clients of TLS may resume a session, of any listener, for a day after they last proved who they are. A client "
+		"that offers protocols by ALPN has to offer `mqtt`, at a listener of `websockets` `http/1.1`.",
+}, {
+	.name = "keyfile", IN_LISTENER(keyfile), .type = CONF_STRING,
+	.argument = "FILE", .fallback = "none",
+	.help = "The private key of the certificate in `certfile`, in PEM, not encrypted. Nobody but root and the user that the "
+		"daemon runs as should be able to read it; the latter has to, for reloads.",
+}, {
+	.name = "tls_certificate", IN_LISTENER(tls_certificates), .type = CONF_LIST, .parse = conf_parse_certificate,
+	.argument = "CERTFILE KEYFILE", .fallback = "only that of certfile",
+	.help = "One more certificate of this listener with its key, for clients that ask for another host name (SNI), or "
+		"that cannot use the kind of key that the others have. May be given many times. An option of Shunt's own.",
+}, {
+	.name = "tls_version", IN_LISTENER(tls_version), .type = CONF_STRING,
+	.argument = "tlsv1.2|tlsv1.3", .fallback = "tlsv1.2",
+	.help = "The oldest version of TLS that is accepted.",
+}, {
+	.name = "ciphers", IN_LISTENER(ciphers), .type = CONF_STRING, .to_the_end = true,
+	.argument = "LIST", .fallback = "those with forward secrecy and authentication",
+	.help = "The ciphers of TLS 1.2, in OpenSSL's syntax, those that Shunt is to prefer first.",
+}, {
+	.name = "ciphers_tls1.3", IN_LISTENER(ciphers_tls13), .type = CONF_STRING, .to_the_end = true,
+	.argument = "LIST", .fallback = "all of OpenSSL's",
+	.help = "The ciphers of TLS 1.3: names with colons between, those that Shunt is to prefer first. With `psk_hint` those "
+		"with SHA256 have to be first.",
+}, {
+	.name = "dhparamfile", IN_LISTENER(dhparamfile), .type = CONF_STRING,
+	.argument = "FILE", .fallback = "as strong as the certificate's key asks for",
+	.help = "Parameters for the exchange of keys by DHE, in PEM.",
+}, {
+	.name = "require_certificate", IN_LISTENER(require_certificate), .type = CONF_BOOL,
+	.argument = true_false, .value = "false",
+	.help = "Clients of this listener need a certificate that one of the CAs in `cafile` or `capath` has signed. Without "
+		"this they are not asked for theirs.",
+}, {
+	.name = "cafile", IN_LISTENER(cafile), .type = CONF_STRING,
+	.argument = "FILE", .fallback = "none",
+	.help = "The certificates of CAs that clients' certificates are signed by, in PEM.",
+}, {
+	.name = "capath", IN_LISTENER(capath), .type = CONF_STRING,
+	.argument = "FOLDER", .fallback = "none",
+	.help = "The same, a folder with links to the certificates as `openssl rehash` makes them.",
+}, {
+	.name = "crlfile", IN_LISTENER(crlfile), .type = CONF_STRING,
+	.argument = "FILE", .fallback = "none",
+	.help = "Certificates of clients that were revoked (CRL), in PEM. With it there has to be a list of each CA that signs "
+		"them, which is not out of date.",
+}, {
+	.name = "use_identity_as_username", IN_LISTENER(use_identity_as_username), .type = CONF_BOOL,
+	.argument = true_false, .value = "false",
+	.help = "A client's user name is the common name (CN) of its certificate, or the identity of its key with `psk_hint`, "
+		"whatever its CONNECT says; a password is not looked at. Clients without are refused.",
+}, {
+	.name = "use_subject_as_username", IN_LISTENER(use_subject_as_username), .type = CONF_BOOL,
+	.argument = true_false, .value = "false",
+	.help = "The same with the whole subject of the certificate, as in CN=sensor,O=Example.",
+}, {
+	.name = "psk_hint", IN_LISTENER(psk_hint), .type = CONF_STRING, .to_the_end = true,
+	.argument = "TEXT", .fallback = "none: clients need the server's certificate",
+	.help = "Clients of this listener may use TLS with a key that they share with the broker (PSK), of `psk_file`. Clients "
+		"of TLS 1.2 are told TEXT, which may help them to choose one. With `certfile` beside it a client may choose.",
+}, {
+	.name = "listener_psk_file", IN_LISTENER(own_psk_file), .type = CONF_STRING,
+	.argument = "FILE", .fallback = "as psk_file says",
+	.help = "The keys of this listener's clients, instead of those of `psk_file`. An option of Shunt's own.",
+}, {
+	.name = "tls_keyform", IN_LISTENER(keyform), .type = CONF_STRING,
+	.argument = "pem", .fallback = "pem",
+	.help = "The form of `keyfile`. mosquitto's other one, `engine`, is refused.",
+},
+
+/* ---- WebSocket and proxies -------------------------------------------------------------------------------------- */
+{
+	.name = "websockets_origin", IN_LISTENER(websockets_origins), .type = CONF_LIST, .parse = conf_parse_origin,
+	.argument = "ORIGIN", .fallback = "all",
+	.help = "Web pages of this origin may connect to this listener of `protocol websockets`: https://example.org, or with "
+		":PORT behind. May be given many times; pages of all others are refused then. Who is no browser says no "
+		"origin, and is not refused for it.",
+}, {
+	.name = "websockets_headers_size", IN_LISTENER(websockets_headers_size), .type = CONF_UINT, .min = 512, .max = 65536,
+	.or_zero = true,
+	.argument = "BYTES", .value = "8192",
+	.help = "The most that the request may have by which a client begins a WebSocket connection, with all its header fields. "
+		"0 is the default.",
+}, {
+	.name = "enable_proxy_protocol", IN_LISTENER(proxy_protocol), .type = CONF_UINT, .min = 1, .max = 2, .or_zero = true,
+	.argument = "1|2", .value = "0", .restart = true,
+	.help = "All clients of this listener come through a proxy, which puts a header of this version of HAProxy's PROXY "
+		"protocol in front of each connection: it says who the client is. Only proxies of `trusted_proxy` may connect.",
+}, {
+	.name = "proxy_protocol_v2_require_tls", IN_LISTENER(proxy_requires_tls), .type = CONF_BOOL,
+	.argument = true_false, .value = "false",
+	.help = "With `enable_proxy_protocol 2`: refuse clients that did not speak TLS with the proxy, by what its header says. "
+		"With `use_identity_as_username` the common name in it, of the certificate that the proxy has verified, is the "
+		"client's user name.",
+}, {
+	.name = "trusted_proxy", IN_LISTENER(trusted_proxies), .type = CONF_LIST, .parse = conf_parse_trusted_proxy,
+	.argument = "ADDRESS[/PREFIX]|unix", .fallback = "127.0.0.0/8, ::1 and unix",
+	.help = "Proxies with these addresses may say who the client is, of this listener: by the PROXY protocol where "
+		"`enable_proxy_protocol` is on, and by the field X-Forwarded-For of a WebSocket request, which is not looked at "
+		"when somebody else sends it. `unix` is who comes by a Unix socket. May be given many times. An option of "
+		"Shunt's own.",
+},
+
 /* ---- who may connect -------------------------------------------------------------------------------------------- */
 {
 	.name = "allow_anonymous", IN_CONF(allow_anonymous), OR_LISTENER(own_allow_anonymous), .type = CONF_OTHER,
@@ -154,7 +268,7 @@ const struct conf_option conf_options[] = {
 	.name = "per_listener_settings", IN_CONF(per_listener_settings), .type = CONF_OTHER,
 	.parse = conf_parse_per_listener_settings,
 	.argument = true_false, .value = "false",
-	.help = "When true, `allow_anonymous`, `password_file`, `acl_file`, `allow_zero_length_clientid` and `auto_id_prefix` "
+	.help = "When true, `allow_anonymous`, `password_file`, `acl_file`, `psk_file`, `allow_zero_length_clientid` and `auto_id_prefix` "
 		"are options of the listener "
 		"above them, not of all. Write it above them. mosquitto is giving it up; `listener_allow_anonymous`, "
 		"`listener_password_file`, `listener_acl_file` and `listener_auto_id_prefix` do the same without it.",
@@ -370,6 +484,11 @@ const struct conf_option conf_options[] = {
 	.argument = "TEXT", .fallback = "none",
 	.help = "What clients of MQTT 5.0 get that ask for Response Information; by convention the topic below which they can "
 		"expect responses to their requests. An option of Shunt's own.",
+}, {
+	.name = "psk_file", IN_CONF(psk_file), OR_LISTENER(own_psk_file), .type = CONF_STRING,
+	.argument = "FILE", .fallback = "none: no client of a listener with psk_hint can come in",
+	.help = "The keys of clients of listeners with `psk_hint`: lines of `IDENTITY:KEY`, with KEY in hexadecimal digits. It is "
+		"read again at a reload.",
 }, {
 	.name = "scram_file", IN_CONF(scram_file), .type = CONF_STRING,
 	.argument = "FILE", .fallback = "none",

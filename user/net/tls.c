@@ -409,7 +409,6 @@ struct tls_context *tls_context_new(const struct tls_config *config)
 {
 	struct tls_context *context = NULL;
 	EVP_MD_CTX *digest = NULL;
-	uint8_t trust[TLS_TRUST_LEN];
 	int err = check_options(config);
 
 	if (err)
@@ -429,7 +428,7 @@ struct tls_context *tls_context_new(const struct tls_config *config)
 	}
 	err = set_ciphers(context->ssl, config);
 	err |= add_trust(context, config, digest);
-	if (!err && (!EVP_DigestFinal_ex(digest, trust, NULL) || tls_session_init(context, trust) ||
+	if (!err && (!EVP_DigestFinal_ex(digest, context->trust, NULL) || tls_session_init(context) ||
 		     tls_handshake_init(context))) {
 		log_error("Error: Unable to set up TLS: out of memory.");
 		err = -1;

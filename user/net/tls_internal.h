@@ -31,6 +31,7 @@ struct tls_context {
 	size_t ncertificates;
 	struct tls_psk *psk; /* NULL: none */
 	struct tls_tickets *tickets;
+	uint8_t trust[TLS_TRUST_LEN]; /* a digest of all that clients are let in by */
 	bool identity_as_username, subject_as_username;
 	uint8_t alpn_len;
 	char alpn[TLS_ALPN_MAX]; /* no NUL at the end */
@@ -70,8 +71,8 @@ int tls_handshake_init(struct tls_context *context);
 
 /* tls_session.c: what is kept with a session, in its tickets too. */
 
-/* Have tickets made and taken. `trust`: what must be the same for that. 0, or -1 without memory. */
-int tls_session_init(struct tls_context *context, const uint8_t trust[TLS_TRUST_LEN]);
+/* Have tickets made and taken, as long as `trust` is the same. 0, or -1 without memory. */
+int tls_session_init(struct tls_context *context);
 
 /* Remember whose key of TLS 1.3 a new session is for. 0, or -1 without memory. */
 int tls_session_set_identity(SSL_SESSION *session, const unsigned char *identity, size_t len);

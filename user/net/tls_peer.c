@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/x509.h>
 
@@ -96,4 +97,47 @@ char *tls_stream_username(const struct tls_stream *s, const char **why)
 		return NULL;
 	identity = tls_stream_psk_identity(s, &len);
 	return identity ? username(identity, len, why) : tls_stream_common_name(s, why);
+}
+
+/* ---- after a reload ----------------------------------------------------------------------------------------------- */
+
+static bool same_key(const struct tls_psk *before, const struct tls_psk *now, const char *identity, size_t len)
+{
+	uint8_t old[TLS_PSK_KEY_MAX], new[TLS_PSK_KEY_MAX];
+	size_t old_len = before ? tls_psk_find(before, identity, len, old) : 0;
+	bool same = old_len && now && tls_psk_find(now, identity, len, new) == old_len &&
+		    !CRYPTO_memcmp(old, new, old_len);
+
+	OPENSSL_cleanse(old, sizeof(old));
+	OPENSSL_cleanse(new, sizeof(new));
+	return same;
+}
+
+static bool verifies(const struct tls_stream *s, SSL_CTX *now)
+{
+	X509 *cert = SSL_get0_peer_certificate(s->ssl);
+	X509_STORE_CTX *c = X509_STORE_CTX_new();
+	bool fine = false;
+
+	if (cert && c &&
+	    X509_STORE_CTX_init(c, SSL_CTX_get_cert_store(now), cert, SSL_get_peer_cert_chain(s->ssl)) == 1 &&
+	    X509_STORE_CTX_set_default(c, "ssl_client") == 1 &&
+	    X509_VERIFY_PARAM_set1(X509_STORE_CTX_get0_param(c), SSL_CTX_get0_param(now)) == 1)
+		fine = X509_verify_cert(c) == 1;
+	X509_STORE_CTX_free(c);
+	ERR_clear_error();
+	return fine;
+}
+
+bool tls_stream_stands(const struct tls_stream *s, const struct tls_context *now)
+{
+	const char *identity;
+	size_t len;
+
+	if (!memcmp(s->context->trust, now->trust, TLS_TRUST_LEN))
+		return true;
+	identity = tls_stream_psk_identity(s, &len);
+	if (identity)
+		return same_key(s->context->psk, now->psk, identity, len);
+	return !(SSL_CTX_get_verify_mode(now->ssl) & SSL_VERIFY_FAIL_IF_NO_PEER_CERT) || verifies(s, now->ssl);
 }

@@ -121,7 +121,7 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPH
 	return rc == 1 && SSL_version(ssl) >= TLS1_3_VERSION ? 2 : rc;
 }
 
-int tls_session_init(struct tls_context *context, const uint8_t trust[TLS_TRUST_LEN])
+int tls_session_init(struct tls_context *context)
 {
 	SSL_CTX *ssl = context->ssl;
 
@@ -129,7 +129,7 @@ int tls_session_init(struct tls_context *context, const uint8_t trust[TLS_TRUST_
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_num_tickets(ssl, 1);
 	SSL_CTX_set_timeout(ssl, TLS_TICKETS_LIFE);
-	return SSL_CTX_set_session_id_context(ssl, trust, TLS_TRUST_LEN) == 1 &&
+	return SSL_CTX_set_session_id_context(ssl, context->trust, TLS_TRUST_LEN) == 1 &&
 			       SSL_CTX_set_tlsext_ticket_key_evp_cb(ssl, ticket_key) == 1 &&
 			       SSL_CTX_set_session_ticket_cb(ssl, make_ticket, take_ticket, NULL) == 1
 		       ? 0

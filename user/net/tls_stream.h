@@ -105,6 +105,12 @@ char *tls_stream_subject(const struct tls_stream *s, const char **why);
  * with it; NULL: it needed none. The stream's. */
 const char *tls_stream_psk_identity(const struct tls_stream *s, size_t *len);
 
+/* Would the client, with what it has shown, be let in by this context, too, which has taken the place of its own? One who came
+ * by a certificate has it verified again, which takes some 100 microseconds, if anything has changed that it was let in by. A
+ * client that resumed a session has not shown the certificates between its own and its CA's, and may be refused for want
+ * of them. */
+bool tls_stream_stands(const struct tls_stream *s, const struct tls_context *now);
+
 /* The host name that the client asked for (SNI), as it was sent; NULL: none. Anything may stand in it. The stream's. */
 const char *tls_stream_name(const struct tls_stream *s);
 

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Options of a listener: what stands between its clients' sockets and MQTT. */
+#include <string.h>
+
+#include "base/version.h"
+#include "conf/option.h"
+#include "net/address.h"
+
+int conf_parse_protocol(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
+{
+	(void)c;
+	if (!strcmp(value, "http_api"))
+		return conf_error(where, "%s: mosquitto has listeners of \"%s\", Shunt %s has not", o->name, value,
+				  SHUNT_VERSION);
+	if (!strcmp(value, "mqtt"))
+		*(enum conf_protocol *)field = CONF_MQTT;
+	else if (!strcmp(value, "websockets"))
+		*(enum conf_protocol *)field = CONF_WEBSOCKETS;
+	else
+		return conf_error(where, "%s: \"%.64s\" is neither mqtt nor websockets", o->name, value);
+	return 0;
+}
+
+int conf_parse_trusted_proxy(struct conf *c, const struct conf_option *o, void *field, const char *value,
+			     const char *where)
+{
+	struct network n;
+	const char *why = network_parse(value, &n);
+
+	(void)c;
+	if (why)
+		return conf_error(where, "%s: \"%.64s\": %s", o->name, value, why);
+	return conf_add_string((char ***)field, value, where);
+}
+
+int conf_parse_origin(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
+{
+	(void)c;
+	if (!strstr(value, "://") || value[strlen(value) - 1] == '/')
+		return conf_error(where,
+				  "%s: \"%.64s\" is not an origin, as in https://example.org or with :PORT behind",
+				  o->name, value);
+	return conf_add_string((char ***)field, value, where);
+}
+
+int conf_parse_certificate(struct conf *c, const struct conf_option *o, void *field, const char *value,
+			   const char *where)
+{
+	size_t len = strcspn(value, " \t");
+
+	(void)c;
+	if (!value[len + strspn(value + len, " \t")])
+		return conf_error(where, "%s: write \"%s CERTFILE KEYFILE\"", o->name, o->name);
+	return conf_add_string((char ***)field, value, where);
+}
+
+int conf_check_transport(const struct conf_listener *l)
+{
+	const struct {
+		const char *name;
+		bool given;
+	} options[] = {
+		{"keyfile", l->keyfile},
+		{"cafile", l->cafile},
+		{"capath", l->capath},
+		{"crlfile", l->crlfile},
+		{"require_certificate", l->require_certificate},
+		{"tls_certificate", l->tls_certificates},
+		{"tls_version", l->tls_version},
+		{"ciphers", l->ciphers},
+		{"ciphers_tls1.3", l->ciphers_tls13},
+		{"dhparamfile", l->dhparamfile},
+		{"use_subject_as_username", l->use_subject_as_username},
+		/* A proxy can tell the name of a certificate, too. */
+		{"use_identity_as_username", l->use_identity_as_username && !l->proxy_protocol},
+	};
+	int err = 0;
+
+	for (size_t i = 0; !conf_has_tls(l) && i < sizeof(options) / sizeof(options[0]); i++) {
+		if (options[i].given)
+			err = conf_error(l->where,
+					 "%s: this listener has no TLS without certfile and keyfile, or psk_hint",
+					 options[i].name);
+	}
+	return err;
+}
