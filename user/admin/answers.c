@@ -213,6 +213,10 @@ static int add_client(const struct broker_client *c, void *arg)
 	json_bool(j, "clean", c->clean);
 	json_uint(j, "keep_alive", c->keep_alive);
 	json_uint(j, "connected_seconds", c->connected_ms / 1000);
+	if (c->transport)
+		json_string(j, "transport", c->transport);
+	if (c->tls)
+		json_string(j, "tls", c->tls);
 	json_uint(j, "subscriptions", c->subscriptions);
 	json_uint(j, "inflight", c->inflight);
 	json_uint(j, "queued", c->queued);

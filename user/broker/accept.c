@@ -9,7 +9,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rate.h"
+#include "broker/access.h"
 #include "broker/conn.h"
+#include "broker/door.h"
 #include "broker/internal.h"
 
 enum {
@@ -97,6 +99,7 @@ static void accepted(struct acceptor *a, int fd, const char *peer, uint64_t orde
 	struct worker *w = a->worker;
 	struct broker *b = w->broker;
 	const struct conf_listener *l = &b->conf->listeners[a->listener];
+	struct gate *gate;
 
 	COUNTER_ADD(connections, 1);
 	if (over_limit(b, a->listener)) {
@@ -111,7 +114,11 @@ static void accepted(struct acceptor *a, int fd, const char *peer, uint64_t orde
 		log_new(l, peer);
 	if (!l->path)
 		net_set_options(fd, b->conf->set_tcp_nodelay);
-	conn_accept(w, fd, a->listener, peer, order);
+	gate = b->access->rules[a->listener].gate;
+	if (gate)
+		door_enter(w, gate, fd, a->listener, peer, order);
+	else
+		conn_accept(w, &(struct newcomer){.fd = fd, .listener = a->listener, .peer = peer, .order = order});
 }
 
 /* ---- connections a second ---------------------------------------------------------------------------------------- */

@@ -11,8 +11,11 @@
 #include "base/log.h"
 #include "broker/authenticate.h"
 #include "broker/checker.h"
+#include "broker/gate.h"
 #include "broker/internal.h"
 #include "broker/memory.h"
+#include "broker/transport.h"
+#include "net/tls_tickets.h"
 
 /* ---- the files ---------------------------------------------------------------------------------------------------- */
 
@@ -21,19 +24,50 @@ static bool same_path(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
+/* What the listener is now in the new configuration; as it was if that does not have it any more. */
+static const struct conf_listener *next_of(const struct conf *live, const struct conf *next, size_t i)
+{
+	const struct conf_listener *l = &live->listeners[i], *other = conf_same_listener(next, l);
+
+	return other ? other : l;
+}
+
 /* The files of one listener. */
 struct paths {
 	const char *passwords, *acl; /* NULL: none */
 };
 
-static struct paths paths_of(const struct conf *live, const struct conf *next, size_t listener)
+static struct paths paths_of(const struct conf *live, const struct conf *next, size_t i)
 {
-	const struct conf_listener *l = &live->listeners[listener], *other = conf_same_listener(next, l);
+	const struct conf_listener *l = next_of(live, next, i);
 
-	if (other)
-		l = other;
 	return (struct paths){l->own_password_file ? l->own_password_file : next->password_file,
 			      l->own_acl_file ? l->own_acl_file : next->acl_file};
+}
+
+/* The gate of a listener. Whether it has one, and TLS, is fixed, because the fast path was told: then it stays as it is. 0
+ * or -1. */
+static int load_gate(struct access_rules *rules, const struct conf *live, const struct conf *next, size_t i)
+{
+	const struct conf_listener *l = next_of(live, next, i), *old = &live->listeners[i];
+	const char *psk_file = l->own_psk_file ? l->own_psk_file : next->psk_file;
+	const struct access *before = the_broker.access;
+
+	if (before && (conf_has_tls(l) != conf_has_tls(old) || l->protocol != old->protocol ||
+		       l->proxy_protocol != old->proxy_protocol)) {
+		if (conf_has_tls(l) != conf_has_tls(old))
+			log_warning("Warning: Whether the listener in %s has TLS is changed when the broker is started "
+				    "again.",
+				    l->where);
+		rules->gate = gate_ref(before->rules[i].gate);
+		return 0;
+	}
+	if (conf_is_plain(l))
+		return 0;
+	if (conf_has_tls(l) && !the_broker.tickets)
+		the_broker.tickets = tls_tickets_new();
+	rules->gate = gate_load(l, psk_file, the_broker.tickets);
+	return rules->gate ? 0 : -1;
 }
 
 /* A file is read once, however many listeners have it. 0 or -1. */
@@ -54,7 +88,9 @@ static int load_rules(struct access *a, const struct conf *live, const struct co
 		rules->passwords = password_file_load(own.passwords);
 	if (own.acl && !rules->acl)
 		rules->acl = acl_load(own.acl);
-	return (own.passwords && !rules->passwords) || (own.acl && !rules->acl) ? -1 : 0;
+	if ((own.passwords && !rules->passwords) || (own.acl && !rules->acl))
+		return -1;
+	return load_gate(rules, live, next, i);
 }
 
 struct access *access_load(const struct conf *live, const struct conf *next)
@@ -87,6 +123,7 @@ void access_free(struct access *a)
 	for (size_t i = 0; i < a->n; i++) {
 		password_file_unref(a->rules[i].passwords);
 		acl_unref(a->rules[i].acl);
+		gate_unref(a->rules[i].gate);
 	}
 	free(a);
 }
@@ -231,6 +268,10 @@ int access_check(struct conn *c, const struct mqtt_connect *connect)
 	struct password_file *passwords = access_of(c)->passwords;
 	struct mqtt_str proved = authenticate_username(c);
 
+	if (c->identity) /* by its certificate or key: what it says of itself does not count */
+		return take_username(c, mqtt_str(c->identity));
+	if (c->lacks)
+		return log_refused(c, connect, c->lacks);
 	if (proved.len) /* maybe before a reload */
 		return same_user(proved, authenticate_users(c), access->users)
 			       ? take_username(c, proved)
@@ -326,6 +367,10 @@ static bool still_welcome(const struct conn *c, const struct access *before)
 	const struct access_rules *rules = &now->rules[c->listener], *old = &before->rules[c->listener];
 	struct mqtt_str name = mqtt_str(c->session->username ? c->session->username : "");
 
+	if (c->transport && !transport_stands(c->transport, rules->gate))
+		return false;
+	if (c->identity)
+		return rules->gate && rules->gate->identity;
 	if (authenticate_username(c).len)
 		return same_user(name, before->users, now->users);
 	if (!c->session->username || !rules->passwords)

@@ -17,6 +17,7 @@ struct auth_store;
 struct access_rules {
 	struct password_file *passwords; /* a reference; NULL: none, user names are not checked */
 	struct acl *acl;		 /* a reference; NULL: everybody may do everything */
+	struct gate *gate;		 /* a reference; NULL: a connection begins with MQTT */
 };
 
 struct access {

@@ -13,12 +13,14 @@
 #include "broker/access.h"
 #include "broker/checker.h"
 #include "broker/conn.h"
+#include "broker/door.h"
 #include "broker/durable.h"
 #include "broker/internal.h"
 #include "broker/sys.h"
 #include "broker/will.h"
 #include "broker/worker.h"
 #include "net/listener.h"
+#include "net/tls_tickets.h"
 
 enum { SOCKETS_PER_LISTENER = 16 };
 
@@ -57,7 +59,8 @@ static int listen_tcp(struct broker *b, unsigned index)
 	}
 	for (int i = 0; i < n; i++) {
 		b->sockets[b->nsockets++] = (struct broker_socket){.fd = fds[i], .listener = index};
-		fp_listening(fds[i]);
+		if (conf_is_plain(l))
+			fp_listening(fds[i]);
 		log_info("Opening %s listen socket on port %u.", net_is_ipv6(fds[i]) ? "ipv6" : "ipv4", l->port);
 	}
 	return 0;
@@ -137,6 +140,15 @@ static void start_accepting(struct worker *w, void *arg)
 		*(int *)arg = rc;
 }
 
+static bool has_gates(const struct broker *b)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < b->conf->nlisteners; i++)
+		any |= b->access->rules[i].gate != NULL;
+	return any;
+}
+
 static int start_workers(struct broker *b)
 {
 	int rc = 0;
@@ -149,6 +161,8 @@ static int start_workers(struct broker *b)
 		rc = durable_start(b);
 	if (!rc)
 		rc = checker_start();
+	if (!rc && has_gates(b))
+		rc = doors_start();
 	for (; b->started < b->nworkers && !rc; b->started += !rc)
 		rc = worker_start(&b->workers[b->started]);
 	if (!rc)
@@ -320,6 +334,7 @@ void broker_stop(void)
 		return;
 	log_topic_stop();
 	on_all(b, stop_accepting);
+	doors_stop();
 	on_all(b, send_wills);
 	/* A call comes back in the turn after: wills for other workers have been sent, then received and written. */
 	on_all(b, nothing);
@@ -361,6 +376,8 @@ void broker_free(void)
 	free(b->listener_rates);
 	access_free(b->access);
 	b->access = NULL;
+	tls_tickets_unref(b->tickets);
+	b->tickets = NULL;
 	b->sockets = NULL;
 	b->listener_connections = NULL;
 	b->listener_rates = NULL;

@@ -19,6 +19,7 @@
 #include "broker/rate.h"
 #include "broker/room.h"
 #include "broker/subscribe.h"
+#include "broker/transport.h"
 #include "broker/will.h"
 
 enum {
@@ -80,31 +81,42 @@ void conn_await_connect(struct conn *c)
 	loop_after(&c->worker->loop, &c->deadline, CONNECT_DEADLINE_MS, connect_late);
 }
 
-void conn_accept(struct worker *w, int fd, unsigned listener, const char *peer, uint64_t order)
+void conn_refuse(struct worker *w, int fd, unsigned listener, const char *peer, enum close_reason why)
+{
+	if (why == CLOSE_NO_MEMORY)
+		log_error("Out of memory, closing the connection from %s.", peer);
+	__atomic_sub_fetch(&w->broker->listener_connections[listener], 1, __ATOMIC_RELAXED);
+	COUNTER_ADD(closed[why], 1);
+	close(fd);
+}
+
+void conn_accept(struct worker *w, const struct newcomer *n)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
 	if (!c) {
-		log_error("Out of memory, closing the connection from %s.", peer);
-		__atomic_sub_fetch(&w->broker->listener_connections[listener], 1, __ATOMIC_RELAXED);
-		COUNTER_ADD(closed[CLOSE_NO_MEMORY], 1);
-		close(fd);
+		transport_free(n->transport);
+		free(n->identity);
+		conn_refuse(w, n->fd, n->listener, n->peer, CLOSE_NO_MEMORY);
 		return;
 	}
 	memory_took(sizeof(*c));
-	c->watch = (struct watch){.fd = fd, .ready = conn_ready};
+	c->watch = (struct watch){.fd = n->fd, .ready = conn_ready};
+	c->transport = n->transport;
+	c->identity = n->identity;
+	c->lacks = n->lacks;
 	c->worker = w;
 	c->version = MQTT_3_1_1;
 	c->problem_info = true;
-	c->listener = listener;
-	c->order = order;
+	c->listener = n->listener;
+	c->order = n->order;
 	c->sink.peer = c->peer;
 	c->sink.dirty = sink_dirty;
 	c->sink.flush = sink_flush;
 	c->sink.waits = sink_waits;
 	c->sink.more = sink_more;
 	c->last_rx_ns = w->loop.now_ns;
-	snprintf(c->peer, sizeof(c->peer), "%s", peer);
+	snprintf(c->peer, sizeof(c->peer), "%s", n->peer);
 	list_init(&c->ready);
 	list_init(&c->dirty);
 	list_init(&c->fence);
@@ -116,8 +128,18 @@ void conn_accept(struct worker *w, int fd, unsigned listener, const char *peer, 
 	list_push(&w->conns, &c->all);
 	COUNTER_ADD(sockets, 1);
 	conn_await_connect(c);
-	if (loop_watch(&w->loop, &c->watch, conn_events))
+	if (loop_watch(&w->loop, &c->watch, conn_events)) {
 		conn_close(c, CLOSE_NO_MEMORY);
+		return;
+	}
+	if (!c->transport)
+		return;
+	if (n->rest_len)
+		conn_take(c, n->rest, n->rest_len);
+	/* What TLS has read already, no event will tell of. */
+	c->readable = true;
+	if (c->state != CONN_CLOSED)
+		conn_read(c);
 }
 
 static void unlink_conn(struct conn *c)
@@ -253,25 +275,38 @@ void conn_written(struct conn *c, size_t n, size_t len)
 	COUNTER_ADD(bytes_sent, n);
 }
 
-/* One fp_send(): bytes written, 0 when nothing can be written now. */
-static size_t write_some(struct conn *c)
+/* One fp_send(), or what stands for it: bytes written, or -errno. */
+static ssize_t send_some(struct conn *c)
 {
 	struct output *o = &c->sink.out;
 	struct iovec iov[IOVECS];
-	size_t len;
+	size_t len = o->bytes;
 	ssize_t sent;
 	int n;
+
+	if (c->transport) {
+		sent = transport_write(c->transport, c->watch.fd, o);
+	} else {
+		n = output_gather(o, iov, IOVECS, c->link.whole_max, &len);
+		sent = fp_send(&c->link, c->watch.fd, iov, n);
+	}
+	if (sent > 0)
+		conn_written(c, (size_t)sent, len);
+	return sent;
+}
+
+/* Bytes written, 0 when nothing can be written now. */
+static size_t write_some(struct conn *c)
+{
+	ssize_t sent;
 
 	if (c->link.leaving && !fp_leave(&c->link, c->watch.fd)) {
 		retry_later(c);
 		return 0;
 	}
-	n = output_gather(o, iov, IOVECS, c->link.whole_max, &len);
-	sent = fp_send(&c->link, c->watch.fd, iov, n);
-	if (sent > 0) {
-		conn_written(c, (size_t)sent, len);
+	sent = send_some(c);
+	if (sent >= 0)
 		return (size_t)sent;
-	}
 	if (sent == -EAGAIN)
 		c->blocked = true;
 	else if (sent == -EBUSY)
@@ -281,12 +316,18 @@ static size_t write_some(struct conn *c)
 	return 0;
 }
 
+/* Is there something to write? */
+static bool has_output(const struct conn *c)
+{
+	return !output_empty(&c->sink.out) || (c->transport && transport_waits(c->transport));
+}
+
 void conn_write(struct conn *c)
 {
 	size_t written = 0;
 	size_t n;
 
-	while (!output_empty(&c->sink.out) && !c->blocked && !c->broken && written < WRITE_PER_TURN) {
+	while (has_output(c) && !c->blocked && !c->broken && written < WRITE_PER_TURN) {
 		n = write_some(c);
 		if (!n)
 			return;
@@ -331,7 +372,7 @@ void conn_flush(struct conn *c)
 	}
 	count_waiting(c, o->messages, o->bytes);
 	list_del(&c->dirty);
-	if (!c->blocked && (!output_empty(o) || (c->session && session_waits(c->session))))
+	if (!c->blocked && (has_output(c) || (c->session && session_waits(c->session))))
 		conn_dirty(c);
 	if (c->paused && o->control < CONTROL_LOW && !durable_full(c) && !room_full(c) && !rate_over(c))
 		resume_reading(c);
@@ -415,6 +456,8 @@ static void close_socket(struct conn *c)
 {
 	if (c->link.road == FP_ROAD_REMOTE)
 		reset_if_unread(c);
+	transport_free(c->transport);
+	c->transport = NULL;
 	close(c->watch.fd);
 	c->watch.fd = -1;
 	fp_detach(&c->link);
@@ -491,6 +534,8 @@ void conn_close(struct conn *c, enum close_reason why)
 	if (!c->broken) {
 		conn_send_disconnect(c, why);
 		conn_write(c);
+		if (c->transport && !c->broken)
+			transport_end(c->transport, c->watch.fd, &c->sink.out, why);
 	}
 	log_close(c, why);
 	COUNTER_ADD(closed[why], 1);
@@ -513,6 +558,7 @@ void conn_close(struct conn *c, enum close_reason why)
 
 void conn_free(struct conn *c)
 {
+	free(c->identity);
 	free(c->client_id);
 	access_forget_username(&c->username);
 	memory_gave(sizeof(*c));

@@ -11,6 +11,8 @@
 #include "broker/worker.h"
 #include "net/listener.h"
 
+struct transport;
+
 enum conn_state {
 	CONN_NEW,    /* waits for CONNECT; with `auth`, for the AUTH that follows it */
 	CONN_MOVING, /* on its way to another worker */
@@ -33,6 +35,7 @@ enum {
 
 struct conn {
 	struct watch watch;
+	struct transport *transport; /* NULL: the socket carries MQTT itself */
 	struct worker *worker;
 	struct list all;
 	struct list ready, dirty, fence, committing, loading; /* members of the worker's lists */
@@ -51,6 +54,8 @@ struct conn {
 	unsigned listener;
 	uint64_t order; /* later connections have greater ones */
 	char peer[NET_ADDRESS_MAX];
+	char *identity;	       /* who it is by its certificate or key, where the listener goes by that; NULL: */
+	const char *lacks;     /* it lacks that, static text; NULL: the listener does not ask */
 	char *client_id;       /* between CONNECT and the session */
 	bool assigned_id;      /* it is ours */
 	bool problem_info;     /* Request Problem Information, section 3.1.2.11.7 of 5.0 */
@@ -116,8 +121,25 @@ struct conn {
 	struct inbox_item move;
 };
 
-/* Take over a socket that was accepted. Closes it when there is no memory. */
-void conn_accept(struct worker *w, int fd, unsigned listener, const char *peer, uint64_t order);
+/* What a connection begins with. */
+struct newcomer {
+	int fd;
+	unsigned listener;
+	const char *peer;
+	uint64_t order;
+	struct transport *transport; /* NULL: none; taken over, as `identity` */
+	uint8_t *rest;		     /* read from the socket already; spoilt */
+	size_t rest_len;
+	char *identity;
+	const char *lacks;
+};
+
+/* Take over a socket that was accepted, and that the listener's gate, if it has one, has let through. Closes it when there
+ * is no memory. */
+void conn_accept(struct worker *w, const struct newcomer *n);
+
+/* Close a socket that was accepted and does not become a connection. */
+void conn_refuse(struct worker *w, int fd, unsigned listener, const char *peer, enum close_reason why);
 
 /* Hand the connection to the worker `move_to`; its input buffer begins with the CONNECT. */
 void conn_move(struct conn *c);
@@ -127,6 +149,9 @@ void conn_await_connect(struct conn *c);
 
 /* Read and handle what is there, within the turn's share. */
 void conn_read(struct conn *c);
+
+/* Handle what was read before the connection began. */
+void conn_take(struct conn *c, uint8_t *data, size_t len);
 
 /* Free the buffer of what was read and not handled. */
 void conn_release_input(struct conn *c);

@@ -373,7 +373,10 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 		return no_memory(c);
 	COUNTER_ADD(connects, 1);
 	log_connect(c, con);
-	fp_attach(&c->link, c->watch.fd, FLOW_NAMESPACE, flow_form(c->version), s->id, c->received);
+	if (!access_of(c)->gate)
+		fp_attach(&c->link, c->watch.fd, FLOW_NAMESPACE, flow_form(c->version), s->id, c->received);
+	else
+		c->link.no_road = "it comes by TLS, WebSocket or a proxy";
 	if (subscriptions_online(w->broker, s, road_of(c), flow_form(c->version)))
 		return no_memory(c);
 	fp_publish_alone(&c->link, s->rights);

@@ -25,6 +25,9 @@ const struct close_text close_texts[CLOSE_REASONS] = {
 	[CLOSE_TAKEN_OVER] = {"taken_over", "session taken over", MQTT_RC_SESSION_TAKEN_OVER},
 	[CLOSE_NO_MEMORY] = {"no_memory", "out of memory", MQTT_RC_UNSPECIFIED_ERROR},
 	[CLOSE_SOCKET_ERROR] = {"socket_error", "socket error", 0},
+	[CLOSE_TLS] = {"tls", "TLS", 0},
+	[CLOSE_WEBSOCKET] = {"websocket", "WebSocket", 0},
+	[CLOSE_PROXY] = {"proxy", "PROXY protocol", 0},
 	[CLOSE_SHUTDOWN] = {"shutdown", "server shutting down", MQTT_RC_SERVER_SHUTTING_DOWN},
 };
 

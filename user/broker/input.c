@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <wire.h>
 
+#include "base/log.h"
 #include "broker/access.h"
 #include "broker/authenticate.h"
 #include "broker/conn.h"
@@ -18,6 +19,7 @@
 #include "broker/memory.h"
 #include "broker/rate.h"
 #include "broker/room.h"
+#include "broker/transport.h"
 
 enum {
 	READS_PER_TURN = 2, /* of READ_SIZE at most: then others have their turn */
@@ -222,7 +224,69 @@ static size_t read_place(struct conn *c, uint8_t **to)
 	return READ_SIZE;
 }
 
-/* One recv(). False: nothing more to read now, or the connection has ended. */
+/* Bytes, or -errno; -ENODATA: the client has ended its side. */
+static ssize_t receive(struct conn *c, uint8_t *to, size_t room)
+{
+	ssize_t n;
+
+	if (c->transport)
+		return transport_read(c->transport, c->watch.fd, to, room, &c->readable);
+	do
+		n = recv(c->watch.fd, to, room, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return -ENODATA;
+	/* A stream socket that gave less than it was asked for is empty (epoll(7)), unless its queue is one of messages:
+	 * the fast path's is. An end that was announced must still be read. */
+	if (n > 0 && (size_t)n < room && c->link.road == FP_ROAD_NONE && !c->hangup)
+		c->readable = false;
+	return n < 0 ? -errno : n;
+}
+
+static void read_failed(struct conn *c, ssize_t error)
+{
+	const char *why = c->transport ? transport_reason(c->transport) : "";
+
+	if (error == -EAGAIN) {
+		c->readable = false;
+	} else if (error == -EPROTO) {
+		log_notice("Client %s [%s]: TLS: %s.", c->session ? c->session->id : "<unknown>", c->peer, why);
+		conn_close(c, CLOSE_TLS);
+	} else {
+		bool gone = error == -ENODATA || error == -ECONNRESET || error == -EPIPE;
+
+		conn_close(c, gone ? CLOSE_PEER : CLOSE_SOCKET_ERROR);
+	}
+}
+
+/* The WebSocket has ended: answer, and close. */
+static void end_websocket(struct conn *c, const char *why)
+{
+	if (why)
+		log_notice("Client %s [%s]: WebSocket: %s.", c->session ? c->session->id : "<unknown>", c->peer, why);
+	conn_close(c, why ? CLOSE_WEBSOCKET : CLOSE_PEER);
+}
+
+/* Look what else a read has come to than bytes of MQTT. */
+static void look_at_transport(struct conn *c)
+{
+	const char *why;
+
+	if (!c->transport || c->state == CONN_CLOSED)
+		return;
+	if (transport_ended(c->transport, &why))
+		end_websocket(c, why);
+	else if (transport_waits(c->transport))
+		conn_dirty(c);
+}
+
+void conn_take(struct conn *c, uint8_t *data, size_t len)
+{
+	handle_input(c, data, transport_rest(c->transport, data, len));
+	look_at_transport(c);
+}
+
+/* One receive(). False: nothing more to read now, or the connection has ended. */
 static bool read_once(struct conn *c)
 {
 	uint8_t *to;
@@ -230,16 +294,14 @@ static bool read_once(struct conn *c)
 	ssize_t n;
 
 	memory_look(c->worker->broker);
-	do
-		n = recv(c->watch.fd, to, room, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-		c->readable = false;
+	n = receive(c, to, room);
+	if (n < 0) {
+		read_failed(c, n);
 		return false;
 	}
-	if (n <= 0) {
-		conn_close(c, n == 0 || errno == ECONNRESET || errno == EPIPE ? CLOSE_PEER : CLOSE_SOCKET_ERROR);
-		return false;
+	if (n == 0) {
+		look_at_transport(c);
+		return c->state != CONN_CLOSED && c->readable;
 	}
 	c->received += (uint64_t)n;
 	c->bytes_in += (uint64_t)n;
@@ -257,15 +319,8 @@ static bool read_once(struct conn *c)
 		if (large_rest(c) == 0)
 			handle_buffer(c);
 	}
-	if (c->state == CONN_CLOSED)
-		return false;
-	/* A stream socket that gave less than it was asked for is empty (epoll(7)), unless its queue is one of
-	 * messages: the fast path's is. An end that was announced must still be read. */
-	if ((size_t)n < room && c->link.road == FP_ROAD_NONE && !c->hangup) {
-		c->readable = false;
-		return false;
-	}
-	return true;
+	look_at_transport(c);
+	return c->state != CONN_CLOSED && c->readable;
 }
 
 void conn_read(struct conn *c)

@@ -12,6 +12,7 @@
 #include "net/unix.h"
 
 struct access;
+struct tls_tickets;
 struct worker;
 
 /* One listening socket; a listener of the configuration has several when its address stands for several. */
@@ -33,9 +34,10 @@ struct broker {
 	unsigned nworkers;
 	unsigned started; /* threads; main thread only */
 	struct tree *tree;
-	struct store *store;   /* NULL without persistence */
-	struct access *access; /* who may come in, and do what; changes while no worker runs */
-	uint64_t access_epoch; /* how often it has changed */
+	struct store *store;	     /* NULL without persistence */
+	struct access *access;	     /* who may come in, and do what; changes while no worker runs */
+	uint64_t access_epoch;	     /* how often it has changed */
+	struct tls_tickets *tickets; /* of all listeners with TLS; NULL: there is none */
 	/* The subscription lock: whoever changes the tree, a session's subscriptions or its receiver, or a flow. */
 	pthread_mutex_t lock;
 	uint64_t start_ns;

@@ -9,6 +9,8 @@
 #include "broker/conn.h"
 #include "broker/internal.h"
 #include "broker/memory.h"
+#include "broker/transport.h"
+#include "net/tls_stream.h"
 
 /* PINGREQ and PINGRESP have two bytes. */
 static void add_road(struct counters *sum, const struct fp_road_stats *road)
@@ -72,6 +74,9 @@ static void copy_conn(struct client_copy *to, const struct conn *c)
 	out->output_bytes = c->sink.out.bytes;
 	out->bytes_in = c->bytes_in;
 	out->bytes_out = c->bytes_out;
+	out->transport = c->transport ? transport_name(c->transport) : c->peer[0] == 'u' ? "unix" : "tcp";
+	if (c->transport && transport_tls(c->transport))
+		out->tls = tls_stream_version(transport_tls(c->transport));
 	out->road = c->link.road;
 	out->target = c->link.target;
 	out->held = c->held;

@@ -102,7 +102,7 @@ static int open_fastpath(const struct conf *conf, const struct account *account)
 		return -1;
 	}
 	for (size_t i = 0; i < conf->nlisteners; i++) {
-		if (!conf->listeners[i].path)
+		if (!conf->listeners[i].path && conf_is_plain(&conf->listeners[i]))
 			ports[config.nports++] = conf->listeners[i].port;
 	}
 	if (WITH_BPF)
