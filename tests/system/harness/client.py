@@ -5,13 +5,13 @@ import collections
 import contextlib
 import itertools
 import math
-import select
 import socket
+import ssl
 import struct
 import time
 
 from . import packets as p
-from . import properties
+from . import properties, transports
 
 TIMEOUT = 20.0  # seconds to wait for what must come; only a failing test spends them
 
@@ -58,15 +58,13 @@ class Client:
         return self.pending.popleft()
 
     def _readable(self, seconds):
-        """Does something come within that time? Not by select(), for tests with more than 1024 files open."""
-        waiting = select.poll()
-        waiting.register(self.sock, select.POLLIN)
-        return bool(waiting.poll(math.ceil(seconds * 1000)))
+        """Does something come within that time?"""
+        return transports.readable(self.sock, math.ceil(seconds * 1000))
 
     def _receive(self):
         try:
             data = self.sock.recv(1 << 18)
-        except ConnectionError as error:
+        except (ConnectionError, ssl.SSLError) as error:
             raise Closed(f"{self.name}: {error}") from None
         if not data:
             raise Closed(f"{self.name}: closed by the broker")
@@ -280,4 +278,4 @@ class Client:
     def half_close(self):
         """Send FIN and keep reading."""
         with contextlib.suppress(OSError):  # the broker was faster
-            self.sock.shutdown(socket.SHUT_WR)
+            transports.half_close(self.sock)

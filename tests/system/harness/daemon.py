@@ -40,6 +40,7 @@ class Daemon:
 
     count = 0
     lag = {}  # the environment of those whose threads are to be late
+    transport = None  # a transports.Kind, for those whose clients speak MQTT through something
     persistence = ()  # lines of the configuration, for those that do not have their own
 
     def __init__(self, network, options=(), path=None, reference=False, nofile=None, pins=None, arguments=(),
@@ -49,7 +50,7 @@ class Daemon:
         self.path = path or (MOSQUITTO if reference else f"{build.BUILD}/shuntd")
         self.dir = tempfile.mkdtemp(prefix="daemon-", dir=run.folder())
         os.chmod(self.dir, 0o777)  # the daemon gives up root
-        self.port = port or network.free_port()
+        self.port = port or network.free_port(unseen=self.transport)
         self.control = f"{self.dir}/control.sock"
         self.pins = pins or f"{run.pins()}-{os.getpid()}-{Daemon.count}"
         self.nofile, self.arguments = nofile, list(arguments)
@@ -59,7 +60,11 @@ class Daemon:
         self.checked = 0
 
     def _options(self, options, listen):
-        lines = [f"listener {self.port} {listen}", "allow_anonymous true", *options]
+        lines = [f"listener {self.port} {listen}", "allow_anonymous true"]
+        if self.transport:
+            lines += self.transport.lines
+            self.network.transports[self.port] = self.transport
+        lines += options
         if not any(line.startswith("persistence ") for line in lines):
             lines += self.persistence
         if not any(line.startswith("persistence_location ") for line in lines):

@@ -16,6 +16,7 @@ import subprocess
 
 CLONE_NEWNET = 0x40000000
 PORTS = 10000, 30000  # of daemons: from, below; below the ephemeral ones
+UNSEEN = 6000, 10000  # of listeners for something else than MQTT in the clear, which is of no use in a capture
 SYSCTL = "/proc/sys/net/ipv4"  # of the namespace of who opens it
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -50,10 +51,12 @@ class Network:
 
     def __init__(self, address="127.0.0.1", daemon_ns=None, client_ns=None):
         self.address, self.daemon_ns, self.client_ns = address, daemon_ns, client_ns
+        self.transports = {}  # port -> transports.Kind of who listens there
         self._reserved = []
 
-    def socket(self, port, rcvbuf=None, sndbuf=None, namespace=None, address=None, user=None):
-        """A client's TCP connection to the port, as if the socket were this user's."""
+    def socket(self, port, rcvbuf=None, sndbuf=None, namespace=None, address=None, user=None, plain=False):
+        """A client's TCP connection to the port, as if the socket were this user's; with TLS or whatever is expected
+        there, unless it is to be plain."""
         with inside(namespace or self.client_ns):
             sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
@@ -68,12 +71,12 @@ class Network:
         except OSError:
             sock.close()
             raise
-        return sock
+        return sock if plain or port not in self.transports else self.transports[port].wrap(sock)
 
-    def free_port(self):
-        """A port of the daemon's namespace, of those in PORTS, that nobody has and nobody else is given."""
+    def free_port(self, unseen=False):
+        """A port of the daemon's namespace, of those in PORTS or UNSEEN, that nobody has and nobody else is given."""
         for _ in range(1000):
-            port = random.SystemRandom().randrange(*PORTS)
+            port = random.SystemRandom().randrange(*(UNSEEN if unseen else PORTS))
             with inside(self.daemon_ns):
                 holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             try:
