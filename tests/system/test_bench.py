@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 
-from harness import build, packets as p
+from harness import build, packets as p, transports
 from harness.suite import SystemTest
 
 
@@ -154,6 +154,21 @@ class Bench(SystemTest):
                 clients = daemon.clients()["clients"]
             self.assertEqual(sorted(client["id"].split("-")[-1] for client in clients),
                              ["s0", "s1", "s2"] if words else [])
+
+    def test_storm(self):
+        """Clients that connect at once, by TLS too, with sessions resumed and not; and a broker that refuses them."""
+        authority = transports.Authority()
+        certfile, keyfile = authority.certificate("server")
+        port = self.network.free_port(unseen=True)
+        daemon = self.start([f"listener {port} {self.network.address}", f"certfile {certfile}", f"keyfile {keyfile}"])
+        secure = ("--port", str(port), "--tls", authority.cafile)
+        for words, resumed in (((), 0), (secure, 0), ((*secure, "--resume"), 50)):
+            result = self.bench(daemon, "storm", "--connections", "50", "--concurrency", "20", *words)
+            self.assertEqual([result[name] for name in ("open", "failed", "resumed")], [50, 0, resumed])
+        with DamagingBroker(refuse=5) as broker:
+            command = [f"{build.BUILD}/shunt-bench", "--port", str(broker.port), "--json", "--connections", "5", "storm"]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+        self.assertEqual((done.returncode, json.loads(done.stdout)["failed"]), (3, 5))
 
     def test_lost(self):
         """Every tenth message is kept back: exactly so many are lost, and that is no failure."""

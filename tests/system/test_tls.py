@@ -142,9 +142,13 @@ class Certificates(Tls):
         self.reload()
         for client in clients.values():
             client.alive()
+        late = Client(transports.wrap_tls(self.network.socket(self.port), self.context(bad)), "late", version=self.level)
+        self.addCleanup(late.close)
+        self.daemon.wait_log("(?s)(New connection from .*?on port %d.*?){3}" % self.port)
         self.authority.revoke(bad[0])
         self.reload()
         self.assertEqual([x.code for x in clients["bad"].closed()], [NOT_AUTHORIZED])
+        late.connect("late", code=NOT_AUTHORIZED)
         clients["good"].alive()
 
     @own

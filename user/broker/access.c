@@ -268,6 +268,8 @@ int access_check(struct conn *c, const struct mqtt_connect *connect)
 	struct password_file *passwords = access_of(c)->passwords;
 	struct mqtt_str proved = authenticate_username(c);
 
+	if (c->transport && !transport_stands(c->transport, access_of(c)->gate)) /* since a reload */
+		return log_refused(c, connect, "its certificate or key is not valid any more");
 	if (c->identity) /* by its certificate or key: what it says of itself does not count */
 		return take_username(c, mqtt_str(c->identity));
 	if (c->lacks)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 
 enum {
 	DOORS_MAX = 16,
+	DOOR_NICE = 5,
 	PEEK_MAX = 65536 + 1, /* more than any request or header may have */
 	/* What somebody who is on his way takes: this, and OpenSSL's for the handshake. */
 	GUEST_MEMORY = 20000,
@@ -339,6 +341,8 @@ static void *run(void *arg)
 {
 	struct door *d = arg;
 
+	/* Of this thread only: where processors are short, those that are connected come first. No matter if it fails. */
+	(void)setpriority(PRIO_PROCESS, 0, DOOR_NICE);
 	while (!d->stopping)
 		loop_turn(&d->loop, false, d);
 	while (!list_empty(&d->guests)) {

@@ -10,6 +10,7 @@
 #include "shunt-bench/plan.h"
 #include "shunt-bench/result.h"
 #include "shunt-bench/run.h"
+#include "shunt-bench/storm.h"
 
 /* Told to the user in manual.c. */
 enum status {
@@ -71,6 +72,8 @@ int main(int argc, char **argv)
 	}
 	if (!allow_open_files(&options))
 		return STATUS_BROKEN;
+	if (options.load->connections)
+		return storm_run(&options) ? STATUS_BROKEN : STATUS_OK;
 	if (getrandom(&tag, sizeof(tag), 0) != sizeof(tag)) {
 		perror("shunt-bench: getrandom");
 		return STATUS_BROKEN;

@@ -22,10 +22,12 @@ enum {
 };
 
 static const struct bench_case cases[] = {
-	{"pairs", "N publishers to N subscribers, each pair on a topic of its own.", 1, 0, 0, false, 1000},
-	{"fan-in", "Many publishers, each on a topic of its own, to one subscriber of all.", 100, 1, 0, true, 1000},
-	{"fan-out", "One publisher to many subscribers of one topic.", 1, 50, 1, false, 100},
-	{"flood", "One publisher to one subscriber, as fast as the broker takes the messages.", 1, 1, 0, false, 0},
+	{"pairs", "N publishers to N subscribers, each pair on a topic of its own.", 1, 0, 0, false, 1000, 0},
+	{"fan-in", "Many publishers, each on a topic of its own, to one subscriber of all.", 100, 1, 0, true, 1000, 0},
+	{"fan-out", "One publisher to many subscribers of one topic.", 1, 50, 1, false, 100, 0},
+	{"flood", "One publisher to one subscriber, as fast as the broker takes the messages.", 1, 1, 0, false, 0, 0},
+	{"storm", "Many clients that connect at once and stay connected: nothing is published.", 0, 0, 1, false, 0,
+	 10000},
 };
 
 enum option_type {
@@ -66,7 +68,13 @@ static const struct option_info {
 	 HELP("Number of topics. They are dealt out in turn to the publishers, and to the subscribers. A publisher that has "
 	      "several uses them in turn. Each has one unless this says otherwise.")},
 	{NAME(0, "connections", "N"), COUNT(connections, 0, CLIENTS_MAX),
-	 DEFAULT("0", "Further clients that connect and stay idle", "")},
+	 DEFAULT("0", "Further clients that connect and stay idle", " In the case `storm` all clients: 10000.")},
+	{NAME(0, "concurrency", "N"), COUNT(concurrency, 1, CLIENTS_MAX),
+	 DEFAULT("100", "Clients of a storm that are on their way in at once", "")},
+	{NAME(0, "tls", "FILE"), STRING(tls),
+	 HELP("The clients of a storm connect by TLS, with the certificates of CAs in FILE.")},
+	{NAME(0, "resume", NULL), FLAG(resume),
+	 HELP("All clients of a storm connect twice; the second time, which counts, they resume their TLS sessions.")},
 	{NAME(0, "persistent", NULL), FLAG(persistent),
 	 HELP("Let the sessions of subscribers outlive their connections: with QoS 1 and 2, a broker that keeps them on disk has "
 	      "much to write. They stay there when shunt-bench ends.")},
@@ -223,6 +231,8 @@ static bool set_case(struct options *o, const char *name)
 		o->topics = o->publishers > o->subscribers ? o->publishers : o->subscribers;
 	if (o->rate == RATE_UNSET)
 		o->rate = o->load->rate;
+	if (!o->connections)
+		o->connections = o->load->connections;
 	return true;
 }
 
@@ -232,6 +242,11 @@ static void print_case(const struct bench_case *c)
 {
 	char load[160], subscribers[16] = "as many";
 
+	if (c->connections) {
+		snprintf(load, sizeof(load), "Connections %llu.", (unsigned long long)c->connections);
+		man_item(stdout, c->name, NULL, load);
+		return;
+	}
 	if (c->subscribers)
 		snprintf(subscribers, sizeof(subscribers), "%u", c->subscribers);
 	if (c->rate > 0)
@@ -308,6 +323,10 @@ enum options_result options_parse(struct options *o, int argc, char **argv)
 	}
 	if (!set_case(o, argv[optind])) {
 		cli_usage_error(&cli, "there is no case '%s'", argv[optind]);
+		return OPTIONS_BAD;
+	}
+	if (!o->load->connections && (o->tls || o->resume)) {
+		cli_usage_error(&cli, "--tls and --resume are for the case storm");
 		return OPTIONS_BAD;
 	}
 	if (o->messages && !o->publishers) {

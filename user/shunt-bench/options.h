@@ -15,6 +15,7 @@ struct bench_case {
 	unsigned topics;		  /* 0: one for each publisher, or subscriber if there are more */
 	bool wildcard;			  /* subscribers take all topics by one filter with # */
 	double rate;			  /* messages per second in all; 0: as fast as the broker takes them */
+	uint64_t connections;		  /* not 0: connecting is the load, of so many, and there are no messages */
 };
 
 /* Numbers have the type the table can store; seconds may be fractions. */
@@ -27,8 +28,10 @@ struct options {
 	uint64_t size, qos, messages;
 	double rate, seconds, warmup, drain, wait;
 	uint64_t batch, window, threads, keepalive;
+	uint64_t concurrency;
+	const char *tls; /* file with certificates of CAs; NULL: in the clear */
 	const char *cc;
-	bool nagle, all_cpu, json, progress, persistent;
+	bool nagle, all_cpu, json, progress, persistent, resume;
 	uint64_t pid;
 };
 
