@@ -170,6 +170,17 @@ class Bench(SystemTest):
             done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
         self.assertEqual((done.returncode, json.loads(done.stdout)["failed"]), (3, 5))
 
+    def test_shared(self):
+        """Each message goes to one member: nothing is lost or double; by both versions. A broker that gives it to all of
+        them is found out."""
+        daemon = self.start()
+        words = ("shared", "--publishers", "5", "--subscribers", "3", "--messages", "1000", "--rate", "4000")
+        for version in ("4", "5"):
+            self.counts(self.bench(daemon, *words, "--qos", "1", "--mqtt", version))
+        with DamagingBroker() as broker:
+            result = self.bench(broker, *words, status=1)
+        self.assertGreaterEqual(result["messages"]["duplicated"], 2000)
+
     def test_lost(self):
         """Every tenth message is kept back: exactly so many are lost, and that is no failure."""
         with DamagingBroker(each(10, lambda packet: b"")) as broker:

@@ -102,12 +102,13 @@ static int connect_client(struct connecting *to, struct conn *c, struct io *io, 
 static int subscribe(const struct plan *plan, struct subscriber *s)
 {
 	struct mqtt_str filters[HANDSHAKE_FILTERS];
-	char all[PLAN_NAME_MAX], what[64];
+	char all[PLAN_NAME_MAX + 16], what[64];
 	size_t n = 0;
 	int err = 0;
 
 	if (plan->options->load->wildcard) {
-		snprintf(all, sizeof(all), "%s/%04x/#", plan->options->topic_prefix, plan->tag);
+		snprintf(all, sizeof(all), "%s%s/%04x/#", plan->options->load->shared ? "$share/bench/" : "",
+			 plan->options->topic_prefix, plan->tag);
 		filters[n++] = mqtt_str(all);
 	}
 	for (unsigned t = 0; !err && !plan->options->load->wildcard && t < plan->topics; t++) {
@@ -231,7 +232,8 @@ uint64_t clients_expected(const struct clients *c, bool measured)
 	const struct plan *plan = c->run->plan;
 	uint64_t sum = 0;
 
-	for (unsigned i = 0; i < plan->subscribers; i++) {
+	/* One of those who share gets each; to all of them together it comes once. */
+	for (unsigned i = 0; i < (plan->options->load->shared ? 1 : plan->subscribers); i++) {
 		const struct subscriber *s = &c->receivers[i % c->threads].subscribers[i / c->threads];
 
 		for (size_t k = 0; k < s->heard; k++) {

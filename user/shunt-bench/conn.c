@@ -174,7 +174,7 @@ void conn_finish(struct conn *c)
 	uint8_t bye[MQTT_SHORT_MAX];
 
 	if (conn_clear(c))
-		conn_write(c, bye, mqtt_encode_disconnect(bye, sizeof(bye), MQTT_3_1_1, 0));
+		conn_write(c, bye, mqtt_encode_disconnect(bye, sizeof(bye), c->version, 0));
 	conn_close(c);
 }
 
@@ -194,7 +194,7 @@ static size_t take_packets(struct conn *c, const uint8_t *data, size_t len, uint
 			goto malformed;
 		if (total == WIRE_MORE || (size_t)total > len - at)
 			break;
-		if (mqtt_decode_from_server(MQTT_3_1_1, data[at], data + at + header, (size_t)total - header, &packet))
+		if (mqtt_decode_from_server(c->version, data[at], data + at + header, (size_t)total - header, &packet))
 			goto malformed;
 		if (c->on_packet(c, &packet, now_ns) < 0)
 			goto malformed;

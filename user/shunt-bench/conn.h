@@ -55,7 +55,8 @@ struct conn {
 	bool corked;			     /* conn_write() only keeps */
 	bool watching_output;
 	uint64_t last_sent_ns;
-	int answer; /* see handshake.c */
+	int answer;	 /* see handshake.c */
+	uint8_t version; /* enum mqtt_version */
 };
 
 /* Have io_wait() look after the connection. 0 or a negative errno. */

@@ -99,7 +99,7 @@ int handshake_connect(struct conn *c, struct io *io, const struct addrinfo *to, 
 		      const char *client_id, bool clean)
 {
 	struct mqtt_connect connect = {
-		.version = MQTT_3_1_1,
+		.version = (enum mqtt_version)o->mqtt,
 		.clean_start = clean,
 		.keep_alive = (uint16_t)o->keepalive,
 		.client_id = mqtt_str(client_id),
@@ -112,7 +112,7 @@ int handshake_connect(struct conn *c, struct io *io, const struct addrinfo *to, 
 	size_t len = mqtt_encode_connect(packet, sizeof(packet), &connect, NULL);
 	int err;
 
-	*c = (struct conn){.fd = -1, .io = io};
+	*c = (struct conn){.fd = -1, .io = io, .version = (uint8_t)o->mqtt};
 	if (len == 0)
 		return -EMSGSIZE;
 	err = open_socket(c, to, o);
@@ -136,11 +136,11 @@ int handshake_subscribe(struct conn *c, const struct options *o, const struct mq
 		filters[i].topic = names[i];
 		filters[i].qos = (uint8_t)o->qos;
 	}
-	len = mqtt_encode_filters(NULL, 0, MQTT_3_1_1, MQTT_SUBSCRIBE, 1, filters, n, NULL);
+	len = mqtt_encode_filters(NULL, 0, c->version, MQTT_SUBSCRIBE, 1, filters, n, NULL);
 	packet = malloc(len);
 	if (!packet || len == 0)
 		err = len ? -ENOMEM : -EMSGSIZE;
-	else if (mqtt_encode_filters(packet, len, MQTT_3_1_1, MQTT_SUBSCRIBE, 1, filters, n, NULL) != len)
+	else if (mqtt_encode_filters(packet, len, c->version, MQTT_SUBSCRIBE, 1, filters, n, NULL) != len)
 		err = -EMSGSIZE;
 	else
 		err = ask(c, packet, len, AWAITING_SUBACK);

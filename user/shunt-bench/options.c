@@ -22,12 +22,37 @@ enum {
 };
 
 static const struct bench_case cases[] = {
-	{"pairs", "N publishers to N subscribers, each pair on a topic of its own.", 1, 0, 0, false, 1000, 0},
-	{"fan-in", "Many publishers, each on a topic of its own, to one subscriber of all.", 100, 1, 0, true, 1000, 0},
-	{"fan-out", "One publisher to many subscribers of one topic.", 1, 50, 1, false, 100, 0},
-	{"flood", "One publisher to one subscriber, as fast as the broker takes the messages.", 1, 1, 0, false, 0, 0},
-	{"storm", "Many clients that connect at once and stay connected: nothing is published.", 0, 0, 1, false, 0,
-	 10000},
+	{.name = "pairs",
+	 .help = "N publishers to N subscribers, each pair on a topic of its own.",
+	 .publishers = 1,
+	 .rate = 1000},
+	{.name = "fan-in",
+	 .help = "Many publishers, each on a topic of its own, to one subscriber of all.",
+	 .publishers = 100,
+	 .subscribers = 1,
+	 .wildcard = true,
+	 .rate = 1000},
+	{.name = "fan-out",
+	 .help = "One publisher to many subscribers of one topic.",
+	 .publishers = 1,
+	 .subscribers = 50,
+	 .topics = 1,
+	 .rate = 100},
+	{.name = "shared",
+	 .help = "Many publishers to the members of one shared subscription: each message goes to one of them.",
+	 .publishers = 100,
+	 .subscribers = 10,
+	 .wildcard = true,
+	 .shared = true,
+	 .rate = 1000},
+	{.name = "flood",
+	 .help = "One publisher to one subscriber, as fast as the broker takes the messages.",
+	 .publishers = 1,
+	 .subscribers = 1},
+	{.name = "storm",
+	 .help = "Many clients that connect at once and stay connected: nothing is published.",
+	 .topics = 1,
+	 .connections = 10000},
 };
 
 enum option_type {
@@ -104,6 +129,8 @@ static const struct option_info {
 	 DEFAULT("1", "Threads that publish; as many others receive", "")},
 	{NAME(0, "keepalive", "SECONDS"), COUNT(keepalive, 0, 65535),
 	 DEFAULT("60", "Keep Alive of every connection, 0 for none", "")},
+	{NAME(0, "mqtt", "VERSION"), COUNT(mqtt, 4, 5),
+	 DEFAULT("4", "Version of MQTT that all clients speak: 4 is 3.1.1, 5 is 5.0", "")},
 	{NAME(0, "cc", "NAME"), STRING(cc),
 	 HELP("TCP congestion control of the clients' sockets, such as `cubic` or `bbr`. The default is the system's.")},
 	{NAME(0, "nagle", NULL), FLAG(nagle), HELP("Do not set TCP_NODELAY on the clients' sockets.")},
@@ -123,7 +150,7 @@ static const struct option_info {
 enum { NOPTIONS = sizeof(table) / sizeof(table[0]), NCASES = sizeof(cases) / sizeof(cases[0]) };
 
 static const char description[] =
-	"Connects publishers and subscribers to a broker of MQTT 3.1.1, publishes on a schedule and measures how long the "
+	"Connects publishers and subscribers to a broker of MQTT 3.1.1 or 5.0, publishes on a schedule and measures how long the "
 	"messages take and what the broker loses, duplicates, reorders or changes. Every message carries its publisher, a "
 	"sequence number, the time it was due and a pattern that is compared byte by byte.\n"
 	"\n"

@@ -14,6 +14,7 @@ struct bench_case {
 	unsigned publishers, subscribers; /* subscribers 0: as many as publishers */
 	unsigned topics;		  /* 0: one for each publisher, or subscriber if there are more */
 	bool wildcard;			  /* subscribers take all topics by one filter with # */
+	bool shared;			  /* and share them: each message goes to one of them */
 	double rate;			  /* messages per second in all; 0: as fast as the broker takes them */
 	uint64_t connections;		  /* not 0: connecting is the load, of so many, and there are no messages */
 };
@@ -27,7 +28,7 @@ struct options {
 	uint64_t publishers, subscribers, topics, connections;
 	uint64_t size, qos, messages;
 	double rate, seconds, warmup, drain, wait;
-	uint64_t batch, window, threads, keepalive;
+	uint64_t batch, window, threads, keepalive, mqtt;
 	uint64_t concurrency;
 	const char *tls; /* file with certificates of CAs; NULL: in the clear */
 	const char *cc;

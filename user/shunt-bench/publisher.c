@@ -7,7 +7,7 @@
 #include "mqtt/encode.h"
 #include "shunt-bench/payload.h"
 
-enum { PACKET_OVERHEAD = 5 + 2 + 2 }; /* fixed header, length of the topic, packet identifier */
+enum { PACKET_OVERHEAD = 5 + 2 + 2 + 1 }; /* fixed header, length of the topic, packet identifier, no properties */
 
 int outlet_init(struct outlet *out, const struct run *run)
 {
@@ -116,7 +116,7 @@ static size_t put_message(struct publisher *p, uint8_t *buf, size_t cap, uint64_
 		.sequence = p->sent,
 	};
 	uint16_t id = o->qos ? take_id(p) : 0;
-	size_t header = mqtt_encode_publish_header(buf, cap, MQTT_3_1_1, &publish, o->size, id, NULL);
+	size_t header = mqtt_encode_publish_header(buf, cap, p->conn.version, &publish, o->size, id, NULL);
 
 	if (payload.due_ns >= plan->measure_ns) {
 		if (p->first_measured == UINT64_MAX)
@@ -178,7 +178,8 @@ static int on_packet(struct conn *c, const struct mqtt_packet *packet, uint64_t 
 		return -EPROTO;
 	if (packet->type == MQTT_PUBREC) {
 		p->awaited[packet->pid - 1] = MQTT_PUBCOMP;
-		conn_write(c, pubrel, mqtt_encode_ack(pubrel, sizeof(pubrel), MQTT_3_1_1, MQTT_PUBREL, packet->pid, 0));
+		conn_write(c, pubrel,
+			   mqtt_encode_ack(pubrel, sizeof(pubrel), p->conn.version, MQTT_PUBREL, packet->pid, 0));
 		return 0;
 	}
 	give_id_back(p, packet->pid);

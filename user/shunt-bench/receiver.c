@@ -40,7 +40,9 @@ int receiver_init(struct receiver *r, const struct run *run, unsigned index, uns
 	r->io.gather = o->batch > 1;
 	r->idle = calloc(r->idle_count + 1, sizeof(*r->idle));
 	r->subscribers = calloc(count + 1, sizeof(*r->subscribers));
-	if (!r->idle || !r->subscribers)
+	if (o->load->shared)
+		r->together = calloc(o->publishers + 1, sizeof(*r->together));
+	if (!r->idle || !r->subscribers || (o->load->shared && !r->together))
 		return -ENOMEM;
 	for (unsigned i = 0; i < r->idle_count; i++)
 		r->idle[i].fd = -1;
@@ -61,6 +63,8 @@ void receiver_free(struct receiver *r)
 		conn_finish(&r->idle[i]);
 	free(r->subscribers);
 	free(r->idle);
+	free(r->together);
+	r->together = NULL;
 	r->subscribers = NULL;
 	r->idle = NULL;
 	r->count = r->idle_count = 0;
@@ -98,6 +102,10 @@ static void note(struct receiver *r, struct arrivals *arrivals, const struct pay
 {
 	uint64_t due_ns = r->run->start_ns + payload->due_ns;
 
+	if (r->together && arrivals_note(&r->together[payload->publisher], payload->sequence) == ARRIVAL_COPY) {
+		counter_add(&r->duplicated, 1); /* two members got it */
+		return;
+	}
 	switch (arrivals_note(arrivals, payload->sequence)) {
 	case ARRIVAL_COPY:
 		counter_add(&r->duplicated, 1);
@@ -119,7 +127,7 @@ static void acknowledge(struct conn *c, uint8_t type, uint16_t pid)
 {
 	uint8_t ack[MQTT_SHORT_MAX];
 
-	conn_write(c, ack, mqtt_encode_ack(ack, sizeof(ack), MQTT_3_1_1, type, pid, 0));
+	conn_write(c, ack, mqtt_encode_ack(ack, sizeof(ack), c->version, type, pid, 0));
 }
 
 static int on_packet(struct conn *c, const struct mqtt_packet *packet, uint64_t now_ns)

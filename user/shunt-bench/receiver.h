@@ -23,6 +23,7 @@ struct receiver {
 	struct io io;
 	struct subscriber *subscribers; /* those whose number is index, index + stride, ... */
 	unsigned count;
+	struct arrivals *together; /* of those who share: what any of them got of each publisher; else NULL */
 	struct conn *idle;
 	unsigned idle_count;
 	struct histogram latency; /* nanoseconds; measured messages, copies not included */

@@ -97,7 +97,7 @@ static int send_connect(struct storm *s, struct client *c)
 	char id[64];
 	uint8_t packet[PACKET_MAX];
 	struct mqtt_connect connect = {
-		.version = MQTT_3_1_1,
+		.version = (enum mqtt_version)s->o->mqtt,
 		.clean_start = !s->o->persistent,
 		.keep_alive = (uint16_t)s->o->keepalive,
 		.has_username = s->o->username,
