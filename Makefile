@@ -212,7 +212,7 @@ chaos:
 bench:
 	@BUILD=$(BUILD) scripts/setup bench
 	$(submake) all
-	@BUILD=$(BUILD) scripts/bench
+	@BUILD=$(BUILD) scripts/bench --json $(BUILD)/bench.json --html $(BUILD)/bench.html
 
 fuzz: $(FUZZ:tests/fuzz/fuzz_%=fuzz-%)
 fuzz-build:

@@ -170,6 +170,12 @@ class Bench(SystemTest):
             done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
         self.assertEqual((done.returncode, json.loads(done.stdout)["failed"]), (3, 5))
 
+    def test_help(self):
+        """--help, --version and --man, which come last in the table."""
+        for option, word in (("--help", "Usage: shunt-bench"), ("--version", "shunt-bench "), ("--man", ".TH")):
+            done = subprocess.run([f"{build.BUILD}/shunt-bench", option], capture_output=True, text=True, check=True)
+            self.assertIn(word, done.stdout)
+
     def test_shared(self):
         """Each message goes to one member: nothing is lost or double; by both versions. A broker that gives it to all of
         them is found out."""

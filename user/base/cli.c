@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "base/cli.h"
 
+#include <assert.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 #include "base/document.h"
 
 enum {
-	OPTIONS_MAX = 32,
+	OPTIONS_MAX = 64,
 	TAG_MAX = 80,
 	HELP_COLUMN = 24, /* where --help begins to explain */
 };
@@ -29,7 +30,8 @@ int cli_next(const struct cli *cli, int argc, char **argv, const char **argument
 	struct option names[OPTIONS_MAX + 1] = {0};
 	int nnames = 0, found, index;
 
-	for (size_t i = 0; i < cli->noptions && i < OPTIONS_MAX; i++) {
+	assert(cli->noptions <= OPTIONS_MAX);
+	for (size_t i = 0; i < cli->noptions; i++) {
 		const struct cli_option *o = &cli->options[i];
 
 		if (o->letter) {
