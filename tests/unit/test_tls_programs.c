@@ -154,8 +154,11 @@ static void run_client(struct tls_config config, const char *program, const char
 	int rc;
 
 	start_server(config);
-	/* A while, because they end when their input does. */
-	snprintf(command, sizeof(command), "{ echo hello; sleep 1; } | timeout 20 %s %s >out 2>&1", program, arguments);
+	/* They end when their input does, which is when they have got it back, or there is nobody any more to read it. */
+	snprintf(
+		command, sizeof(command),
+		"rm -f out; { echo hello; until grep -qs hello out; do sleep 0.02; echo; done; } | timeout 20 %s %s >out 2>&1",
+		program, arguments);
 	for (char *port; (port = strstr(command, "PORT"));) {
 		char number[8];
 

@@ -28,6 +28,9 @@ DELIVERY = ("test_model", "test_sequences", "test_fast_*", "test_flow_*", "test_
             *(f"test_v5_{name}" for name in "alias expiry fast flow mixed publish qos session shared size subscribe "
               "unsubscribe will".split()))
 CROSSING = ("test_model", "test_fast_roads", "test_fast_mixed")
+# Without --road, with a sanitizer: a test that can take the road `local` takes it, where the daemon does all it does without
+# the fast path and more. These take each of their roads, for what the daemon itself delivers or has to do for that road.
+EACH_ROAD = ("test_model", "test_fast_*", "test_flow_*", "test_order", "test_v5_fast")
 
 
 def arguments():
@@ -39,7 +42,8 @@ def arguments():
     parser.add_argument("--road", action="append", choices=ROADS, help="only this road; may be repeated")
     parser.add_argument("-k", dest="patterns", action="append", metavar="PATTERN",
                         help="only tests whose name contains or matches PATTERN; may be repeated")
-    parser.add_argument("-j", dest="jobs", type=int, default=(os.cpu_count() or 1) + 1, help="processes (%(default)s)")
+    parser.add_argument("-j", dest="jobs", type=int, help="processes (default: 3 for each "
+                        "processor, as tests wait for most of their time; with a sanitizer 2)")
     parser.add_argument("--persistence", choices=("sync", "batch", "off"),
                         help="daemons keep what outlives them on disk, with this durability")
     parser.add_argument("--transport", choices=transports.KINDS, help="what all daemons speak that do not say otherwise")
@@ -110,11 +114,12 @@ def _probe(options):
 def units(found, options, skipped):
     """(units to run, Results of what is skipped)."""
     todo, results = [], []
+    local = not options.road and build.sanitized() and "local" in {*options.roads} - {*skipped}
     for klass, names in found:
         for road in options.roads:
             if road == "both" and not options.road and not _delivers(klass):
                 continue
-            here = [n for n in names if road in getattr(getattr(klass, n), "roads", klass.roads)]
+            here = [n for n in names if road in _roads(klass, n, local)]
             if not here:
                 continue
             if road in skipped:
@@ -123,6 +128,13 @@ def units(found, options, skipped):
                 todo.append((klass.exclusive, Unit(klass.__module__, klass.__name__, road, here, options.reference,
                                                    options.daemon)))
     return todo, results
+
+
+def _roads(klass, name, local):
+    """The roads that a test takes. `local`: only that one, if it can and need not take each."""
+    roads = getattr(getattr(klass, name), "roads", klass.roads)
+    each = any(fnmatch.fnmatch(klass.__module__, pattern) for pattern in EACH_ROAD)
+    return ("local",) if local and "local" in roads and not each else roads
 
 
 def _delivers(klass):
@@ -207,6 +219,7 @@ def main():
     options.roads = options.road or {"on": [*ROADS[1:]], "off": ["off"], "all": [*ROADS]}[options.fastpath]
     if options.reference:
         options.roads = [road for road in options.roads if road not in ("local", "both")]  # the same as off
+    options.jobs = options.jobs or (os.cpu_count() or 1) * (2 if build.sanitized() else 3)
     if options.persistence:  # the processes of the units are forks of this one
         durability = {"batch": "batch 20"}.get(options.persistence, options.persistence)
         Daemon.persistence = ["persistence true", f"durability {durability}"]
@@ -262,6 +275,7 @@ def _run(found, options):
     for result in sorted(results, key=lambda r: -r.seconds)[:options.slowest]:
         print(f"{result.seconds:7.2f} s {result.road:6} {result.test}")
     count = {status: sum(r.status == status for r in results) for status in ("PASS", "FAIL", "SKIP")}
+    print("roads: " + ", ".join(f"{road} {n}" for road in options.roads if (n := sum(r.road == road for r in results))))
     print(f"system tests: {time.monotonic() - begin:.0f} s")
     print(f"{count['PASS']} passed, {count['FAIL']} failed, {count['SKIP']} skipped")
     return 1 if count["FAIL"] else 0
