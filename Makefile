@@ -64,7 +64,7 @@ endif
 
 # ---- what there is --------------------------------------------------------------------------------------------------
 TOOLS := $(patsubst user/%/main.c,%,$(wildcard user/*/main.c))
-LIB := base mqtt auth net store broker fastpath conf admin
+LIB := base mqtt auth net store broker sn fastpath conf admin
 LIB_SRC := $(wildcard $(LIB:%=user/%/*.c))
 UNIT := $(patsubst %.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst %.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -217,7 +217,7 @@ bench:
 fuzz: $(FUZZ:tests/fuzz/fuzz_%=fuzz-%)
 fuzz-build:
 	$(submake) BUILD=$(BUILD)/fuzz CC=$(CLANG) SANITIZE=address,undefined,fuzzer-no-link \
-		WITH_BPF=0 LIB='base mqtt auth net store conf' fuzzers
+		WITH_BPF=0 LIB='base mqtt auth net store sn conf' fuzzers
 fuzz-%: fuzz-build
 	@scripts/fuzz $(BUILD)/fuzz/tests/fuzz/fuzz_$* $(FUZZ_SECONDS)
 .PHONY: run check model equivalence powercut crash inject soak chaos bench fuzz fuzz-build
