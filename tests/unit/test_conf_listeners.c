@@ -145,7 +145,7 @@ static void test_listener_errors(void **state)
 	assert_error("max_connections 1x", "max_connections: \"1x\" is not a whole number from 0 to 4294967295.");
 	assert_error("socket_domain unix", "socket_domain: \"unix\" is neither ipv4 nor ipv6.");
 	assert_error("protocol http_api", "protocol: mosquitto has listeners of \"http_api\", Shunt 0.1.0 has not.");
-	assert_error("protocol coap", "protocol: \"coap\" is neither mqtt nor websockets.");
+	assert_error("protocol coap", "protocol: \"coap\" is none of mqtt, websockets, mqtt-sn.");
 	read_text("protocol mqtt\n");
 }
 

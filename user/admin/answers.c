@@ -172,6 +172,13 @@ static void traffic_stats(struct json *j, const struct counters *c)
 	json_uint(j, "publish", at_least_zero(c->out_packets));
 	json_uint(j, "bytes", at_least_zero(c->out_bytes));
 	json_close_object(j);
+	json_open_object(j, "mqtt_sn");
+	json_uint(j, "datagrams", c->sn_datagrams);
+	json_uint(j, "malformed", c->sn_malformed);
+	json_uint(j, "limited", c->sn_limited);
+	json_uint(j, "ignored", c->sn_ignored);
+	json_uint(j, "retransmitted", c->sn_retransmitted);
+	json_close_object(j);
 	json_uint(j, "subscriptions", at_least_zero(c->subscriptions));
 	json_uint(j, "shared_subscriptions", at_least_zero(c->shared_subscriptions));
 	json_uint(j, "retained", at_least_zero(c->retained));

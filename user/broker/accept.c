@@ -9,10 +9,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rate.h"
+#include "broker/accept.h"
 #include "broker/access.h"
 #include "broker/conn.h"
 #include "broker/door.h"
 #include "broker/internal.h"
+#include "sn/gateway.h"
 
 enum {
 	ACCEPTS_PER_TURN = 64,
@@ -74,6 +76,27 @@ static void log_denied(const char *peer)
 	log_notice("Client connection from %.*s denied: max_connections exceeded.", net_host_len(peer), peer);
 }
 
+bool accept_admit(struct broker *b, unsigned listener, const char *peer)
+{
+	if (!over_limit(b, listener))
+		return true;
+	__atomic_sub_fetch(&b->listener_connections[listener], 1, __ATOMIC_RELAXED);
+	COUNTER_ADD(sockets_refused, 1);
+	if (b->conf->connection_messages)
+		log_denied(peer);
+	return false;
+}
+
+uint64_t accept_order(struct broker *b)
+{
+	uint64_t order;
+
+	pthread_mutex_lock(&b->accept_lock);
+	order = ++b->accepted;
+	pthread_mutex_unlock(&b->accept_lock);
+	return order;
+}
+
 static void log_new(const struct conf_listener *l, const char *peer)
 {
 	if (l->path)
@@ -102,11 +125,7 @@ static void accepted(struct acceptor *a, int fd, const char *peer, uint64_t orde
 	struct gate *gate;
 
 	COUNTER_ADD(connections, 1);
-	if (over_limit(b, a->listener)) {
-		__atomic_sub_fetch(&b->listener_connections[a->listener], 1, __ATOMIC_RELAXED);
-		COUNTER_ADD(sockets_refused, 1);
-		if (b->conf->connection_messages)
-			log_denied(peer);
+	if (!accept_admit(b, a->listener, peer)) {
 		close(fd);
 		return;
 	}
@@ -132,34 +151,44 @@ static void add_to_rate(uint64_t *rate, uint64_t now, uint32_t per_second)
 		;
 }
 
-static void count_for_rates(struct acceptor *a)
+static void count_for_rates(const struct worker *w, unsigned listener)
 {
-	const struct broker *b = a->worker->broker;
-	uint64_t now = a->worker->loop.now_ns;
+	const struct broker *b = w->broker;
+	uint64_t now = w->loop.now_ns;
 
-	add_to_rate(&b->listener_rates[a->listener], now, b->conf->listeners[a->listener].max_connection_rate);
+	add_to_rate(&b->listener_rates[listener], now, b->conf->listeners[listener].max_connection_rate);
 	add_to_rate(&b->listener_rates[b->conf->nlisteners], now, b->conf->global_max_connection_rate);
 }
 
 /* How long the next connection has to wait, ns. A limit that was taken back is none any more. */
-static uint64_t wait_for_rates(const struct acceptor *a)
+static uint64_t wait_for_rates(const struct worker *w, unsigned listener)
 {
-	const struct broker *b = a->worker->broker;
-	const uint64_t *own = &b->listener_rates[a->listener], *all = &b->listener_rates[b->conf->nlisteners];
-	uint64_t now = a->worker->loop.now_ns, wait = 0, wait_all = 0;
+	const struct broker *b = w->broker;
+	const uint64_t *own = &b->listener_rates[listener], *all = &b->listener_rates[b->conf->nlisteners];
+	uint64_t now = w->loop.now_ns, wait = 0, wait_all = 0;
 
-	if (b->conf->listeners[a->listener].max_connection_rate)
+	if (b->conf->listeners[listener].max_connection_rate)
 		wait = rate_wait(__atomic_load_n(own, __ATOMIC_RELAXED), now);
 	if (b->conf->global_max_connection_rate)
 		wait_all = rate_wait(__atomic_load_n(all, __ATOMIC_RELAXED), now);
 	return wait > wait_all ? wait : wait_all;
 }
 
+bool accept_in_time(struct worker *w, unsigned listener)
+{
+	if (wait_for_rates(w, listener)) {
+		COUNTER_ADD(connections_delayed, 1);
+		return false;
+	}
+	count_for_rates(w, listener);
+	return true;
+}
+
 /* Those that come too fast wait in the kernel's backlog, where they cost next to nothing and nobody else. */
 static bool slow_down(struct acceptor *a)
 {
 	struct worker *w = a->worker;
-	uint64_t ns = wait_for_rates(a);
+	uint64_t ns = wait_for_rates(w, a->listener);
 
 	if (!ns)
 		return false;
@@ -183,7 +212,7 @@ static void accept_ready(struct watch *watch, uint32_t events)
 		int fd = accept_one(a->worker->broker, watch->fd, peer, &order);
 
 		if (fd >= 0) {
-			count_for_rates(a);
+			count_for_rates(a->worker, a->listener);
 			accepted(a, fd, peer, order);
 			continue;
 		}
@@ -216,7 +245,7 @@ int accept_start(struct worker *w)
 			return rc;
 		w->nacceptors++;
 	}
-	return 0;
+	return sn_start(w);
 }
 
 void accept_stop(struct worker *w)
@@ -226,4 +255,5 @@ void accept_stop(struct worker *w)
 		loop_unwatch(&w->loop, &w->acceptors[i].watch);
 	}
 	w->nacceptors = 0;
+	sn_stop(w);
 }

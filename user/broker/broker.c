@@ -21,6 +21,7 @@
 #include "broker/worker.h"
 #include "net/listener.h"
 #include "net/tls_tickets.h"
+#include "sn/gateway.h"
 
 enum { SOCKETS_PER_LISTENER = 16 };
 
@@ -117,7 +118,9 @@ int broker_listen(void)
 	int rc = 0;
 
 	for (unsigned i = 0; i < b->conf->nlisteners && !rc; i++) {
-		if (!b->conf->listeners[i].path)
+		if (b->conf->listeners[i].protocol == CONF_MQTT_SN)
+			rc = sn_open(b, i);
+		else if (!b->conf->listeners[i].path)
 			rc = listen_tcp(b, i);
 	}
 	if (rc)
@@ -364,6 +367,7 @@ void broker_free(void)
 {
 	struct broker *b = &the_broker;
 
+	sn_close(b);
 	for (size_t i = 0; b->sockets && i < b->nsockets; i++) {
 		const char *path = b->conf->listeners[b->sockets[i].listener].path;
 

@@ -90,8 +90,9 @@ struct broker_client {
 	uint64_t dropped[DROP_REASONS];
 	uint64_t messages_in, messages_out; /* PUBLISH packets that went through the daemon, of this session */
 	uint64_t bytes_in, bytes_out;	    /* of this connection, through the daemon */
-	const char *transport; /* "tcp", "unix", "tls", "websockets", "websockets over tls"; static; NULL: it is away */
-	const char *tls;       /* "TLSv1.3"; NULL: none */
+	const char *
+		transport; /* "tcp", "unix", "tls", "websockets", "websockets over tls", "mqtt-sn"; static; NULL: it is away */
+	const char *tls; /* "TLSv1.3"; NULL: none */
 	enum fp_road road;
 	bool target;			/* the kernel may deliver to it */
 	bool held;			/* it has output that must go first */

@@ -90,16 +90,12 @@ void conn_refuse(struct worker *w, int fd, unsigned listener, const char *peer, 
 	close(fd);
 }
 
-void conn_accept(struct worker *w, const struct newcomer *n)
+static struct conn *conn_new(struct worker *w, const struct newcomer *n)
 {
 	struct conn *c = calloc(1, sizeof(*c));
 
-	if (!c) {
-		transport_free(n->transport);
-		free(n->identity);
-		conn_refuse(w, n->fd, n->listener, n->peer, CLOSE_NO_MEMORY);
-		return;
-	}
+	if (!c)
+		return NULL;
 	memory_took(sizeof(*c));
 	c->watch = (struct watch){.fd = n->fd, .ready = conn_ready};
 	c->transport = n->transport;
@@ -128,6 +124,31 @@ void conn_accept(struct worker *w, const struct newcomer *n)
 	list_push(&w->conns, &c->all);
 	COUNTER_ADD(sockets, 1);
 	conn_await_connect(c);
+	return c;
+}
+
+struct conn *conn_open(struct worker *w, struct conn_wire *wire, const struct newcomer *n)
+{
+	struct conn *c = conn_new(w, n);
+
+	if (c) {
+		c->wire = wire;
+		c->link.whole_max = 1; /* its output is taken packet by packet */
+		c->placed = false;
+	}
+	return c;
+}
+
+void conn_accept(struct worker *w, const struct newcomer *n)
+{
+	struct conn *c = conn_new(w, n);
+
+	if (!c) {
+		transport_free(n->transport);
+		free(n->identity);
+		conn_refuse(w, n->fd, n->listener, n->peer, CLOSE_NO_MEMORY);
+		return;
+	}
 	if (loop_watch(&w->loop, &c->watch, conn_events)) {
 		conn_close(c, CLOSE_NO_MEMORY);
 		return;
@@ -237,6 +258,11 @@ void conn_break(struct conn *c, enum close_reason why)
 
 void conn_send(struct conn *c, const uint8_t *packet, size_t len)
 {
+	if (c->wire) {
+		COUNTER_ADD(messages_sent, 1);
+		c->wire->send(c, packet, len);
+		return;
+	}
 	if (output_packet(&c->sink.out, packet, len)) {
 		conn_break(c, CLOSE_NO_MEMORY);
 		return;
@@ -327,6 +353,11 @@ void conn_write(struct conn *c)
 	size_t written = 0;
 	size_t n;
 
+	if (c->wire) {
+		if (!c->broken)
+			c->wire->write(c);
+		return;
+	}
 	while (has_output(c) && !c->blocked && !c->broken && written < WRITE_PER_TURN) {
 		n = write_some(c);
 		if (!n)
@@ -458,7 +489,8 @@ static void close_socket(struct conn *c)
 		reset_if_unread(c);
 	transport_free(c->transport);
 	c->transport = NULL;
-	close(c->watch.fd);
+	if (c->watch.fd >= 0)
+		close(c->watch.fd);
 	c->watch.fd = -1;
 	fp_detach(&c->link);
 	list_del(&c->all);
@@ -503,6 +535,10 @@ static bool wants_to_linger(const struct conn *c, enum close_reason why)
 static void end_connection(struct conn *c, enum close_reason why)
 {
 	c->retries = 0;
+	if (c->wire) {
+		c->wire->closed(c, why);
+		c->wire = NULL;
+	}
 	if (wants_to_linger(c, why)) {
 		loop_unwatch(&c->worker->loop, &c->watch);
 		list_push(&c->worker->lingering, &c->all);

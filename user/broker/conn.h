@@ -33,8 +33,22 @@ enum {
 	RETRY_MAX_MS = 64, /* then twice as long each time, up to this */
 };
 
+/* What stands for the socket of a connection that has none: its packets are carried by something else. Embedded in that;
+ * called on the worker of the connection. */
+struct conn_wire {
+	/* Send a packet that is no PUBLISH. */
+	void (*send)(struct conn *c, const uint8_t *packet, size_t len);
+	/* Take PUBLISH and PUBREL out of the output, as far as the client may have them; if it may not have what is there,
+	 * set c->blocked, and clear it and call conn_dirty() when it may. */
+	void (*write)(struct conn *c);
+	/* It has ended: forget it. */
+	void (*closed)(struct conn *c, enum close_reason why);
+	uint32_t max_packet; /* bytes of a PUBLISH in its output */
+};
+
 struct conn {
 	struct watch watch;
+	struct conn_wire *wire;	     /* NULL: there is a socket */
 	struct transport *transport; /* NULL: the socket carries MQTT itself */
 	struct worker *worker;
 	struct list all;
@@ -149,6 +163,17 @@ void conn_await_connect(struct conn *c);
 
 /* Read and handle what is there, within the turn's share. */
 void conn_read(struct conn *c);
+
+/* Begin a connection without a socket, on the worker of its client; the caller has counted it for its listener. NULL without
+ * memory. */
+struct conn *conn_open(struct worker *w, struct conn_wire *wire, const struct newcomer *n);
+
+/* Can it take a packet now? Not so while it is closed, paused, or waits for something. */
+bool conn_takes(const struct conn *c);
+
+/* Handle a packet, which is readable for WIRE_HEADER_MAX bytes more, of a connection without a socket that takes one. It may be
+ * closed then. */
+void conn_feed(struct conn *c, const uint8_t *packet, size_t len);
 
 /* Handle what was read before the connection began. */
 void conn_take(struct conn *c, uint8_t *data, size_t len);

@@ -270,6 +270,8 @@ static void take_limits(struct conn *c, const struct mqtt_packet *p)
 
 	c->sink.receive_max = (uint16_t)mqtt_props_number(&p->props, MQTT_PROP_RECEIVE_MAXIMUM, UINT16_MAX);
 	c->sink.max_packet = mqtt_props_number(&p->props, MQTT_PROP_MAXIMUM_PACKET_SIZE, 0);
+	if (c->wire)
+		c->sink.max_packet = c->wire->max_packet;
 	c->sink.aliases.max = aliases < our_aliases ? (uint16_t)aliases : our_aliases;
 	c->told.inflight = conf->max_inflight_messages;
 	c->told.topic_alias = l->max_topic_alias;
@@ -373,7 +375,7 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 		return no_memory(c);
 	COUNTER_ADD(connects, 1);
 	log_connect(c, con);
-	if (!access_of(c)->gate)
+	if (!c->wire && !access_of(c)->gate)
 		fp_attach(&c->link, c->watch.fd, FLOW_NAMESPACE, flow_form(c->version), s->id, c->received);
 	else
 		c->link.no_road = "it comes by TLS, WebSocket or a proxy";

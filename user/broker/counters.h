@@ -71,9 +71,14 @@ struct counters {
 	uint64_t sockets_refused;     /* max_connections */
 	uint64_t connections_delayed; /* how often one had to wait, by max_connection_rate */
 	uint64_t sessions_refused;    /* max_sessions */
-	uint64_t connects_received;   /* CONNECT, accepted or not */
-	uint64_t connects;	      /* CONNECT accepted */
-	uint64_t expired;	      /* sessions that were not resumed in time */
+	uint64_t sn_datagrams;	      /* of MQTT-SN, received */
+	uint64_t sn_malformed;
+	uint64_t sn_limited;	    /* dropped, by mqtt_sn_max_rate */
+	uint64_t sn_ignored;	    /* nothing was done: from strangers, not allowed, or there was no room */
+	uint64_t sn_retransmitted;  /* packets that were sent again */
+	uint64_t connects_received; /* CONNECT, accepted or not */
+	uint64_t connects;	    /* CONNECT accepted */
+	uint64_t expired;	    /* sessions that were not resumed in time */
 	uint64_t dropped[DROP_REASONS];
 	uint64_t closed[CLOSE_REASONS];
 	/* now; a thread's share may be negative, the sum is not */

@@ -286,6 +286,21 @@ void conn_take(struct conn *c, uint8_t *data, size_t len)
 	look_at_transport(c);
 }
 
+bool conn_takes(const struct conn *c)
+{
+	return can_handle(c) && !c->in_len;
+}
+
+void conn_feed(struct conn *c, const uint8_t *packet, size_t len)
+{
+	c->received += len;
+	c->bytes_in += len;
+	COUNTER_ADD(bytes_received, len);
+	handle_input(c, packet, len);
+	if (c->state != CONN_CLOSED && c->move_to) /* it was begun on the wrong worker */
+		conn_close(c, CLOSE_REFUSED);
+}
+
 /* One receive(). False: nothing more to read now, or the connection has ended. */
 static bool read_once(struct conn *c)
 {

@@ -13,6 +13,7 @@
 
 struct access;
 struct tls_tickets;
+struct sn_gateway;
 struct worker;
 
 /* One listening socket; a listener of the configuration has several when its address stands for several. */
@@ -26,6 +27,7 @@ struct broker {
 	const struct conf *conf;
 	struct broker_socket *sockets;
 	size_t nsockets;
+	struct sn_gateway *gateways;	/* of MQTT-SN */
 	uint32_t *listener_connections; /* atomic; by listener */
 	uint64_t *listener_rates;	/* atomic; of base/rate.h, by listener; behind them that of all */
 	pthread_mutex_t accept_lock;	/* so that `accepted` counts connections in the order the kernel queued them */

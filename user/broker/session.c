@@ -11,6 +11,7 @@
 #include "broker/access.h"
 #include "broker/memory.h"
 #include "mqtt/encode.h"
+#include "sn/topics.h"
 
 /* What the client still has to send. */
 enum delivery_state {
@@ -410,6 +411,12 @@ bool session_waits(const struct session *s)
 {
 	return s->backlogged || queue_may_go(s) ||
 	       (s->resend != &s->inflight && (entry(s->resend)->state == WAIT_PUBCOMP || quota_left(s)));
+}
+
+bool session_done(const struct session *s)
+{
+	return !s->queued && !s->backlogged && list_empty(&s->inflight) && list_empty(&s->committing) &&
+	       !s->tail.active;
 }
 
 void session_pump(struct session *s)
@@ -873,6 +880,7 @@ void session_free(struct session *s)
 	free(s->tail.passed);
 	table_free(&s->subs);
 	access_rights_free(s->rights);
+	sn_topics_free(s->sn_topics);
 	access_forget_username(&s->username);
 	memory_gave(sizeof(*s) + s->id_len);
 	free(s->id);

@@ -28,6 +28,7 @@
 #include "store/store.h"
 
 struct conn;
+struct sn_topics;
 
 enum {
 	/* Retained messages that a subscription may bring beyond the queue limits: references only, 2.5 MiB. */
@@ -124,8 +125,9 @@ struct session {
 	bool will_retain;
 	struct timer will_delay;
 	bool came; /* its client was there since the daemon started; else its rights are not known, and looked at when it comes */
-	char *username;	   /* of its client; NULL: none */
-	unsigned listener; /* where it came in */
+	char *username;		     /* of its client; NULL: none */
+	unsigned listener;	     /* where it came in */
+	struct sn_topics *sn_topics; /* ids of MQTT-SN; NULL: none */
 
 	struct table subs; /* struct subscription by node; changed under the subscription lock */
 
@@ -269,6 +271,9 @@ void session_pump(struct session *s);
 
 /* Does anything wait for nothing but room in the output? */
 bool session_waits(const struct session *s);
+
+/* Is there nothing, neither sent and not acknowledged nor waiting, that its client has to get? */
+bool session_done(const struct session *s);
 
 /* Does QoS 0 wait that must go out before anything later of QoS 0? */
 static inline bool session_backlogged(const struct session *s)

@@ -24,6 +24,24 @@ int will_take(struct conn *c, const struct mqtt_connect *connect)
 	return c->will ? 0 : -ENOMEM;
 }
 
+int will_change(struct conn *c, const struct mqtt_publish *will)
+{
+	struct message *m = NULL;
+
+	if (will) {
+		m = message_new(will, NULL, c->session->origin);
+		if (!m)
+			return -ENOMEM;
+	}
+	message_drop(&c->will);
+	c->will = m;
+	c->will_retain = will && will->retain;
+	c->will_delay = 0;
+	if (c->session->stored)
+		durable_will(c->worker, c->session, m, c->will_retain, 0);
+	return 0;
+}
+
 static void publish(struct worker *w, struct session *s, struct message **will, bool retain)
 {
 	if (!*will)

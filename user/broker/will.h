@@ -9,6 +9,9 @@
 /* Take the will of a CONNECT, if there is one. 0 or -ENOMEM. */
 int will_take(struct conn *c, const struct mqtt_connect *connect);
 
+/* Another will in place of the connection's, NULL: none, from now on. 0 or -ENOMEM: it is as it was. */
+int will_change(struct conn *c, const struct mqtt_publish *will);
+
 /* The connection has ended: publish its will now [MQTT-3.1.2-8], or leave it to the session until its delay has passed
  * or the session ends. The session has no connection any more. */
 void will_connection_ends(struct conn *c, struct session *s);

@@ -38,6 +38,7 @@ enum conf_acl_subscribe {
 enum conf_protocol {
 	CONF_MQTT,
 	CONF_WEBSOCKETS,
+	CONF_MQTT_SN, /* on UDP */
 };
 
 struct conf_listener {
@@ -65,6 +66,18 @@ struct conf_listener {
 		*ciphers_tls13, *dhparamfile;
 	char **tls_certificates; /* "CERTFILE KEYFILE" */
 	bool require_certificate, use_identity_as_username, use_subject_as_username;
+
+	/* MQTT-SN */
+	uint8_t sn_gateway_id;	/* default 1 */
+	uint16_t sn_advertise;	/* seconds between ADVERTISE; 0 off */
+	char *sn_multicast;	/* group of IPv4 or IPv6; NULL: none */
+	char *sn_predefined;	/* file of topics; NULL: none */
+	char *sn_anonymous;	/* whose rights who publishes without a connection has; NULL: nobody may */
+	uint32_t sn_retry_ms;	/* default 10000 */
+	uint8_t sn_retries;	/* default 4 */
+	uint16_t sn_max_topics; /* ids of a client; default 1000 */
+	uint16_t sn_max_size;	/* bytes of a message that is sent; default 65000 */
+	uint32_t sn_rate;	/* datagrams a second of an address; 0 no limit; default 1000 */
 
 	/* What holds for this listener: its own option, or else the global one. Set by conf_finish(). */
 	bool allow_anonymous;

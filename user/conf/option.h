@@ -93,6 +93,7 @@ int conf_check_transport(const struct conf_listener *l);
 int conf_parse_listener(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_port(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_bind_address(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_group(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_protocol(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_trusted_proxy(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_origin(struct conf *, const struct conf_option *, void *, const char *, const char *);

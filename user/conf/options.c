@@ -55,9 +55,10 @@ const struct conf_option conf_options[] = {
 	.help = "Accept clients of this listener over IPv4 or IPv6 only.",
 }, {
 	.name = "protocol", IN_LISTENER(protocol), .type = CONF_OTHER, .parse = conf_parse_protocol,
-	.argument = "mqtt|websockets", .value = "mqtt", .restart = true,
+	.argument = "mqtt|websockets|mqtt-sn", .value = "mqtt", .restart = true,
 	.help = "What clients of this listener speak: MQTT, or MQTT over WebSocket, as web pages do. With `certfile` or "
-		"`psk_hint` it is all inside of TLS.\n"
+		"`psk_hint` it is all inside of TLS. With `mqtt-sn` the listener is on UDP, a gateway for MQTT-SN 1.2; see "
+		"`mqtt_sn_gateway_id` and the options that follow it.\n"
 		"The kernel carries no messages past the daemon for clients that use WebSocket, TLS or a proxy with "
 		"`enable_proxy_protocol`.",
 }, {
@@ -223,6 +224,71 @@ const struct conf_option conf_options[] = {
 		"`enable_proxy_protocol` is on, and by the field X-Forwarded-For of a WebSocket request, which is not looked at "
 		"when somebody else sends it. `unix` is who comes by a Unix socket. May be given many times. An option of "
 		"Shunt's own.",
+},
+
+/* ---- MQTT-SN ---------------------------------------------------------------------------------------------------- */
+{
+	.name = "mqtt_sn_gateway_id", IN_LISTENER(sn_gateway_id), .type = CONF_UINT, .min = 1, .max = 255, .restart = true,
+	.argument = "NUMBER", .value = "1",
+	.help = "The gateway id of this listener of `protocol mqtt-sn`, in what clients are told that search for a gateway. All "
+		"options of MQTT-SN are Shunt's own.\n"
+		"\n"
+		"\tlistener 1884\n"
+		"\tprotocol mqtt-sn\n"
+		"\n"
+		"Its clients have sessions like others: they get what those publish, and the other way round, are taken over by "
+		"their client identifier, have their session kept if they connect without CleanSession, and their rights "
+		"by `acl_file`, with no user name. As MQTT-SN has no passwords either, they are let in only where "
+		"`allow_anonymous` is true; anybody who can send datagrams can be any client. An address is a client's from its "
+		"CONNECT on. A client that sleeps has its messages kept as one that does not read, see `max_output_bytes` and "
+		"`max_queued_messages`, and gets them at its PINGREQ, or when it connects again. Forwarders may put packets "
+		"in their envelopes.",
+}, {
+	.name = "mqtt_sn_advertise", IN_LISTENER(sn_advertise), .type = CONF_UINT, .max = 65535, .restart = true,
+	.argument = "SECONDS", .value = "0",
+	.help = "Send ADVERTISE every SECONDS, by broadcast or to `mqtt_sn_multicast`. 0 sends none. Clients that search are "
+		"answered in any case.",
+}, {
+	.name = "mqtt_sn_multicast", IN_LISTENER(sn_multicast), .type = CONF_STRING, .parse = conf_parse_group, .restart = true,
+	.argument = "ADDRESS", .fallback = "none",
+	.help = "Listen to this multicast group, too, for clients that search for a gateway there, on the port of the listener.",
+}, {
+	.name = "mqtt_sn_predefined", IN_LISTENER(sn_predefined), .type = CONF_STRING, .restart = true,
+	.argument = "FILE", .fallback = "none",
+	.help = "Topics that clients of this listener know by numbers beforehand: a line for each, as in\n"
+		"\n"
+		"\t12 plant/pump/speed\n"
+		"\n"
+		"with numbers from 1 to 65534. A line that begins with # is a comment.",
+}, {
+	.name = "mqtt_sn_qos_minus_one", IN_LISTENER(sn_anonymous), .type = CONF_STRING, .restart = true,
+	.argument = "NAME", .fallback = "nobody may",
+	.help = "Let anybody publish with QoS -1, that is without a connection, to predefined topics and those whose names have two "
+		"characters, with the rights that `acl_file` gives the user NAME whose client identifier is NAME, too. Without "
+		"this such messages are dropped.",
+}, {
+	.name = "mqtt_sn_retry", IN_LISTENER(sn_retry_ms), .type = CONF_UINT, .min = 10, .max = 3600000, .restart = true,
+	.argument = "MILLISECONDS", .value = "10000",
+	.help = "Send again what a client has not acknowledged for so long.",
+}, {
+	.name = "mqtt_sn_retries", IN_LISTENER(sn_retries), .type = CONF_UINT, .max = 255, .restart = true,
+	.argument = "COUNT", .value = "4",
+	.help = "So often; after that the client is lost, and its will is published. One that sleeps gets it at its next PINGREQ.",
+}, {
+	.name = "mqtt_sn_max_topics", IN_LISTENER(sn_max_topics), .type = CONF_UINT, .min = 1, .max = 65534, .restart = true,
+	.argument = "COUNT", .value = "1000",
+	.help = "Keep at most COUNT topic ids for a session. A client that registers or subscribes to more is told that there is "
+		"congestion; it does not get messages of other topics that would need an id, which are counted as dropped.",
+}, {
+	.name = "mqtt_sn_max_size", IN_LISTENER(sn_max_size), .type = CONF_UINT, .min = 64, .max = 65000, .restart = true,
+	.argument = "BYTES", .value = "65000",
+	.help = "Do not send clients messages that are larger, with their topic: they are counted as dropped. What is larger than a "
+		"packet of the network is cut into fragments by IP, which a small network may not bring.",
+}, {
+	.name = "mqtt_sn_max_rate", IN_LISTENER(sn_rate), .type = CONF_UINT, .max = 1000000, .restart = true,
+	.argument = "COUNT", .value = "1000",
+	.help = "Take at most COUNT datagrams a second from an IP address, and as many at once; further ones are dropped and "
+		"counted. 0 is no limit.",
 },
 
 /* ---- who may connect -------------------------------------------------------------------------------------------- */

@@ -16,8 +16,10 @@ int conf_parse_protocol(struct conf *c, const struct conf_option *o, void *field
 		*(enum conf_protocol *)field = CONF_MQTT;
 	else if (!strcmp(value, "websockets"))
 		*(enum conf_protocol *)field = CONF_WEBSOCKETS;
+	else if (!strcmp(value, "mqtt-sn"))
+		*(enum conf_protocol *)field = CONF_MQTT_SN;
 	else
-		return conf_error(where, "%s: \"%.64s\" is neither mqtt nor websockets", o->name, value);
+		return conf_error(where, "%s: \"%.64s\" is none of mqtt, websockets, mqtt-sn", o->name, value);
 	return 0;
 }
 
@@ -54,6 +56,32 @@ int conf_parse_certificate(struct conf *c, const struct conf_option *o, void *fi
 	return conf_add_string((char ***)field, value, where);
 }
 
+int conf_parse_group(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
+{
+	struct net_address a = {0};
+
+	(void)c;
+	if (!net_address_parse(value, strlen(value), &a) ||
+	    (a.family == AF_INET ? a.bytes[0] >> 4 != 14 : a.bytes[0] != 0xff))
+		return conf_error(where, "%s: \"%.64s\" is not the address of a multicast group", o->name, value);
+	return conf_set_string(field, value, where);
+}
+
+/* Of a listener of MQTT-SN, and of one that is not. */
+static int check_sn(const struct conf_listener *l)
+{
+	if (l->protocol != CONF_MQTT_SN)
+		return l->sn_predefined || l->sn_anonymous || l->sn_advertise || l->sn_multicast
+			       ? conf_error(l->where,
+					    "the options mqtt_sn_... are for listeners of \"protocol mqtt-sn\"")
+			       : 0;
+	if (l->path)
+		return conf_error(l->where, "protocol: MQTT-SN is on UDP: write \"listener PORT [ADDRESS]\"");
+	if (conf_has_tls(l) || l->proxy_protocol || l->use_identity_as_username || l->use_username_as_clientid)
+		return conf_error(l->where, "protocol: a listener of mqtt-sn has no TLS, no proxies and no user names");
+	return 0;
+}
+
 int conf_check_transport(const struct conf_listener *l)
 {
 	const struct {
@@ -74,7 +102,7 @@ int conf_check_transport(const struct conf_listener *l)
 		/* A proxy can tell the name of a certificate, too. */
 		{"use_identity_as_username", l->use_identity_as_username && !l->proxy_protocol},
 	};
-	int err = 0;
+	int err = check_sn(l);
 
 	for (size_t i = 0; !conf_has_tls(l) && i < sizeof(options) / sizeof(options[0]); i++) {
 		if (options[i].given)

@@ -13,17 +13,19 @@
 static int open_one(const struct addrinfo *ai)
 {
 	const int on = 1;
-	int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	bool stream = ai->ai_socktype == SOCK_STREAM;
+	int fd = socket(ai->ai_family, ai->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, ai->ai_protocol);
 	int err;
 
 	if (fd < 0)
 		return -errno;
-	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+	/* Of UDP it would let another process have our datagrams. */
+	if (stream && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
 		goto fail;
 	/* The wildcard addresses of both families are sockets of their own. */
 	if (ai->ai_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
 		goto fail;
-	if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || listen(fd, NET_BACKLOG) < 0)
+	if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || (stream && listen(fd, NET_BACKLOG) < 0))
 		goto fail;
 	return fd;
 fail:
@@ -32,10 +34,9 @@ fail:
 	return err;
 }
 
-int net_listen(const char *address, uint16_t port, int family, int *fds, int max, const char **error)
+static int listen_at(int type, const char *address, uint16_t port, int family, int *fds, int max, const char **error)
 {
-	struct addrinfo hints = {
-		.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_family = family, .ai_socktype = SOCK_STREAM};
+	struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_family = family, .ai_socktype = type};
 	struct addrinfo *list;
 	char service[8];
 	int n = 0;
@@ -61,6 +62,16 @@ int net_listen(const char *address, uint16_t port, int family, int *fds, int max
 		return n;
 	*error = strerrordesc_np(-failed);
 	return failed;
+}
+
+int net_listen(const char *address, uint16_t port, int family, int *fds, int max, const char **error)
+{
+	return listen_at(SOCK_STREAM, address, port, family, fds, max, error);
+}
+
+int net_listen_udp(const char *address, uint16_t port, int family, int *fds, int max, const char **error)
+{
+	return listen_at(SOCK_DGRAM, address, port, family, fds, max, error);
 }
 
 bool net_is_ipv6(int fd)

@@ -20,6 +20,9 @@ enum {
  * could be opened, with *error a static text for it. The caller closes them. */
 int net_listen(const char *address, uint16_t port, int family, int *fds, int max, const char **error);
 
+/* The same on UDP. */
+int net_listen_udp(const char *address, uint16_t port, int family, int *fds, int max, const char **error);
+
 bool net_is_ipv6(int fd);
 
 /* Accept one connection, non-blocking, close-on-exec. Stores "ADDRESS:PORT" of the peer, or "unix:PID" with the process
