@@ -20,6 +20,7 @@ enum {
 	SOCKETS_MAX = 16,
 	ROUNDS = 4, /* batches of a turn: then others have their turn */
 	LOG_AGAIN_S = 10,
+	RECEIVE_BUFFER = 4 << 20,
 };
 
 /* Whose an address is. The owner's. */
@@ -395,6 +396,15 @@ static void free_gateway(struct sn_gateway *g)
 	free(g);
 }
 
+/* What comes while the worker is busy waits there; more than the system's limit with the right to it. */
+static void make_room(int fd)
+{
+	const int bytes = RECEIVE_BUFFER;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+}
+
 /* Takes the descriptor. 0 or -errno. */
 static int add_gateway(struct broker *b, unsigned listener, int fd)
 {
@@ -406,6 +416,7 @@ static int add_gateway(struct broker *b, unsigned listener, int fd)
 		return -ENOMEM;
 	}
 	g->watch = (struct watch){.fd = fd, .ready = ready};
+	make_room(fd);
 	g->broker = b;
 	g->listener = listener;
 	g->next = b->gateways;
