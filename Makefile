@@ -64,18 +64,18 @@ endif
 
 # ---- what there is --------------------------------------------------------------------------------------------------
 TOOLS := $(patsubst user/%/main.c,%,$(wildcard user/*/main.c))
-LIB := base mqtt auth net store broker sn fastpath conf admin
+LIB := base mqtt auth net store broker sn fastpath guard conf admin
 LIB_SRC := $(wildcard $(LIB:%=user/%/*.c))
 UNIT := $(patsubst %.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst %.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-BPF_SRC := bpf/fastpath.bpf.c $(wildcard tests/bpf/*.bpf.c)
+BPF_SRC := bpf/fastpath.bpf.c bpf/guard.bpf.c $(wildcard tests/bpf/*.bpf.c)
 BPF := $(patsubst %.c,%,$(wildcard tests/bpf/test_*.c))
 MAN := $(addprefix $(BUILD)/man/,$(addsuffix .1,$(filter-out shuntd,$(TOOLS))) \
 	$(if $(filter shuntd,$(TOOLS)),shuntd.8 shunt.conf.5))
 CHAOS := $(BUILD)/tests/chaos/storm $(BUILD)/gen/lossy.bpf.o
-left_out := user/fastpath/none.c
+left_out := user/fastpath/none.c user/guard/none.c
 ifneq ($(WITH_BPF),1)
-left_out := $(filter-out $(left_out),$(wildcard user/fastpath/*.c)) $(BPF_SRC) $(wildcard tests/bpf/*.c)
+left_out := $(filter-out $(left_out) user/guard/names.c,$(wildcard user/fastpath/*.c user/guard/*.c)) $(BPF_SRC) $(wildcard tests/bpf/*.c)
 CHAOS := $(filter-out %.bpf.o,$(CHAOS))
 endif
 LIB_SRC := $(filter-out $(left_out),$(LIB_SRC))
@@ -224,7 +224,7 @@ fuzz-%: fuzz-build
 
 # ---- lint -----------------------------------------------------------------------------------------------------------
 c_files = $(wildcard bpf/*.[ch] include/*.h user/*/*.[ch] tests/*/*.[ch])
-c_units = $(filter-out %.bpf.c $(filter-out user/fastpath/none.c,$(left_out)),$(filter %.c,$(c_files)))
+c_units = $(filter-out %.bpf.c $(filter-out %/none.c,$(left_out)),$(filter %.c,$(c_files)))
 scripts = $(shell find scripts tests -type f -perm -u+x)
 sh_files = .ci/run $(shell grep -lE '^.!/bin/(ba)?sh' $(scripts))
 py_files = $(shell find scripts tests -name '*.py') $(shell grep -l '^.!/usr/bin/python3' $(scripts))

@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "fastpath/fastpath.h"
+#include "fastpath/pins.h"
 #include "maps.h"
 
 struct fastpath_bpf;
@@ -47,8 +48,7 @@ struct fastpath {
 	bool tells;		  /* the daemon can write to several local clients at once */
 	bool pings[SHUNT_ROADS];  /* PINGREQ can be answered on this road */
 	char reason[200];
-	char pin_path[200];
-	int pin_lock;		      /* descriptor of the pin directory, locked while we live; -1 */
+	struct pins pins;
 	struct shunt_slot *slots;     /* mapped; see maps.h for who writes what */
 	struct shunt_member *members; /* mapped */
 	struct shunt_sink *sinks;     /* mapped */
@@ -74,11 +74,6 @@ int fp_clients_restrict(const struct fp_config *cfg);
 
 /* probe.c: try each road on sockets of our own. Sets fp.local and fp.remote; `why` says what failed. */
 void fp_probe(bool want_local, char *why, size_t size);
-
-/* pins.c: find, lock and clean a directory for the pins and pin the maps there; owned by uid and gid, so that they can be
- * removed without privileges. 0 or -errno. */
-int fp_pin(const char *path, uid_t uid, gid_t gid);
-void fp_unpin(void);
 
 /* slots.c: slot numbers. A freed one is used again only after a grace period, when no program can still hold it. */
 uint32_t fp_slot_alloc(void);

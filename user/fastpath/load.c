@@ -20,7 +20,7 @@
 
 #include "fastpath.skel.h" /* needs the types of maps.h */
 
-struct fastpath fp = {.pin_lock = -1, .reason = "not started"};
+struct fastpath fp = {.pins = PINS_NONE, .reason = "not started"};
 uint32_t fp_without;
 
 /* The program that the kernel did not take; libbpf tells it nowhere else than in its lines. */
@@ -252,6 +252,19 @@ static void unload(void)
 	memset(fp.pings, 0, sizeof(fp.pings));
 }
 
+static int pin(const struct fp_config *cfg)
+{
+	int error = pins_take(&fp.pins, cfg->pin_path, cfg->uid, cfg->gid);
+
+	if (error)
+		return error;
+	pins_clear(&fp.pins);
+	error = pins_add_maps(&fp.pins, fp.bpf->obj, cfg->uid, cfg->gid);
+	if (error)
+		pins_drop(&fp.pins);
+	return error;
+}
+
 int fp_open(const struct fp_config *cfg)
 {
 	int error;
@@ -265,7 +278,7 @@ int fp_open(const struct fp_config *cfg)
 	}
 	if (!cfg->local)
 		fp.local = fp.many = fp.tells = fp.pings[FP_ROAD_LOCAL] = false;
-	error = fp_pin(cfg->pin_path, cfg->uid, cfg->gid);
+	error = pin(cfg);
 	if (error)
 		log_warning("Fast path: cannot pin the maps at %s: %s; bpftool will find them by number only.",
 			    cfg->pin_path, strerror(-error));
@@ -301,7 +314,7 @@ void fp_status(struct fp_status *out)
 	out->local = fp.local;
 	out->remote = fp.remote;
 	memcpy(out->reason, fp.reason, sizeof(out->reason));
-	memcpy(out->pin_path, fp.pin_path, sizeof(out->pin_path));
+	memcpy(out->pin_path, fp.pins.path, sizeof(out->pin_path));
 }
 
 /* A queue goes with the map its socket is in; what TCP had, it would keep. */
@@ -317,6 +330,6 @@ void fp_close(void)
 		return;
 	fp_flows_clear();
 	let_clients_read();
-	fp_unpin();
+	pins_drop(&fp.pins);
 	unload();
 }

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/*
- * The maps in the BPF file system, for bpftool. The directory is locked (flock) as long as the daemon lives, so the kernel
- * itself tells a dead daemon's pins, which are removed, from a live one's, beside which another directory is taken:
- * PATH, PATH-1, PATH-2 and so on.
- */
+#include "fastpath/pins.h"
+
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <dirent.h>
@@ -15,15 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fastpath/internal.h"
-
-#include "fastpath.skel.h" /* needs the types of maps.h */
-
 enum { DIRECTORIES_MAX = 64 };
 
-static void remove_pins(int dir_fd)
+void pins_clear(const struct pins *p)
 {
-	int fd = dup(dir_fd);
+	int fd = dup(p->lock);
 	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *entry;
 
@@ -35,7 +28,7 @@ static void remove_pins(int dir_fd)
 	rewinddir(dir);
 	while ((entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
-			unlinkat(dir_fd, entry->d_name, 0);
+			unlinkat(p->lock, entry->d_name, 0);
 	closedir(dir);
 }
 
@@ -63,51 +56,52 @@ static int take_directory(const char *path, char *taken, size_t size)
 	return -EBUSY;
 }
 
-static int pin_one(struct bpf_map *map, uid_t uid, gid_t gid)
+int pins_add(const struct pins *p, const char *name, int fd, uid_t uid, gid_t gid)
 {
-	char path[sizeof(fp.pin_path) + 64];
+	char path[sizeof(p->path) + 64];
+
+	snprintf(path, sizeof(path), "%s/%s", p->path, name);
+	if (bpf_obj_pin(fd, path))
+		return -errno;
+	return uid != (uid_t)-1 && chown(path, uid, gid) ? -errno : 0;
+}
+
+int pins_take(struct pins *p, const char *path, uid_t uid, gid_t gid)
+{
 	int error;
 
-	if (bpf_map__is_internal(map))
+	p->lock = take_directory(path, p->path, sizeof(p->path));
+	if (p->lock < 0) {
+		error = p->lock;
+		*p = (struct pins)PINS_NONE;
+		return error;
+	}
+	if (uid == (uid_t)-1 || !fchown(p->lock, uid, gid))
 		return 0;
-	snprintf(path, sizeof(path), "%s/%s", fp.pin_path, bpf_map__name(map));
-	error = bpf_obj_pin(bpf_map__fd(map), path) ? -errno : 0;
-	if (!error && uid != (uid_t)-1 && chown(path, uid, gid))
-		error = -errno;
+	error = -errno;
+	pins_drop(p);
 	return error;
 }
 
-int fp_pin(const char *path, uid_t uid, gid_t gid)
+int pins_add_maps(const struct pins *p, const struct bpf_object *obj, uid_t uid, gid_t gid)
 {
 	struct bpf_map *map;
 	int error = 0;
 
-	fp.pin_lock = take_directory(path, fp.pin_path, sizeof(fp.pin_path));
-	if (fp.pin_lock < 0) {
-		error = fp.pin_lock;
-		fp.pin_path[0] = '\0';
-		return error;
-	}
-	remove_pins(fp.pin_lock);
-	if (uid != (uid_t)-1 && fchown(fp.pin_lock, uid, gid))
-		error = -errno;
-	bpf_object__for_each_map(map, fp.bpf->obj)
+	bpf_object__for_each_map(map, obj)
 	{
-		if (!error)
-			error = pin_one(map, uid, gid);
+		if (!error && !bpf_map__is_internal(map))
+			error = pins_add(p, bpf_map__name(map), bpf_map__fd(map), uid, gid);
 	}
-	if (error)
-		fp_unpin();
 	return error;
 }
 
-void fp_unpin(void)
+void pins_drop(struct pins *p)
 {
-	if (fp.pin_lock < 0)
+	if (p->lock < 0)
 		return;
-	remove_pins(fp.pin_lock);
-	close(fp.pin_lock);
-	fp.pin_lock = -1;
-	rmdir(fp.pin_path); /* the parent may not be ours: then the empty directory stays */
-	fp.pin_path[0] = '\0';
+	pins_clear(p);
+	close(p->lock);
+	rmdir(p->path); /* the parent may not be ours: then the empty directory stays */
+	*p = (struct pins)PINS_NONE;
 }
