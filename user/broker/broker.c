@@ -46,6 +46,18 @@ static int listen_unix(struct broker *b, unsigned index, uid_t uid, gid_t gid)
 	return 0;
 }
 
+/* The fast path and the guard learn of a socket before it accepts. */
+static void tell_listening(const struct conf_listener *l, int fd)
+{
+	int err;
+
+	if (conf_is_plain(l))
+		fp_listening(fd);
+	err = guard_listening(fd, conf_is_plain(l), l->proxy_protocol || l->trusted_proxies);
+	if (err)
+		log_warning("Guard: not on port %u: %s.", l->port, strerror(-err));
+}
+
 static int listen_tcp(struct broker *b, unsigned index)
 {
 	const struct conf_listener *l = &b->conf->listeners[index];
@@ -60,8 +72,7 @@ static int listen_tcp(struct broker *b, unsigned index)
 	}
 	for (int i = 0; i < n; i++) {
 		b->sockets[b->nsockets++] = (struct broker_socket){.fd = fds[i], .listener = index};
-		if (conf_is_plain(l))
-			fp_listening(fds[i]);
+		tell_listening(l, fds[i]);
 		log_info("Opening %s listen socket on port %u.", net_is_ipv6(fds[i]) ? "ipv6" : "ipv4", l->port);
 	}
 	return 0;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "fastpath/fastpath.h"
+#include "guard/xdp.h"
 #include "store/durability.h"
 
 /* memory_limit: half of the machine's. */
@@ -161,7 +162,18 @@ struct conf {
 	char **fastpath_exclude_cgroup; /* full paths, likewise; they need not exist */
 	uint32_t fastpath_flows;	/* default 65536 */
 	char *bpf_pin_path;		/* default /sys/fs/bpf/shunt */
-	char *control_socket;		/* NULL: control_default_path() of admin/control.h */
+
+	/* The guard; lists end with NULL, and are NULL when they are empty. */
+	char **guard_interface;
+	bool guard_require;	/* default false */
+	bool guard_fail_closed; /* default false */
+	char **guard_allow;	/* as network_parse() reads them */
+	char **guard_block;	/* likewise */
+	struct guard_rate guard_connection_rate, guard_packet_rate, guard_syn_rate;
+	uint32_t guard_udp_size;    /* bytes; 0 no limit */
+	uint16_t guard_ipv6_prefix; /* default 128 */
+
+	char *control_socket; /* NULL: control_default_path() of admin/control.h */
 
 	/* The parser's own. */
 	int present_listener, default_listener; /* index, or -1 */

@@ -122,6 +122,9 @@ int conf_parse_cgroup(struct conf *, const struct conf_option *, void *, const c
 int conf_parse_exclude_cgroup(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_exclude_uid(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_pin_path(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_guard_interface(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_guard_networks(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_guard_rate(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_control_socket(struct conf *, const struct conf_option *, void *, const char *, const char *);
 
 /* ---- names that are not in the table ----------------------------------------------------------------------------- */

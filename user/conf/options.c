@@ -708,6 +708,77 @@ const struct conf_option conf_options[] = {
 		"\tbpftool map dump pinned /sys/fs/bpf/shunt/flows",
 },
 
+/* ---- the guard -------------------------------------------------------------------------------------------------- */
+{
+	.name = "guard_interface", IN_CONF(guard_interface), .type = CONF_LIST, .parse = conf_parse_guard_interface,
+	.restart = true, .argument = "INTERFACE...", .fallback = "none: there is no guard",
+	.help = "Guard what comes to the TCP listeners over these network interfaces, by an XDP program: what is blocked, "
+		"banned, over a budget or no MQTT is dropped before a socket or the broker has any work with it. May be given "
+		"many times. Packets to other ports, and all that the guard cannot read, as fragments, pass. `shuntctl guard` "
+		"shows what it does.\n"
+		"\n"
+		"\tguard_interface eth0 eth1\n"
+		"\tguard_block 192.0.2.0/24\n"
+		"\n"
+		"Of connections to listeners of plain MQTT, the first bytes are looked at: where they cannot be those of a "
+		"CONNECT, the connection is reset. TCP segments with flags that contradict each other are dropped.\n"
+		"The program runs in the driver where that can do it, else in front of the network stack, which costs more. There "
+		"can be one XDP program on an interface: when there is another one, the log names it, and the broker runs "
+		"without a guard there. So it does when it is not started as root, nor with CAP_BPF and CAP_NET_ADMIN. When "
+		"the broker ends, in whatever way, the guard goes; see `guard_fail_closed`. Its maps are in the folder "
+		"`bpf_pin_path` with `-guard` at its end. It needs Linux 5.18.",
+}, {
+	.name = "guard_require", IN_CONF(guard_require), .type = CONF_BOOL,
+	.restart = true, .argument = true_false, .value = "false",
+	.help = "Do not start unless the guard is on each `guard_interface`.",
+}, {
+	.name = "guard_fail_closed", IN_CONF(guard_fail_closed), .type = CONF_BOOL,
+	.restart = true, .argument = true_false, .value = "false",
+	.help = "When the broker dies without having been stopped, let the guard go on with the lists, bans and budgets that it "
+		"has, until the broker is started again, or `bpftool link detach pinned` takes it off: for a service that "
+		"is started again at once. When false it goes with the broker, and everything passes.",
+}, {
+	.name = "guard_allow", IN_CONF(guard_allow), .type = CONF_LIST, .parse = conf_parse_guard_networks,
+	.argument = "NETWORK...", .fallback = "none",
+	.help = "Pass all that comes from these addresses or networks, whatever the other options of the guard say: those of "
+		"administrators, of proxies, of bridges. May be given many times. A network is an address, of IPv4 or IPv6, and "
+		"the number of bits that count, as in 192.0.2.0/24 and 2001:db8::/32.",
+}, {
+	.name = "guard_block", IN_CONF(guard_block), .type = CONF_LIST, .parse = conf_parse_guard_networks,
+	.argument = "NETWORK...", .fallback = "none",
+	.help = "Drop all that comes from these addresses or networks, written as in `guard_allow`, to the ports of the "
+		"listeners. Who is connected from there is cut off at once, without a word.",
+}, {
+	.name = "guard_connection_rate", IN_CONF(guard_connection_rate), .type = CONF_OTHER,
+	.parse = conf_parse_guard_rate, .argument = "COUNT [BURST]", .value = "100 1000",
+	.help = "Let an address open COUNT connections a second, and BURST at once; without BURST, as many as COUNT. Further "
+		"ones are dropped; a client tries again by itself after a second. 0 is no limit. Clients behind one "
+		"router may all have its address, and come all at once after a power cut. At listeners with `proxy_protocol` or "
+		"`trusted_proxies` nobody has a budget, this one or that of packets: clients come from their proxy's address there.",
+}, {
+	.name = "guard_packet_rate", IN_CONF(guard_packet_rate), .type = CONF_OTHER,
+	.parse = conf_parse_guard_rate, .argument = "COUNT [BURST]", .value = "0",
+	.help = "Let an address send COUNT packets a second, and BURST at once; further ones are dropped, and TCP then slows down. "
+		"0 is no limit. Packets are those of the network, acknowledgements included, not messages: a client that is "
+		"to send or receive 1,000 messages a second may need 2,000.",
+}, {
+	.name = "guard_syn_rate", IN_CONF(guard_syn_rate), .type = CONF_OTHER,
+	.parse = conf_parse_guard_rate, .argument = "COUNT [BURST]", .value = "2000 4000",
+	.help = "Let COUNT connections a second be opened, and BURST at once, from all addresses together that have not been "
+		"connected through the guard lately: a flood comes from forged addresses without end. Above that a client is "
+		"dropped the first time, and let in when it tries again, after a second, which forged ones do not. 0 is no limit.",
+}, {
+	.name = "guard_udp_size", IN_CONF(guard_udp_size), .type = CONF_UINT, .max = 65507,
+	.argument = "BYTES", .value = "0",
+	.help = "Drop UDP datagrams with more than BYTES of data to the port numbers of the listeners. 0 is no limit.",
+}, {
+	.name = "guard_ipv6_prefix", IN_CONF(guard_ipv6_prefix), .type = CONF_UINT, .min = 32, .max = 128,
+	.argument = "BITS", .value = "128",
+	.help = "Count IPv6 addresses with the same first BITS as one in `guard_connection_rate` and `guard_packet_rate`. Who has "
+		"a network of 64 bits can send from any address in it; but so can all devices of a local network, which then share "
+		"the budgets.",
+},
+
 /* ---- the log ---------------------------------------------------------------------------------------------------- */
 {
 	.name = "log_dest", IN_CONF(log_dests), .type = CONF_OTHER, .parse = conf_parse_log_dest, .to_the_end = true,

@@ -92,6 +92,7 @@ static void print_man(FILE *f)
 	man_section(f, "Files");
 	man_item(f, "/run/shunt/control.sock", NULL, "Control socket of a daemon started as root.");
 	man_item(f, "/sys/fs/bpf/shunt", NULL, "Maps of the fast path.");
+	man_item(f, "/sys/fs/bpf/shunt-guard", NULL, "Maps of the guard.");
 	man_section(f, "See also");
 	man_text(f, "`shunt.conf`(5), `shuntctl`(1), `mosquitto_pub`(1), `mosquitto_sub`(1), `bpftool`(8)");
 }

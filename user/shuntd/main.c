@@ -20,6 +20,7 @@
 #include "conf/conf.h"
 #include "shuntd/arguments.h"
 #include "shuntd/background.h"
+#include "shuntd/guarding.h"
 #include "shuntd/privileges.h"
 #include "shuntd/settings.h"
 
@@ -173,7 +174,8 @@ static int prepare(struct daemon *d, const struct conf *conf)
 	if (account.change && log_chown(account.uid, account.gid))
 		log_warning("Warning: Unable to give the log file to user %s; it cannot be opened again on SIGHUP.",
 			    account.name);
-	if (broker_prepare(conf, account.uid, account.gid) || open_fastpath(conf, &account) || broker_listen() ||
+	if (broker_prepare(conf, account.uid, account.gid) || open_fastpath(conf, &account) ||
+	    guarding_open(conf, &account) || broker_listen() ||
 	    control_open(&d->control, conf->control_socket, account.uid, account.gid))
 		return -1;
 	if (conf->pid_file && write_pid_file(conf->pid_file))
@@ -187,6 +189,7 @@ static int prepare(struct daemon *d, const struct conf *conf)
 		return -1;
 	}
 	log_fastpath();
+	guarding_log();
 	return 0;
 }
 
@@ -217,6 +220,7 @@ out:
 	control_close(d.control);
 	broker_stop();
 	broker_free();
+	guard_close();
 	fp_close();
 	if (d.pid_file_written)
 		unlink(conf->pid_file); /* not ours any more to remove, where root owns the folder */

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "broker/access.h"
 #include "broker/broker.h"
+#include "shuntd/guarding.h"
 
 int settings_read(struct conf *conf, const struct arguments *a)
 {
@@ -125,6 +126,7 @@ void settings_reload(struct conf *live, const struct arguments *a)
 	changes = conf_compare(live, &next);
 	same = same_log(live, &next);
 	broker_while_stopped(take_over, &u);
+	guarding_update(live);
 	if (same)
 		settings_rotate_log();
 	else if (open_log(live))
