@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "admin/answer_guard.h"
 #include "admin/json.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -366,7 +367,7 @@ static const struct {
 	void (*answer)(struct json *j, const cJSON *request);
 } commands[] = {
 	{"stats", answer_stats}, {"clients", answer_clients},	{"flows", answer_flows},
-	{"why", answer_why},	 {"fastpath", answer_fastpath},
+	{"why", answer_why},	 {"fastpath", answer_fastpath}, {"guard", answer_guard},
 };
 
 static void answer_command(struct json *j, const cJSON *request)

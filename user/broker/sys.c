@@ -12,6 +12,7 @@
 #include "broker/broker.h"
 #include "broker/internal.h"
 #include "broker/route.h"
+#include "guard/xdp.h"
 
 enum {
 	SYS_QOS = 2, /* as mosquitto's */
@@ -157,6 +158,8 @@ struct sys_state {
 	char version[VALUE_MAX];
 	char uptime[VALUE_MAX];
 	char value[VALUES][VALUE_MAX];
+	char guard_packets[VALUE_MAX], guard_allowed[VALUE_MAX];
+	char guard_dropped[SHUNT_GUARD_REASONS][VALUE_MAX];
 	char load_text[LOADS][SPANS][VALUE_MAX];
 	double load[LOADS][SPANS];
 	uint64_t load_last[LOADS];
@@ -197,6 +200,14 @@ static void publish_if_changed(struct worker *w, const char *topic, char *last, 
 	sys_publish(w, topic, value, strlen(value), 0);
 }
 
+static void publish_number(struct worker *w, const char *topic, char *last, uint64_t value)
+{
+	char text[VALUE_MAX];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	publish_if_changed(w, topic, last, text);
+}
+
 static void publish_values(struct worker *w, const struct sample *s)
 {
 	struct sys_state *st = w->sys_state;
@@ -205,9 +216,25 @@ static void publish_values(struct worker *w, const struct sample *s)
 	publish_if_changed(w, "version", st->version, "shunt version " SHUNT_VERSION);
 	snprintf(text, sizeof(text), "%llu seconds", (unsigned long long)(s->stats.uptime_ms / 1000));
 	publish_if_changed(w, "uptime", st->uptime, text);
-	for (unsigned i = 0; i < VALUES; i++) {
-		snprintf(text, sizeof(text), "%llu", (unsigned long long)values[i].value(s));
-		publish_if_changed(w, values[i].topic, st->value[i], text);
+	for (unsigned i = 0; i < VALUES; i++)
+		publish_number(w, values[i].topic, st->value[i], values[i].value(s));
+}
+
+/* Shunt's own; nothing where there is no guard. */
+static void publish_guard(struct worker *w)
+{
+	struct sys_state *st = w->sys_state;
+	struct guard_stats stats;
+	char topic[64];
+
+	guard_stats(&stats);
+	if (!stats.on)
+		return;
+	publish_number(w, "guard/packets", st->guard_packets, stats.sum.packets);
+	publish_number(w, "guard/allowed", st->guard_allowed, stats.sum.allowed);
+	for (unsigned r = 0; r < SHUNT_GUARD_REASONS; r++) {
+		snprintf(topic, sizeof(topic), "guard/dropped/%s", guard_reason_name(r));
+		publish_number(w, topic, st->guard_dropped[r], stats.sum.dropped[r]);
 	}
 }
 
@@ -297,6 +324,7 @@ static void tick(struct timer *t)
 		measure_heap(w->sys_state, &s);
 		publish_values(w, &s);
 		publish_loads(w, &s);
+		publish_guard(w);
 	}
 }
 

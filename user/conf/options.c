@@ -754,7 +754,7 @@ const struct conf_option conf_options[] = {
 	.help = "Let an address open COUNT connections a second, and BURST at once; without BURST, as many as COUNT. Further "
 		"ones are dropped; a client tries again by itself after a second. 0 is no limit. Clients behind one "
 		"router may all have its address, and come all at once after a power cut. At listeners with `proxy_protocol` or "
-		"`trusted_proxies` nobody has a budget, this one or that of packets: clients come from their proxy's address there.",
+		"`trusted_proxy` nobody has a budget, this one or that of packets: clients come from their proxy's address there.",
 }, {
 	.name = "guard_packet_rate", IN_CONF(guard_packet_rate), .type = CONF_OTHER,
 	.parse = conf_parse_guard_rate, .argument = "COUNT [BURST]", .value = "0",

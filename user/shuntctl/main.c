@@ -14,6 +14,7 @@
 #include "shuntctl/answer.h"
 #include "shuntctl/ask.h"
 #include "shuntctl/flows.h"
+#include "shuntctl/guard.h"
 #include "shuntctl/import.h"
 #include "shuntctl/passwd.h"
 #include "shuntctl/scram.h"
@@ -132,6 +133,13 @@ static const struct cli_command commands[] = {
 	 "With CLIENT, for messages that this client publishes. What is said holds for messages of QoS 0 that are not to "
 	 "be retained and have no properties; the kernel carries no others."},
 	{"fastpath", "on|off", "Switch the fast path on or off. Messages get where they should in both cases."},
+	{"guard", NULL,
+	 "Show on which interfaces the guard is, and what it dropped, see `guard_interface` in `shunt.conf`(5).\n"
+	 "Packets and bytes, without the headers in front of TCP, count since the daemon started. They were dropped because of "
+	 "their address: `blocked`, it is in `guard_block`; `banned`, the daemon has banned it; for what their address sends "
+	 "too much of: `packet_rate` and `connection_rate`; as `syn_rate`, because all addresses together open too many "
+	 "connections; or for what they are: `not_mqtt`, the first bytes of a connection, which was reset; `malformed`, "
+	 "contradictory flags; `oversized` datagrams."},
 	{"scram", "FILE USER",
 	 "Set the password with which USER authenticates by SCRAM-SHA-256, in FILE.\n"
 	 "FILE is that of the option `scram_file` of `shunt.conf`(5). The password is asked for on the terminal, or is the "
@@ -172,6 +180,7 @@ static const char *const synopsis[] = {
 	"[-s FILE] [--interval S] [--limit N] [--sort KEY] [--count N] top",
 	"[-s FILE] [--json] why TOPIC [CLIENT]",
 	"[-s FILE] [--json] fastpath on|off",
+	"[-s FILE] [--json] guard",
 	"scram [--iterations N | --delete] FILE USER",
 	"passwd [-c] [-H KIND] [-I N] FILE USER",
 	"passwd -b [-c] [-H KIND] [-I N] FILE USER PASSWORD",
@@ -370,6 +379,11 @@ static int run_fastpath(const struct order *o)
 	return ask_and_show(o, request, show_fastpath);
 }
 
+static int run_guard(const struct order *o)
+{
+	return ask_and_show(o, request_for("guard"), show_guard);
+}
+
 static int run_scram(const struct order *o)
 {
 	uint64_t iterations;
@@ -469,6 +483,7 @@ static const struct {
 	{run_top, 1u << SOCKET | 1u << INTERVAL | 1u << LIMIT | 1u << SORT | 1u << COUNT, 1, 1},
 	{run_why, 1u << SOCKET | 1u << JSON, 2, 3},
 	{run_fastpath, 1u << SOCKET | 1u << JSON, 2, 2},
+	{run_guard, 1u << SOCKET | 1u << JSON, 1, 1},
 	{run_scram, 1u << ITERATIONS | 1u << DELETE, 3, 3},
 	{run_passwd, 1u << CREATE | 1u << BATCH | 1u << HASH | 1u << ITERATIONS | 1u << DELETE | 1u << UPGRADE, 2, 4},
 	{run_import, 1u << CONFIG | 1u << DATABASE | 1u << REPLACE, 2, 2},
