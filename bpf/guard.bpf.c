@@ -83,7 +83,7 @@ static __always_inline int drop(struct shunt_guard_counters *c, enum shunt_guard
 
 static __always_inline struct shunt_guard_listener *find_listener(const struct packet *p)
 {
-	struct shunt_guard_address key = {.port = p->tuple.destination_port};
+	struct shunt_guard_address key = {.port = p->tuple.destination_port, .protocol = p->protocol};
 	struct shunt_guard_listener *found;
 
 	if (!p->ipv6)

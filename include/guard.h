@@ -51,7 +51,7 @@ struct shunt_guard_rule {
 struct shunt_guard_address {
 	__u8 address[16];
 	__u16 port;
-	__u16 padding;
+	__u16 protocol; /* of IP: 6 TCP, 17 UDP */
 };
 
 struct shunt_guard_listener {

@@ -17,6 +17,7 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
+#include <netinet/in.h>
 
 #include "base/clock.h"
 #include "frames.h"
@@ -66,13 +67,16 @@ static void clear(const struct bpf_map *map, size_t key_size)
 
 static void listen_on(bool ipv6, const uint8_t *address, uint32_t mqtt, uint32_t shared)
 {
-	struct shunt_guard_address key = {.port = PORT};
+	struct shunt_guard_address key = {.port = PORT, .protocol = IPPROTO_TCP};
 	struct shunt_guard_listener value = {.mqtt = mqtt, .shared = shared};
 
 	if (!ipv6)
 		key.address[10] = key.address[11] = 0xff;
 	if (address)
 		memcpy(key.address + (ipv6 ? 0 : 12), address, ipv6 ? 16 : 4);
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(bpf->maps.listeners), &key, &value, BPF_ANY), 0);
+	key.protocol = IPPROTO_UDP;
+	value.mqtt = 0;
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(bpf->maps.listeners), &key, &value, BPF_ANY), 0);
 }
 
@@ -634,6 +638,8 @@ static void malformed(void **state)
 
 static void datagrams(void **state)
 {
+	struct shunt_guard_address tcp_only = {
+		.address = {[10] = 0xff, [11] = 0xff}, .port = PORT, .protocol = IPPROTO_UDP};
 	static const uint8_t data[1000];
 
 	(void)state;
@@ -647,6 +653,10 @@ static void datagrams(void **state)
 		assert_passes(&f);
 		bpf->bss->control.udp_size--;
 		assert_dropped(&f, SHUNT_GUARD_OVERSIZED);
+		if (ipv6)
+			continue;
+		assert_int_equal(bpf_map_delete_elem(bpf_map__fd(bpf->maps.listeners), &tcp_only), 0);
+		assert_passes(&f); /* there may be another program that listens there */
 		bpf->bss->control.udp_size = 0;
 	}
 }

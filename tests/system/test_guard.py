@@ -174,11 +174,13 @@ class Garbage(Guard):
 
     @own
     def test_datagrams_and_flags(self):
-        """Datagrams that are too large, and flags that nobody sends."""
-        daemon = self.guarded("guard_udp_size 100")
+        """Datagrams that are too large, to a listener of MQTT-SN only, and flags that nobody sends."""
+        port = self.network.free_port()
+        daemon = self.guarded("guard_udp_size 100", f"listener {port} {self.network.address}", "protocol mqtt-sn")
         with inside(self.network.client_ns), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             for size in (100, 101, 1400):
-                sock.sendto(bytes(size), (self.network.address, daemon.port))
+                sock.sendto(bytes(size), (self.network.address, port))
+            sock.sendto(bytes(1400), (self.network.address, daemon.port))
         self.sender().send([frames.tcp("10.203.1.2", self.network.address, 1000, daemon.port, flags) for flags in (3, 6, 0)])
         self.until(lambda: self.state(daemon)["packets"] >= 6)
         self.assert_dropped(daemon, oversized=2, malformed=3)

@@ -712,7 +712,7 @@ const struct conf_option conf_options[] = {
 {
 	.name = "guard_interface", IN_CONF(guard_interface), .type = CONF_LIST, .parse = conf_parse_guard_interface,
 	.restart = true, .argument = "INTERFACE...", .fallback = "none: there is no guard",
-	.help = "Guard what comes to the TCP listeners over these network interfaces, by an XDP program: what is blocked, "
+	.help = "Guard what comes to the listeners over these network interfaces, by an XDP program: what is blocked, "
 		"banned, over a budget or no MQTT is dropped before a socket or the broker has any work with it. May be given "
 		"many times. Packets to other ports, and all that the guard cannot read, as fragments, pass. `shuntctl guard` "
 		"shows what it does.\n"
@@ -770,7 +770,7 @@ const struct conf_option conf_options[] = {
 }, {
 	.name = "guard_udp_size", IN_CONF(guard_udp_size), .type = CONF_UINT, .max = 65507,
 	.argument = "BYTES", .value = "0",
-	.help = "Drop UDP datagrams with more than BYTES of data to the port numbers of the listeners. 0 is no limit.",
+	.help = "Drop UDP datagrams with more than BYTES of data to listeners of MQTT-SN. 0 is no limit.",
 }, {
 	.name = "guard_ipv6_prefix", IN_CONF(guard_ipv6_prefix), .type = CONF_UINT, .min = 32, .max = 128,
 	.argument = "BITS", .value = "128",

@@ -164,9 +164,10 @@ int guard_unban(const struct network *n)
 
 /* ---- listeners ----------------------------------------------------------------------------------------------------- */
 
-static int add_listener(const struct net_address *address, uint16_t port, const struct shunt_guard_listener *value)
+static int add_listener(const struct net_address *address, uint16_t port, uint16_t protocol,
+			const struct shunt_guard_listener *value)
 {
-	struct shunt_guard_address key = {.port = port};
+	struct shunt_guard_address key = {.port = port, .protocol = protocol};
 
 	map_address(address, key.address);
 	return bpf_map_update_elem(guard.listeners_fd, &key, value, BPF_ANY) ? -errno : 0;
@@ -191,21 +192,22 @@ int guard_listening(int fd, bool mqtt, bool shared)
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
 	} addr = {0};
-	socklen_t len = sizeof(addr);
+	socklen_t len = sizeof(addr), type_len = sizeof(int);
 	struct net_address address;
-	uint16_t port;
-	int error;
+	uint16_t port, protocol;
+	int error, type;
 
 	if (!guard.bpf)
 		return 0;
-	if (getsockname(fd, &addr.any, &len))
+	if (getsockname(fd, &addr.any, &len) || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len))
 		return -errno;
+	protocol = type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
 	address = net_address_of(&addr.any);
 	if (addr.any.sa_family != AF_INET6)
-		return add_listener(&address, ntohs(addr.in.sin_port), &value);
+		return add_listener(&address, ntohs(addr.in.sin_port), protocol, &value);
 	port = ntohs(addr.in6.sin6_port);
-	error = add_listener(&address, port, &value);
+	error = add_listener(&address, port, protocol, &value);
 	if (!error && takes_ipv4(fd, &addr.in6))
-		error = add_listener(&any, port, &value);
+		error = add_listener(&any, port, protocol, &value);
 	return error;
 }

@@ -52,7 +52,7 @@ int guard_open(const struct guard_config *cfg);
  * next one comes. */
 void guard_close(void);
 
-/* A TCP listener is open on `fd`: guard it. mqtt: connections begin with a CONNECT as it is in MQTT; shared: they come from
+/* A listener is open on `fd`, of TCP or UDP: guard it. mqtt: connections begin with a CONNECT as it is in MQTT; shared: they come from
  * proxies, so that no budget is kept for their sources. 0 or -errno; 0 when the guard is off. */
 int guard_listening(int fd, bool mqtt, bool shared);
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -449,6 +450,9 @@ int sn_open(struct broker *b, unsigned listener)
 			close(fds[i]);
 			continue;
 		}
+		rc = guard_listening(fds[i], false, false);
+		if (rc)
+			log_warning("Guard: not on UDP port %u: %s.", l->port, strerror(-rc));
 		log_info("Opening %s MQTT-SN socket on port %u.", net_is_ipv6(fds[i]) ? "ipv6" : "ipv4", l->port);
 		rc = add_gateway(b, listener, fds[i]);
 	}
