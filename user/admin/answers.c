@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "admin/answer_bans.h"
 #include "admin/answer_guard.h"
 #include "admin/json.h"
 #include "base/clock.h"
@@ -131,6 +132,12 @@ static void client_stats(struct json *j, const struct broker_stats *s)
 	json_uint(j, "accepted", s->sum.connections);
 	json_uint(j, "refused", s->sum.sockets_refused);
 	json_uint(j, "delayed", s->sum.connections_delayed);
+	json_uint(j, "banned", s->sum.connections_banned);
+	json_close_object(j);
+	json_open_object(j, "bans");
+	json_uint(j, "active", s->bans);
+	json_uint(j, "automatic", s->sum.bans_automatic);
+	json_uint(j, "no_room", s->sum.bans_failed);
 	json_close_object(j);
 	json_open_object(j, "closed");
 	for (size_t i = 0; i < CLOSE_REASONS; i++)
@@ -360,6 +367,30 @@ static void answer_fastpath(struct json *j, const cJSON *request)
 	json_close_object(j);
 }
 
+/* ---- bans ------------------------------------------------------------------------------------------------------- */
+
+static void ban_answer(struct json *j, const char *refused)
+{
+	if (refused)
+		error_answer(j, refused);
+}
+
+static void do_ban(struct json *j, const cJSON *request)
+{
+	ban_answer(j, answer_ban(j, request));
+}
+
+static void do_unban(struct json *j, const cJSON *request)
+{
+	ban_answer(j, answer_unban(j, request));
+}
+
+static void do_bans(struct json *j, const cJSON *request)
+{
+	(void)request;
+	ban_answer(j, answer_bans(j));
+}
+
 /* ---- requests --------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -368,6 +399,7 @@ static const struct {
 } commands[] = {
 	{"stats", answer_stats}, {"clients", answer_clients},	{"flows", answer_flows},
 	{"why", answer_why},	 {"fastpath", answer_fastpath}, {"guard", answer_guard},
+	{"ban", do_ban},	 {"unban", do_unban},		{"bans", do_bans},
 };
 
 static void answer_command(struct json *j, const cJSON *request)

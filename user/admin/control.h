@@ -11,6 +11,10 @@
  *	{"command":"flows"}			{"at_ms":...,"flows":[...]}; the time is that of a clock which never steps
  *	{"command":"why","topic":"t","client":"c"}	why the kernel does not carry it: {"why":{...}}; without client: of
  *						whoever publishes
+ *	{"command":"bans"}			{"bans":[...]}
+ *	{"command":"ban","address":"192.0.2.0/24","seconds":300,"reason":"text"}	{"banned":[...]}; "client" or "user" in
+ *						place of "address"; without seconds until it is lifted
+ *	{"command":"unban","address":"192.0.2.0/24"}	{"unbanned":true}
  *	{"command":"fastpath","state":"on"}	switch the fast path on or "off"; {"fastpath":{"state":...,"reason":...}}
  *
  * A request that cannot be served is answered by {"error":"text"}. Members may be added to answers; those that are

@@ -11,6 +11,7 @@
 #include "base/rate.h"
 #include "broker/accept.h"
 #include "broker/access.h"
+#include "broker/banning.h"
 #include "broker/conn.h"
 #include "broker/door.h"
 #include "broker/internal.h"
@@ -125,7 +126,7 @@ static void accepted(struct acceptor *a, int fd, const char *peer, uint64_t orde
 	struct gate *gate;
 
 	COUNTER_ADD(connections, 1);
-	if (!accept_admit(b, a->listener, peer)) {
+	if (banning_refuses_peer(w, peer) || !accept_admit(b, a->listener, peer)) {
 		close(fd);
 		return;
 	}

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "broker/access.h"
+#include "broker/banning.h"
 #include "broker/checker.h"
 #include "broker/conn.h"
 #include "broker/door.h"
@@ -96,7 +97,9 @@ static int prepare(struct broker *b, uid_t uid, gid_t gid)
 		log_error("Error: Out of memory.");
 		return -ENOMEM;
 	}
-	rc = durable_prepare(b->conf, uid, gid);
+	rc = banning_open(b);
+	if (!rc)
+		rc = durable_prepare(b->conf, uid, gid);
 	if (rc)
 		return rc;
 	b->access = access_load(b->conf, b->conf);
@@ -389,6 +392,7 @@ void broker_free(void)
 	free(b->sockets);
 	free(b->listener_connections);
 	free(b->listener_rates);
+	banning_close(b);
 	access_free(b->access);
 	b->access = NULL;
 	tls_tickets_unref(b->tickets);

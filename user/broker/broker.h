@@ -67,6 +67,7 @@ struct broker_stats {
 	/* Since the start; with what the kernel forwarded. Names of drops and closes: drop_names, close_texts. */
 	struct counters sum;
 	struct fp_stats fastpath;
+	size_t bans;	  /* that hold now */
 	bool persistence; /* there is a store: */
 	struct store_stats store;
 };
@@ -102,6 +103,21 @@ struct broker_client {
 /* Call `each` for every client, in no order, until it returns non-zero; returns that, or 0, or -ENOMEM. It is called in
  * the caller's thread from a snapshot of each worker's clients; the strings are valid during the call. */
 int broker_clients(int (*each)(const struct broker_client *c, void *arg), void *arg);
+
+/* ---- bans, broker/bans.h: likewise ------------------------------------------------------------------------------- */
+
+struct ban;
+struct ban_subject;
+
+/* Ban somebody, or ban him otherwise than he is. When it returns he is cut off, too. 0 or as bans_add(). */
+int broker_ban(const struct ban *ban);
+/* 0, or -ENOENT. */
+int broker_unban(const struct ban_subject *who);
+
+/* The table, to look into or to observe: from broker_prepare() to broker_free(). Any thread. */
+struct bans *broker_bans(void);
+
+/* ---- why --------------------------------------------------------------------------------------------------------- */
 
 /* By which way plain messages on a topic go: of QoS 0, not retained, without properties. */
 struct broker_why {

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "broker/access.h"
 #include "broker/authenticate.h"
+#include "broker/banning.h"
 #include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
@@ -435,7 +436,8 @@ static void log_close(const struct conn *c, enum close_reason why)
 {
 	const char *text = close_texts[why].log;
 
-	if (!c->worker->broker->conf->connection_messages)
+	/* The ban was logged: who keeps knocking does not fill the log. */
+	if (!c->worker->broker->conf->connection_messages || (why == CLOSE_BANNED && !c->session))
 		return;
 	if (text)
 		log_notice("Client %s [%s] disconnected: %s.", name_of(c), c->peer, text);
@@ -574,6 +576,7 @@ void conn_close(struct conn *c, enum close_reason why)
 			transport_end(c->transport, c->watch.fd, &c->sink.out, why);
 	}
 	log_close(c, why);
+	banning_connection_ends(c, why);
 	COUNTER_ADD(closed[why], 1);
 	COUNTER_ADD(sockets, -1);
 	count_waiting(c, 0, 0);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "broker/access.h"
 #include "broker/authenticate.h"
+#include "broker/banning.h"
 #include "broker/conn.h"
 #include "broker/durable.h"
 #include "broker/flow.h"
@@ -94,6 +95,8 @@ static enum close_reason refusal(int reason)
 		return CLOSE_NOT_AUTHORISED;
 	case MQTT_RC_BAD_AUTHENTICATION_METHOD:
 		return CLOSE_BAD_METHOD;
+	case MQTT_RC_BANNED:
+		return CLOSE_BANNED;
 	case MQTT_RC_MALFORMED_PACKET:
 	case MQTT_RC_TOPIC_NAME_INVALID:
 		return CLOSE_MALFORMED;
@@ -138,6 +141,8 @@ static int admit(struct conn *c, const struct mqtt_packet *p, const uint8_t *bod
 	c->sink.max_packet = mqtt_props_number(&p->props, MQTT_PROP_MAXIMUM_PACKET_SIZE, 0);
 	if (!rc)
 		rc = take_client_id(c, &p->connect);
+	if (!rc && banning_refuses(c, p->connect.username)) /* before its password costs anything */
+		rc = MQTT_RC_BANNED;
 	if (!rc)
 		rc = authenticate_connect(c, p, body, len);
 	return rc;
@@ -332,6 +337,9 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 		return conn_fail(CLOSE_TAKEN_OVER);
 	if (c->access_epoch != w->broker->access_epoch)
 		return let_in_again(c, p);
+	/* By the name that it has proved; and since it moved here. */
+	if (banning_refuses(c, c->username ? mqtt_str(c->username) : (struct mqtt_str){0}))
+		return refuse(c, con->version, MQTT_RC_BANNED, CLOSE_BANNED);
 	c->version = c->sink.version = con->version;
 	take_limits(c, p);
 	if (must_load(c, con->clean_start)) {

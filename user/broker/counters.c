@@ -28,6 +28,8 @@ const struct close_text close_texts[CLOSE_REASONS] = {
 	[CLOSE_TLS] = {"tls", "TLS", 0},
 	[CLOSE_WEBSOCKET] = {"websocket", "WebSocket", 0},
 	[CLOSE_PROXY] = {"proxy", "PROXY protocol", 0},
+	/* Banned is of CONNACK only, table 2-6 of 5.0. */
+	[CLOSE_BANNED] = {"banned", "banned", MQTT_RC_ADMINISTRATIVE_ACTION},
 	[CLOSE_SHUTDOWN] = {"shutdown", "server shutting down", MQTT_RC_SERVER_SHUTTING_DOWN},
 };
 

@@ -45,6 +45,7 @@ enum close_reason {
 	CLOSE_TLS,
 	CLOSE_WEBSOCKET,
 	CLOSE_PROXY, /* its PROXY header */
+	CLOSE_BANNED,
 	CLOSE_SHUTDOWN,
 	CLOSE_REASONS,
 };
@@ -70,6 +71,9 @@ struct counters {
 	uint64_t connections;	      /* accepted by a listener */
 	uint64_t sockets_refused;     /* max_connections */
 	uint64_t connections_delayed; /* how often one had to wait, by max_connection_rate */
+	uint64_t connections_banned;  /* refused because of a ban */
+	uint64_t bans_automatic;      /* that somebody brought about by what he did */
+	uint64_t bans_failed;	      /* for which there was no room */
 	uint64_t sessions_refused;    /* max_sessions */
 	uint64_t sn_datagrams;	      /* of MQTT-SN, received */
 	uint64_t sn_malformed;

@@ -12,6 +12,7 @@
 
 #include "base/list.h"
 #include "base/log.h"
+#include "broker/banning.h"
 #include "broker/conn.h"
 #include "broker/gate.h"
 #include "broker/internal.h"
@@ -395,6 +396,10 @@ static void let_in(struct worker *w, struct guest *g)
 	struct transport *t = NULL;
 	bool plain = !g->tls && !g->gate->websockets;
 
+	if (g->client[0] && banning_refuses_peer(w, g->client)) {
+		conn_refuse(w, g->watch.fd, g->listener, g->client, CLOSE_BANNED);
+		return;
+	}
 	if (g->client[0] && w->broker->conf->connection_messages)
 		log_notice("The client at %s is %s, says the proxy.", g->peer, g->client);
 	if (!plain) {
@@ -427,6 +432,13 @@ static void log_failure(const struct guest *g)
 		log_notice("Client <unknown> [%s] disconnected: %s%s%s.", peer, text, g->why[0] ? ": " : "", g->why);
 }
 
+/* What a trusted proxy passes on is not its own doing. */
+static void note_failure(const struct guest *g)
+{
+	if (g->client[0] || !gate_trusts(g->gate, g->peer))
+		banning_guest_failed(g->worker, g->client[0] ? g->client : g->peer, g->reason);
+}
+
 static void guest_arrives(struct inbox_item *item, void *worker)
 {
 	struct guest *g = container_of(item, struct guest, item);
@@ -438,6 +450,7 @@ static void guest_arrives(struct inbox_item *item, void *worker)
 		let_in(w, g);
 	} else {
 		log_failure(g);
+		note_failure(g);
 		conn_refuse(w, g->watch.fd, g->listener, g->peer, g->reason);
 	}
 	guest_free(g);

@@ -12,6 +12,8 @@
 #include "net/unix.h"
 
 struct access;
+struct bans;
+struct strikes;
 struct tls_tickets;
 struct sn_gateway;
 struct worker;
@@ -40,6 +42,8 @@ struct broker {
 	struct access *access;	     /* who may come in, and do what; changes while no worker runs */
 	uint64_t access_epoch;	     /* how often it has changed */
 	struct tls_tickets *tickets; /* of all listeners with TLS; NULL: there is none */
+	struct bans *bans;	     /* banning.c's, as the next */
+	struct strikes *strikes;
 	/* The subscription lock: whoever changes the tree, a session's subscriptions or its receiver, or a flow. */
 	pthread_mutex_t lock;
 	uint64_t start_ns;

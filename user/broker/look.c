@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "broker/bans.h"
 #include "broker/broker.h"
 #include "broker/conn.h"
 #include "broker/internal.h"
@@ -41,6 +42,7 @@ void broker_stats(struct broker_stats *out)
 		all[i] = &b->workers[i].counters;
 	counters_sum(all, b->nworkers, &out->sum);
 	fp_stats(&out->fastpath);
+	out->bans = bans_count(b->bans);
 	out->persistence = b->store;
 	if (b->store)
 		store_stats(b->store, &out->store);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "broker/banning.h"
 #include "broker/conn.h"
 #include "broker/durable.h"
 #include "broker/flow.h"
@@ -437,6 +438,7 @@ static void expire(struct timer *t)
 	subscriptions_unlock(w->broker);
 	if (n)
 		COUNTER_ADD(retained, -(int64_t)n);
+	banning_tick(w);
 	loop_after(&w->loop, t, n == EXPIRE_AT_ONCE ? 1 : EXPIRE_MS, expire);
 }
 

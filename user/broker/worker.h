@@ -104,9 +104,15 @@ struct worker {
 	size_t nacceptors;
 	struct timer heartbeat;
 	struct timer sys;
-	struct timer expire;	     /* worker 0 only: retained messages */
+	struct timer expire;	     /* worker 0 only: retained messages, bans */
 	struct sys_state *sys_state; /* worker 0 only, see sys.c */
 	uint64_t no_fd_logged_ns, rate_logged_ns;
+	struct timer sweep_later; /* banning.c's, as the next */
+	uint64_t swept_ns;
+
+	/* from any thread */
+	struct inbox_item sweep;
+	bool sweep_sent; /* atomic */
 };
 
 /* Create the loop and the tables; the thread is started by worker_start(). 0 or -errno. */

@@ -111,6 +111,11 @@ struct conf {
 	uint32_t max_retained_payload;	     /* bytes of a message */
 	uint16_t max_retained_levels;	     /* of its topic */
 	uint32_t global_max_connections;     /* of all listeners; 0 no limit */
+	uint32_t ban_after_failures;	     /* of an address in ban_window; 0 never, as the next */
+	uint32_t ban_after_flapping;	     /* connections that ended */
+	bool ban_flapping_address;	     /* ban the address then, not the client identifier; default false */
+	uint32_t ban_window, ban_time;	     /* seconds */
+	char **ban_exempt;		     /* networks, as network_parse() reads them; NULL: those of this host */
 	uint32_t workers;		     /* 0: one per core */
 	uint32_t max_inflight_messages;	     /* per client; 0 no limit; default 20 */
 	uint64_t max_inflight_bytes;	     /* payload, per client; 0 no limit; default 0 */

@@ -379,6 +379,42 @@ const struct conf_option conf_options[] = {
 		"session can always come back. 0 or -1 is no limit.",
 },
 
+/* ---- bans ------------------------------------------------------------------------------------------------------- */
+{
+	.name = "ban_after_failures", IN_CONF(ban_after_failures), .type = CONF_UINT, .max = 1000000,
+	.argument = "COUNT", .value = "0",
+	.help = "Ban an address that fails COUNT times within `ban_window`, for `ban_time`: a login that is refused, a "
+		"connection without a CONNECT in time, a packet that breaks the protocol, a handshake of TLS or WebSocket that "
+		"goes wrong. Of an IPv6 address its network, with 64 bits, is counted and banned. 0 bans nobody.\n"
+		"Who is banned is cut off, and refused before a byte is read from him; clients behind the same address with "
+		"him. Bans are seen, made and lifted by `shuntctl`(1); they survive a reload, not a restart. Each is one line "
+		"of the log, `Banned address ADDRESS for N s: REASON`; who is refused is counted, see `shuntctl stats`. "
+		"mosquitto has no bans: all options for them are of Shunt's own.",
+}, {
+	.name = "ban_after_flapping", IN_CONF(ban_after_flapping), .type = CONF_UINT, .max = 1000000,
+	.argument = "COUNT", .value = "0",
+	.help = "Ban a client that connects and goes COUNT times within `ban_window`, for `ban_time`. 0 bans nobody.",
+}, {
+	.name = "ban_flapping", IN_CONF(ban_flapping_address), .type = CONF_OTHER, .parse = conf_parse_ban_flapping,
+	.argument = "client|address", .value = "client",
+	.help = "What `ban_after_flapping` counts and bans: client identifiers, but for those that Shunt gave; or addresses, where "
+		"connections that ended before a CONNECT count, too.",
+}, {
+	.name = "ban_window", IN_CONF(ban_window), .type = CONF_UINT, .min = 1, .max = 86400,
+	.argument = "SECONDS", .value = "60",
+	.help = "Within which time what is counted for a ban has to happen, from the first on.",
+}, {
+	.name = "ban_time", IN_CONF(ban_time), .type = CONF_UINT, .min = 1, .max = 31536000,
+	.argument = "SECONDS", .value = "300",
+	.help = "How long such a ban holds.",
+}, {
+	.name = "ban_exempt", IN_CONF(ban_exempt), .type = CONF_LIST, .parse = conf_parse_ban_exempt,
+	.argument = "ADDRESS[/PREFIX]", .fallback = "127.0.0.0/8 and ::1",
+	.help = "Nothing is counted for a ban of who comes from these addresses. May be given many times; write those of this host "
+		"as well, if they are not to count either. Who comes by a Unix socket never counts, nor does a `trusted_proxy` for "
+		"what its clients do.",
+},
+
 /* ---- sessions and messages -------------------------------------------------------------------------------------- */
 {
 	.name = "max_packet_size", IN_CONF(max_packet_size), .type = CONF_UINT,

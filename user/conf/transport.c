@@ -35,6 +35,20 @@ int conf_parse_trusted_proxy(struct conf *c, const struct conf_option *o, void *
 	return conf_add_string((char ***)field, value, where);
 }
 
+int conf_parse_ban_exempt(struct conf *c, const struct conf_option *o, void *field, const char *value,
+			  const char *where)
+{
+	struct network n;
+	const char *why = network_parse(value, &n);
+
+	(void)c;
+	if (!why && n.address.family == AF_UNIX)
+		why = "who comes by a Unix socket is never banned";
+	if (why)
+		return conf_error(where, "%s: \"%.64s\": %s", o->name, value, why);
+	return conf_add_string((char ***)field, value, where);
+}
+
 int conf_parse_origin(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
 {
 	(void)c;

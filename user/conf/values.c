@@ -291,6 +291,16 @@ int conf_parse_acl_subscribe(struct conf *c, const struct conf_option *o, void *
 	return conf_error(where, "%s: \"%.64s\" is none of all, any, never", o->name, value);
 }
 
+int conf_parse_ban_flapping(struct conf *c, const struct conf_option *o, void *field, const char *value,
+			    const char *where)
+{
+	(void)c;
+	if (strcmp(value, "client") != 0 && strcmp(value, "address") != 0)
+		return conf_error(where, "%s: \"%.64s\" is neither client nor address", o->name, value);
+	*(bool *)field = !strcmp(value, "address");
+	return 0;
+}
+
 int conf_parse_durable_policy(struct conf *c, const struct conf_option *o, void *field, const char *value,
 			      const char *where)
 {

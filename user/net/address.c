@@ -146,6 +146,38 @@ const char *network_parse(const char *text, struct network *n)
 	return NULL;
 }
 
+/* All bits of an address of the family. */
+static uint8_t bits_of(sa_family_t family)
+{
+	return 8 * (family == AF_INET ? IPV4_LEN : IPV6_LEN);
+}
+
+struct network network_of(const struct net_address *a, uint8_t prefix)
+{
+	struct network n = {.address = *a, .prefix = prefix < bits_of(a->family) ? prefix : bits_of(a->family)};
+
+	memset(n.address.bytes, 0, sizeof(n.address.bytes));
+	memcpy(n.address.bytes, a->bytes, (n.prefix + 7U) / 8);
+	if (n.prefix % 8)
+		n.address.bytes[n.prefix / 8] &= (uint8_t)(0xff00 >> n.prefix % 8);
+	return n;
+}
+
+const char *network_name(const struct network *n, char name[NETWORK_NAME_MAX])
+{
+	char host[INET6_ADDRSTRLEN] = "";
+
+	if (n->address.family == AF_UNIX)
+		snprintf(name, NETWORK_NAME_MAX, "%s", unix_text);
+	else if (!inet_ntop(n->address.family, n->address.bytes, host, sizeof(host)))
+		name[0] = '\0';
+	else if (n->prefix == bits_of(n->address.family))
+		snprintf(name, NETWORK_NAME_MAX, "%s", host);
+	else
+		snprintf(name, NETWORK_NAME_MAX, "%s/%u", host, n->prefix);
+	return name;
+}
+
 bool networks_have(const struct network *networks, size_t count, const struct net_address *a)
 {
 	for (size_t i = 0; a->family != AF_UNSPEC && i < count; i++) {

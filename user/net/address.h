@@ -48,6 +48,13 @@ struct network {
  * refused, *n is then as it was. An address with bits beyond the prefix is refused, as most likely a slip. */
 const char *network_parse(const char *text, struct network *n);
 
+/* That which has the address, an IPv4 or IPv6 address, and all that begin with the same `prefix` bits. */
+struct network network_of(const struct net_address *a, uint8_t prefix);
+
+enum { NETWORK_NAME_MAX = INET6_ADDRSTRLEN + 4 };
+/* Write it as network_parse() reads it, without a prefix if it is one address. Returns `name`. */
+const char *network_name(const struct network *n, char name[NETWORK_NAME_MAX]);
+
 /* Is the address in one of the `count` networks? One that is not known is in none. A network of IPv6 has no IPv4 addresses
  * in it, "::/0" included. */
 bool networks_have(const struct network *networks, size_t count, const struct net_address *a);

@@ -13,6 +13,7 @@
 #include "base/version.h"
 #include "shuntctl/answer.h"
 #include "shuntctl/ask.h"
+#include "shuntctl/bans.h"
 #include "shuntctl/flows.h"
 #include "shuntctl/guard.h"
 #include "shuntctl/import.h"
@@ -37,6 +38,11 @@ enum argument {
 	CONFIG,
 	DATABASE,
 	REPLACE,
+	CLIENT,
+	USER,
+	ADDRESS,
+	FOR,
+	REASON,
 	HELP,
 	VERSION,
 	MAN,
@@ -97,6 +103,15 @@ static const struct cli_option options[] = {
 		    "It says where the store is, and as which user the daemon runs. Without it: as without any."},
 	[DATABASE] = {0, "database", "FILE", "With `import`: the store is FILE, whatever the configuration says."},
 	[REPLACE] = {0, "replace", NULL, "With `import`: remove first what is in the store."},
+	[CLIENT] = {0, "client", NULL, "With `ban` and `unban`: WHO is a client identifier."},
+	[USER] = {0, "user", NULL, "With `ban` and `unban`: WHO is a user name."},
+	[ADDRESS] = {0, "address", NULL,
+		     "With `ban` and `unban`: WHO is an IPv4 or IPv6 address, or a network, ADDRESS/BITS.\n"
+		     "So it is without any of these options."},
+	[FOR] = {0, "for", "TIME",
+		 "With `ban`: it holds for TIME, a number and s, min, h, d or w, as in 15min.\n"
+		 "Without it: until it is lifted by `unban`, or the daemon stops."},
+	[REASON] = {0, "reason", "TEXT", "With `ban`: why, for the log and the list."},
 	[HELP] = {'h', "help", NULL, "Print this and exit."},
 	[VERSION] = {0, "version", NULL, "Print the version and exit."},
 	[MAN] = {0, "man", NULL, "Print the source of the manual page and exit."},
@@ -140,6 +155,14 @@ static const struct cli_command commands[] = {
 	 "too much of: `packet_rate` and `connection_rate`; as `syn_rate`, because all addresses together open too many "
 	 "connections; or for what they are: `not_mqtt`, the first bytes of a connection, which was reset; `malformed`, "
 	 "contradictory flags; `oversized` datagrams."},
+	{"ban", "WHO",
+	 "Ban an address, a client or a user: who is connected is cut off, and refused from now on.\n"
+	 "An address is refused before a byte is read, a client identifier and a user name at the CONNECT, by MQTT 5.0 with "
+	 "reason 0x8A. Clients that come through a trusted proxy are meant by the address that it tells. A new ban of the same "
+	 "replaces the one before. Bans are kept in memory: they survive a reload of the configuration, and a restart lifts them. "
+	 "The options ban_... of `shunt.conf`(5) make the daemon ban those who misbehave."},
+	{"unban", "WHO", "Lift a ban. WHO is as it was given to `ban`, or as `bans` shows it."},
+	{"bans", NULL, "List the bans that hold, for how long they still do, since when, and why."},
 	{"scram", "FILE USER",
 	 "Set the password with which USER authenticates by SCRAM-SHA-256, in FILE.\n"
 	 "FILE is that of the option `scram_file` of `shunt.conf`(5). The password is asked for on the terminal, or is the "
@@ -181,6 +204,9 @@ static const char *const synopsis[] = {
 	"[-s FILE] [--json] why TOPIC [CLIENT]",
 	"[-s FILE] [--json] fastpath on|off",
 	"[-s FILE] [--json] guard",
+	"[-s FILE] [--json] [--address|--client|--user] [--for TIME] [--reason TEXT] ban WHO",
+	"[-s FILE] [--json] [--address|--client|--user] unban WHO",
+	"[-s FILE] [--json] bans",
 	"scram [--iterations N | --delete] FILE USER",
 	"passwd [-c] [-H KIND] [-I N] FILE USER",
 	"passwd -b [-c] [-H KIND] [-I N] FILE USER PASSWORD",
@@ -224,6 +250,11 @@ static void print_man(void)
 			 "Why does the kernel not carry what sensor-7 publishes?\n"
 			 "\n"
 			 "\tshuntctl why hall/temperature sensor-7\n"
+			 "\n"
+			 "Keep out, for a day, whoever comes from a network; and a client:\n"
+			 "\n"
+			 "\tshuntctl ban 198.51.100.0/24 --for 1d --reason 'floods us'\n"
+			 "\tshuntctl ban --client sensor-7\n"
 			 "\n"
 			 "A user with a long random password, which is printed once:\n"
 			 "\n"
@@ -384,6 +415,56 @@ static int run_guard(const struct order *o)
 	return ask_and_show(o, request_for("guard"), show_guard);
 }
 
+/* Who is meant, in the request. False after saying that it is not clear. */
+static bool add_subject(const struct order *o, cJSON *request)
+{
+	const char *kind = given(o, CLIENT) ? "client" : given(o, USER) ? "user" : "address";
+
+	if (given(o, CLIENT) + given(o, USER) + given(o, ADDRESS) > 1) {
+		cli_usage_error(&cli, "either --address, --client or --user");
+		return false;
+	}
+	cJSON_AddStringToObject(request, kind, o->words[1]);
+	return true;
+}
+
+static int run_ban(const struct order *o)
+{
+	cJSON *request = request_for("ban");
+	uint64_t seconds = 0;
+	int status = EXIT_USAGE;
+
+	if (!add_subject(o, request))
+		goto out;
+	if (given(o, FOR) && !bans_duration(o->values[FOR], &seconds)) {
+		cli_usage_error(&cli, "--for takes a number and s, min, h, d or w, as in 15min");
+		goto out;
+	}
+	if (seconds)
+		cJSON_AddNumberToObject(request, "seconds", (double)seconds);
+	if (given(o, REASON))
+		cJSON_AddStringToObject(request, "reason", o->values[REASON]);
+	return ask_and_show(o, request, show_ban);
+out:
+	cJSON_Delete(request);
+	return status;
+}
+
+static int run_unban(const struct order *o)
+{
+	cJSON *request = request_for("unban");
+
+	if (add_subject(o, request))
+		return ask_and_show(o, request, show_unban);
+	cJSON_Delete(request);
+	return EXIT_USAGE;
+}
+
+static int run_bans(const struct order *o)
+{
+	return ask_and_show(o, request_for("bans"), show_bans);
+}
+
 static int run_scram(const struct order *o)
 {
 	uint64_t iterations;
@@ -484,6 +565,10 @@ static const struct {
 	{run_why, 1u << SOCKET | 1u << JSON, 2, 3},
 	{run_fastpath, 1u << SOCKET | 1u << JSON, 2, 2},
 	{run_guard, 1u << SOCKET | 1u << JSON, 1, 1},
+	{run_ban, 1u << SOCKET | 1u << JSON | 1u << ADDRESS | 1u << CLIENT | 1u << USER | 1u << FOR | 1u << REASON, 2,
+	 2},
+	{run_unban, 1u << SOCKET | 1u << JSON | 1u << ADDRESS | 1u << CLIENT | 1u << USER, 2, 2},
+	{run_bans, 1u << SOCKET | 1u << JSON, 1, 1},
 	{run_scram, 1u << ITERATIONS | 1u << DELETE, 3, 3},
 	{run_passwd, 1u << CREATE | 1u << BATCH | 1u << HASH | 1u << ITERATIONS | 1u << DELETE | 1u << UPGRADE, 2, 4},
 	{run_import, 1u << CONFIG | 1u << DATABASE | 1u << REPLACE, 2, 2},

@@ -117,6 +117,7 @@ int show_stats(const cJSON *answer)
 	       answer_number(answer, "memory.limit"), answer_true(answer, "memory.short") ? ", short" : "");
 	show_line(answer, "clients", "clients");
 	show_line(answer, "connections", "connections");
+	show_line(answer, "bans", "bans");
 	show_reasons(answer, "closed", "closed");
 	printf("%-15s%" PRIu64 "\n", "subscriptions", answer_number(answer, "subscriptions"));
 	printf("%-15s%" PRIu64 "\n", "shared", answer_number(answer, "shared_subscriptions"));
