@@ -247,8 +247,8 @@ static __always_inline void shorten_ipv4(struct packet *p, __u32 data)
 	ip->check = fold(sum);
 }
 
-/* The checksum of a TCP header without data. The pseudo header of IPv6 does for both: in IPv4 the words in front of the
- * addresses are left out. */
+/* The checksum of a TCP header without data. The pseudo header of IPv6 does for both: what is in front of a mapped IPv4
+ * address is 0xffff, which in one's complement is nothing. */
 static __always_inline __u16 checksum(struct packet *p, struct tcp *header)
 {
 	__u32 words[10];
@@ -257,8 +257,6 @@ static __always_inline __u16 checksum(struct packet *p, struct tcp *header)
 	__builtin_memcpy(words + 4, p->tuple.destination, 16);
 	words[8] = bpf_htonl(sizeof(*header));
 	words[9] = bpf_htonl(IPPROTO_TCP);
-	if (!p->ipv6)
-		words[2] = words[6] = 0;
 	return fold(bpf_csum_diff(NULL, 0, (__be32 *)header, sizeof(*header),
 				  bpf_csum_diff(NULL, 0, words, sizeof(words), 0)));
 }

@@ -243,6 +243,36 @@ class Lists(Guard):
         daemon.wait_log(rf"(?s)(Config reloaded.*){{{before + 1}}}")
 
 
+class Bans(Guard):
+    """Bans of the broker."""
+
+    @own
+    def test_bans(self):
+        """What comes from a network that is banned does not reach the broker, as long as it is: a ban by hand, and one that
+        an address brought on itself, whose end the kernel knows."""
+        self.address("10.203.1.3/24")
+        daemon = self.guarded("ban_after_failures 2")
+        daemon.ctl("ban", "--address", "10.203.1.0/24")
+        self.assert_shut(daemon, "10.203.1.3")
+        self.assertNotIn("10.203.1.3", daemon.log())
+        daemon.ctl("unban", "--address", "10.203.1.0/24")
+        with self.from_address(daemon, "10.203.1.3") as sock:
+            sock.sendall(p.connect("three"))
+            self.assertEqual(sock.recv(4), b"\x20\2\0\0")
+        self.assertEqual(bpftool("map", "dump", "pinned", f"{daemon.pins}-guard/banned"), [])
+        for _ in range(2):
+            with self.from_address(daemon, "10.203.1.3") as sock:
+                sock.sendall(b"\x10\x0c\0\4MQTT\4\1\0\x3c\0\0")  # a flag that has to be 0
+                self.assertEqual(sock.recv(4), b"")
+        daemon.wait_log("10.203.1.3 banned|[Bb]anned address 10.203.1.3")
+        self.assert_shut(daemon, "10.203.1.3")
+        rule, = bpftool("map", "dump", "pinned", f"{daemon.pins}-guard/banned")
+        self.assertEqual(rule["formatted"]["key"]["bits"], 128)
+        self.assertGreater(rule["formatted"]["value"]["until_ns"], time.clock_gettime_ns(time.CLOCK_MONOTONIC))
+        self.client("here", daemon).ping()
+        self.assert_dropped(daemon, banned=None)
+
+
 class Budgets(Guard):
     """Who sends too much."""
 

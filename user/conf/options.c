@@ -757,7 +757,7 @@ const struct conf_option conf_options[] = {
 		"\tguard_block 192.0.2.0/24\n"
 		"\n"
 		"Of connections to listeners of plain MQTT, the first bytes are looked at: where they cannot be those of a "
-		"CONNECT, the connection is reset. TCP segments with flags that contradict each other are dropped.\n"
+		"CONNECT, the connection is reset, which is no failure that `ban_after_failures` counts. TCP segments with flags that contradict each other are dropped.\n"
 		"The program runs in the driver where that can do it, else in front of the network stack, which costs more. There "
 		"can be one XDP program on an interface: when there is another one, the log names it, and the broker runs "
 		"without a guard there. So it does when it is not started as root, nor with CAP_BPF and CAP_NET_ADMIN. When "

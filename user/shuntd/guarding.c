@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "broker/bans.h"
+#include "broker/broker.h"
 #include "shuntd/privileges.h"
 
 static struct guard_rules rules_of(const struct conf *conf)
@@ -43,6 +45,36 @@ int guarding_open(const struct conf *conf, const struct account *account)
 	log_error("Error: The guard, which the option guard_require requires, cannot be had: %s.", status.reason);
 	return -1;
 }
+
+/* ---- bans ---------------------------------------------------------------------------------------------------------- */
+
+/* What the guard does not keep away the broker refuses. */
+static void ban_changed(struct ban_observer *o, bool added, const struct network *network, uint64_t until_ns)
+{
+	int err = added ? guard_ban(network, until_ns) : guard_unban(network);
+
+	(void)o;
+	if (err)
+		log_warning("Guard: a ban of a network could not be taken over: %s.", strerror(-err));
+}
+
+static struct ban_observer observer = {.changed = ban_changed};
+static bool observing;
+
+void guarding_watch_bans(void)
+{
+	bans_observe(broker_bans(), &observer);
+	observing = true;
+}
+
+void guarding_end(void)
+{
+	if (observing)
+		bans_unobserve(broker_bans(), &observer);
+	observing = false;
+}
+
+/* -------------------------------------------------------------------------------------------------------------------- */
 
 void guarding_log(void)
 {

@@ -10,6 +10,10 @@
  * start. */
 int guarding_open(const struct conf *conf, const struct account *account);
 
+/* Let the guard know of bans of networks: after broker_prepare(), and the end of it before broker_free(). */
+void guarding_watch_bans(void);
+void guarding_end(void);
+
 /* Log on which interfaces it is, and why not on the others. Nothing when it is not asked for. */
 void guarding_log(void);
 

@@ -189,6 +189,7 @@ static int prepare(struct daemon *d, const struct conf *conf)
 		return -1;
 	}
 	log_fastpath();
+	guarding_watch_bans();
 	guarding_log();
 	return 0;
 }
@@ -219,6 +220,7 @@ out:
 	/* The control socket first: its answers ask the workers. */
 	control_close(d.control);
 	broker_stop();
+	guarding_end();
 	broker_free();
 	guard_close();
 	fp_close();
