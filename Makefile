@@ -127,6 +127,7 @@ $(addprefix $(BUILD)/tests/unit/test_,acl_memory auth_memory session_memory tls_
 $(BUILD)/tests/unit/test_websocket: LINK_WITH = -lcmocka -Wl,--wrap=wslay_frame_context_init
 $(BUILD)/tests/unit/test_powercut: $(addprefix $(BUILD)/obj/tests/faults/,disk.o journal.o steps.o)
 $(BUILD)/tests/fuzz/%: LINK_WITH = -fsanitize=fuzzer
+$(BUILD)/tests/fuzz/fuzz_sessions: LINK_WITH = -fsanitize=fuzzer -Wl,--wrap=clock_gettime,--wrap=getrandom
 .SECONDEXPANSION:
 helpers = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter-out tests/$1/test_% tests/$1/fuzz_% %.bpf.c,$(wildcard tests/$1/*.c)))
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(BUILD)/libshunt.a $$(call helpers,$$(*D))
@@ -217,7 +218,7 @@ bench:
 fuzz: $(FUZZ:tests/fuzz/fuzz_%=fuzz-%)
 fuzz-build:
 	$(submake) BUILD=$(BUILD)/fuzz CC=$(CLANG) SANITIZE=address,undefined,fuzzer-no-link \
-		WITH_BPF=0 LIB='base mqtt auth net store sn conf' fuzzers
+		WITH_BPF=0 fuzzers
 fuzz-%: fuzz-build
 	@scripts/fuzz $(BUILD)/fuzz/tests/fuzz/fuzz_$* $(FUZZ_SECONDS)
 .PHONY: run check model equivalence powercut crash inject soak chaos bench fuzz fuzz-build

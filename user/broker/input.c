@@ -196,14 +196,16 @@ static void handle_input(struct conn *c, const uint8_t *data, size_t len)
 		conn_close(c, CLOSE_NO_MEMORY);
 }
 
-/* Bytes missing of a packet so large that it is read into place, else 0. */
+/* Bytes missing of a packet so large that it is read into place, else 0. Not before some of it is there: who only announces
+ * packets takes no memory. */
 static size_t large_rest(struct conn *c)
 {
 	enum close_reason why;
 	__u32 header_len;
 	size_t total;
 
-	if (!c->in_len || !measure(c, c->in, c->in_len, &total, &header_len, &why) || total < c->in_len + READ_SIZE)
+	if (c->in_len < READ_SIZE || !measure(c, c->in, c->in_len, &total, &header_len, &why) ||
+	    total < c->in_len + READ_SIZE)
 		return 0;
 	return total - c->in_len;
 }
@@ -212,10 +214,8 @@ static size_t large_rest(struct conn *c)
 static size_t read_place(struct conn *c, uint8_t **to)
 {
 	size_t rest = large_rest(c);
-	size_t step = c->in_len < READ_SIZE ? READ_SIZE : c->in_len;
+	size_t step = c->in_len < IN_STEP_MAX ? c->in_len : IN_STEP_MAX;
 
-	if (step > IN_STEP_MAX)
-		step = IN_STEP_MAX;
 	if (rest && reserve(c, c->in_len + (rest < step ? rest : step))) {
 		*to = c->in + c->in_len;
 		return c->in_cap - c->in_len < rest ? c->in_cap - c->in_len : rest;

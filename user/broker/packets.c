@@ -75,33 +75,6 @@ static void log_publish(const struct conn *c, const struct mqtt_packet *p)
 		  pub->qos, pub->retain, p->pid, (int)pub->topic.len, (const char *)pub->topic.data, pub->payload.len);
 }
 
-static bool begins(struct mqtt_str s, const char *with)
-{
-	size_t len = strlen(with);
-
-	return s.len >= len && memcmp(s.data, with, len) == 0;
-}
-
-/* The one thing below $SYS that others write, too: bridges, their state. */
-static bool is_bridge_state(struct mqtt_str topic)
-{
-	static const char end[] = "/state";
-	const size_t len = sizeof(end) - 1;
-
-	return begins(topic, "$SYS/broker/connection/") && topic_depth(topic) == 5 &&
-	       memcmp(topic.data + topic.len - len, end, len) == 0;
-}
-
-/* Only the broker writes there, and nobody can below $share: what a client publishes is acknowledged and ignored, as by
- * mosquitto. */
-static bool reserved_topic(struct mqtt_str topic)
-{
-	if (!topic.len || topic.data[0] != '$')
-		return false;
-	return (begins(topic, "$SYS") && (topic.len == 4 || topic.data[4] == '/') && !is_bridge_state(topic)) ||
-	       begins(topic, "$share/");
-}
-
 /* A PUBLISH that was taken, but what became of it. */
 struct outcome {
 	uint8_t reason;	 /* of its acknowledgement */
@@ -117,7 +90,7 @@ static struct message *take_message(struct conn *c, const struct mqtt_packet *p,
 	struct message *m;
 
 	*rc = 0;
-	if (reserved_topic(pub->topic)) {
+	if (route_reserved(pub->topic)) {
 		*out = (struct outcome){MQTT_RC_NOT_AUTHORIZED, "nobody but the server publishes there", false};
 		return NULL;
 	}

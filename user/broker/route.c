@@ -2,12 +2,43 @@
 #include "broker/route.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "broker/access.h"
 #include "broker/durable.h"
 #include "broker/flow.h"
 #include "broker/internal.h"
 #include "broker/retain.h"
+#include "mqtt/topic.h"
+
+/* ---- what only the broker publishes ------------------------------------------------------------------------------ */
+
+static bool begins(struct mqtt_str s, const char *with)
+{
+	size_t len = strlen(with);
+
+	return s.len >= len && memcmp(s.data, with, len) == 0;
+}
+
+/* The one thing below $SYS that others write, too: bridges, their state. */
+static bool is_bridge_state(struct mqtt_str topic)
+{
+	static const char end[] = "/state";
+	const size_t len = sizeof(end) - 1;
+
+	return begins(topic, "$SYS/broker/connection/") && topic_depth(topic) == 5 &&
+	       memcmp(topic.data + topic.len - len, end, len) == 0;
+}
+
+bool route_reserved(struct mqtt_str topic)
+{
+	if (!topic.len || topic.data[0] != '$')
+		return false;
+	return (begins(topic, "$SYS") && (topic.len == 4 || topic.data[4] == '/') && !is_bridge_state(topic)) ||
+	       begins(topic, "$share/");
+}
+
+/* ---- with which QoS? --------------------------------------------------------------------------------------------- */
 
 /* QoS of a delivery by a subscription with these options. */
 static uint8_t delivery_qos(const struct broker *b, const struct message *m, uint8_t options)

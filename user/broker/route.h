@@ -21,6 +21,10 @@ struct route {
 	const struct session *publisher; /* for No Local; NULL: nobody's */
 };
 
+/* Is it a topic on which only the broker publishes: below $SYS, but for the state of bridges, or nobody can: below $share?
+ * What a client publishes there is acknowledged and ignored, as by mosquitto, and so is its will. */
+bool route_reserved(struct mqtt_str topic);
+
 /* Deliver to everyone subscribed now, and retain it (or forget the retained one, if it has no payload [MQTT-3.3.1-6] of
  * 5.0) when `retain`. From a worker's thread. 0; -E2BIG (too many levels); -ENOMEM; or, with ROUTE_REFUSE, after nothing was
  * done, -EDQUOT: a session has no room, -ENOSPC: it cannot be retained, and is of a client of 5.0. *matched (may be NULL):

@@ -50,7 +50,7 @@ static void publish(struct worker *w, struct session *s, struct message **will, 
 	store_unit(&w->store, true);
 	if (s && !access_may_write(s, message_topic(*will)))
 		COUNTER_ADD(publish_denied, 1);
-	else
+	else if (!route_reserved(message_topic(*will)))
 		(void)route_publish(w, &(struct route){.message = *will, .retain = retain, .publisher = s}, NULL);
 	if (s)
 		durable_will(w, s, NULL, false, 0);
