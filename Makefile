@@ -14,7 +14,7 @@
 #   make bench       runs the benchmarks                    make install   DESTDIR, PREFIX, SYSCONFDIR
 #
 # V=1 shows the commands. SANITIZE=address,undefined or SANITIZE=thread builds with sanitizers, into a folder of its own.
-# WITH_BPF=0 leaves the fast path out, as a machine without BTF does. BUILD=DIR builds into DIR.
+# WITH_BPF=0 leaves the fast path out, as a machine without BTF does, WITH_HTTP=0 what http_listener serves. BUILD=DIR builds into DIR.
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
@@ -28,6 +28,7 @@ MINUTES ?= 30
 SEED ?=
 VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
 WITH_BPF ?= $(if $(wildcard $(VMLINUX_BTF)),1,0)
+WITH_HTTP ?= 1
 comma := ,
 BUILD ?= build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
 
@@ -53,7 +54,8 @@ endif
 cppflags = -Iinclude -Iuser -I$(BUILD)/gen -D_GNU_SOURCE= -DWITH_BPF=$(WITH_BPF) $(CPPFLAGS)
 cflags = -std=gnu11 $(CFLAGS) -Wall -Wextra -Werror $(mode)
 ldflags = $(CFLAGS) $(mode) $(ldmode) $(LDFLAGS)
-libs := -lurcu-qsbr -lurcu-common -lcjson -lssl -lcrypto -largon2 -lwslay -lsqlite3 -lpthread $(if $(filter 1,$(WITH_BPF)),-lbpf -lelf -lz)
+libs := -lurcu-qsbr -lurcu-common -lcjson -lssl -lcrypto -largon2 -lwslay -lsqlite3 -lpthread \
+	$(if $(filter 1,$(WITH_HTTP)),-lmicrohttpd) $(if $(filter 1,$(WITH_BPF)),-lbpf -lelf -lz)
 bpf_arch := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/; s/ppc64le/powerpc/; s/s390x/s390/; s/riscv64/riscv/')
 bpfflags = -O2 -g -target bpf -D__TARGET_ARCH_$(bpf_arch) -Wall -Wextra -Werror -Wno-unused-parameter -Iinclude -I$(BUILD)/gen
 
@@ -77,6 +79,11 @@ left_out := user/fastpath/none.c user/guard/none.c
 ifneq ($(WITH_BPF),1)
 left_out := $(filter-out $(left_out) user/guard/names.c,$(wildcard user/fastpath/*.c user/guard/*.c)) $(BPF_SRC) $(wildcard tests/bpf/*.c)
 CHAOS := $(filter-out %.bpf.o,$(CHAOS))
+endif
+ifeq ($(WITH_HTTP),1)
+left_out += user/admin/http_none.c
+else
+left_out += $(filter-out user/admin/http_none.c,$(wildcard user/admin/http_*.c) user/admin/metrics.c)
 endif
 LIB_SRC := $(filter-out $(left_out),$(LIB_SRC))
 BPF_SRC := $(filter-out $(left_out),$(BPF_SRC))
@@ -109,6 +116,9 @@ $(BUILD)/obj/%.o: %.c $(BUILD)/flags | $(SKELS)
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(cppflags) $(cflags) -MMD -MP -c -o $@ $<
+
+# The page is in it.
+$(BUILD)/obj/user/admin/http_page.o: $(wildcard user/admin/dashboard/*)
 
 $(BUILD)/libshunt.a: $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/sources
 	$(call say,AR,$@)
@@ -225,7 +235,7 @@ fuzz-%: fuzz-build
 
 # ---- lint -----------------------------------------------------------------------------------------------------------
 c_files = $(wildcard bpf/*.[ch] include/*.h user/*/*.[ch] tests/*/*.[ch])
-c_units = $(filter-out %.bpf.c $(filter-out %/none.c,$(left_out)),$(filter %.c,$(c_files)))
+c_units = $(filter-out %.bpf.c $(filter-out %/none.c %/http_none.c,$(left_out)),$(filter %.c,$(c_files)))
 scripts = $(shell find scripts tests -type f -perm -u+x)
 sh_files = .ci/run $(shell grep -lE '^.!/bin/(ba)?sh' $(scripts))
 py_files = $(shell find scripts tests -name '*.py') $(shell grep -l '^.!/usr/bin/python3' $(scripts))

@@ -155,6 +155,8 @@ static const struct sample {
 	{"user", "mosquitto", 0, "mosquitto"},
 	{"pid_file", "/run/with a space.pid", 0, "/run/with a space.pid"},
 	{"control_socket", "/tmp/c", 0, "/tmp/c"},
+	{"http_listener", "[::1]:9883", 0, "[::1]:9883"},
+	{"http_tokens", "/etc/shunt/tokens", 0, "/etc/shunt/tokens"},
 	{"fastpath", "false", FP_MODE_OFF, NULL},
 	{"fastpath", "off", FP_MODE_OFF, NULL},
 	{"fastpath", "on", FP_MODE_ON, NULL},

@@ -1,25 +1,88 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 #include "admin/answers.h"
 
-#include <cjson/cJSON.h>
+#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "admin/answer.h"
 #include "admin/answer_bans.h"
 #include "admin/answer_guard.h"
-#include "admin/json.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "broker/broker.h"
 #include "mqtt/packet.h"
 
-static void error_answer(struct json *j, const char *text)
+void answer_error(struct json *j, const char *text)
 {
 	json_open_object(j, NULL);
 	json_string(j, "error", text);
 	json_close_object(j);
 }
+
+void answer_no_client(struct json *j, const char *id)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "there is no client \"%.64s\"", id);
+	answer_error(j, text);
+}
+
+const char *answer_text(const cJSON *request, const char *name)
+{
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(request, name));
+}
+
+/* ---- status ------------------------------------------------------------------------------------------------------ */
+
+static void fastpath_state(struct json *j, const struct fp_status *status)
+{
+	json_string(j, "state", status->loaded && status->enabled ? "on" : "off");
+	json_string(j, "reason", status->reason);
+}
+
+static int add_listener(const struct broker_listener *l, void *arg)
+{
+	struct json *j = arg;
+
+	json_open_object(j, NULL);
+	if (l->path)
+		json_string(j, "path", l->path);
+	else
+		json_uint(j, "port", l->port);
+	if (l->address)
+		json_string(j, "address", l->address);
+	json_string(j, "protocol", l->websockets ? "websockets" : "mqtt");
+	json_bool(j, "tls", l->tls);
+	json_uint(j, "connections", l->connections);
+	json_close_object(j);
+	return 0;
+}
+
+static void answer_status(struct json *j, const cJSON *request)
+{
+	struct fp_status status;
+	struct broker_stats s;
+
+	(void)request;
+	fp_status(&status);
+	broker_stats(&s);
+	json_open_object(j, NULL);
+	json_string(j, "version", SHUNT_VERSION);
+	json_uint(j, "uptime", s.uptime_ms / 1000);
+	json_uint(j, "workers", s.workers);
+	json_open_object(j, "fastpath");
+	fastpath_state(j, &status);
+	json_close_object(j);
+	json_open_array(j, "listeners");
+	broker_listeners(add_listener, j);
+	json_close_array(j);
+	json_close_object(j);
+}
+
+/* ---- stats ------------------------------------------------------------------------------------------------------ */
 
 static const char *road_name(enum fp_road road)
 {
@@ -31,8 +94,6 @@ static const char *road_name(enum fp_road road)
 
 	return names[road];
 }
-
-/* ---- stats ------------------------------------------------------------------------------------------------------ */
 
 /* A number that is a sum of parts which change while they are added up. */
 static uint64_t at_least_zero(int64_t n)
@@ -61,12 +122,6 @@ static void road_stats(struct json *j, const char *name, bool available, const s
 	json_uint(j, "off", s->passed_off);
 	json_close_object(j);
 	json_close_object(j);
-}
-
-static void fastpath_state(struct json *j, const struct fp_status *status)
-{
-	json_string(j, "state", status->loaded && status->enabled ? "on" : "off");
-	json_string(j, "reason", status->reason);
 }
 
 static void fastpath_stats(struct json *j, const struct fp_stats *s)
@@ -258,9 +313,36 @@ static int add_client(const struct broker_client *c, void *arg)
 	return j->failed;
 }
 
+static int add_only_client(const struct broker_client *c, void *arg)
+{
+	struct json *j = arg;
+
+	json_open_object(j, NULL);
+	json_open_array(j, "clients");
+	add_client(c, j);
+	json_close_array(j);
+	json_close_object(j);
+	return 0;
+}
+
+static void answer_client(struct json *j, const char *id)
+{
+	int rc = broker_client(id, add_only_client, j);
+
+	if (rc == -ENOENT)
+		answer_no_client(j, id);
+	else if (rc)
+		j->failed = true;
+}
+
 static void answer_clients(struct json *j, const cJSON *request)
 {
-	(void)request;
+	const char *id = answer_text(request, "client");
+
+	if (id) {
+		answer_client(j, id);
+		return;
+	}
 	json_open_object(j, NULL);
 	json_open_array(j, "clients");
 	if (broker_clients(add_client, j))
@@ -308,16 +390,15 @@ static void answer_flows(struct json *j, const cJSON *request)
 
 static void answer_why(struct json *j, const cJSON *request)
 {
-	const char *topic = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(request, "topic"));
-	const char *client = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(request, "client"));
+	const char *topic = answer_text(request, "topic"), *client = answer_text(request, "client");
 	struct broker_why why;
 
 	if (!topic) {
-		error_answer(j, "the command why needs a \"topic\"");
+		answer_error(j, "the command why needs a \"topic\"");
 		return;
 	}
 	if (broker_why(topic, client, &why)) {
-		error_answer(j, "this is no topic that a client can publish to");
+		answer_error(j, "this is no topic that a client can publish to");
 		return;
 	}
 	json_open_object(j, NULL);
@@ -342,23 +423,26 @@ static void answer_why(struct json *j, const cJSON *request)
 
 static void answer_fastpath(struct json *j, const cJSON *request)
 {
-	const char *state = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(request, "state"));
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* one thread at a time may switch it */
+	const char *state = answer_text(request, "state");
 	struct fp_status status;
 	char text[256];
-	bool on;
+	int err;
 
 	if (!state || (strcmp(state, "on") != 0 && strcmp(state, "off") != 0)) {
-		error_answer(j, "the command fastpath needs a \"state\", which is \"on\" or \"off\"");
+		answer_error(j, "the command fastpath needs a \"state\", which is \"on\" or \"off\"");
 		return;
 	}
-	on = !strcmp(state, "on");
-	if (fp_enable(on)) {
+	pthread_mutex_lock(&lock);
+	err = fp_enable(!strcmp(state, "on"));
+	pthread_mutex_unlock(&lock);
+	if (err) {
 		fp_status(&status);
 		snprintf(text, sizeof(text), "the fast path cannot be used: %s", status.reason);
-		error_answer(j, text);
+		answer_error(j, text);
 		return;
 	}
-	log_notice("Fast path switched %s over the control socket.", state);
+	log_notice("Fast path switched %s by an administrator.", state);
 	fp_status(&status);
 	json_open_object(j, NULL);
 	json_open_object(j, "fastpath");
@@ -372,7 +456,7 @@ static void answer_fastpath(struct json *j, const cJSON *request)
 static void ban_answer(struct json *j, const char *refused)
 {
 	if (refused)
-		error_answer(j, refused);
+		answer_error(j, refused);
 }
 
 static void do_ban(struct json *j, const cJSON *request)
@@ -397,18 +481,19 @@ static const struct {
 	const char *name;
 	void (*answer)(struct json *j, const cJSON *request);
 } commands[] = {
-	{"stats", answer_stats}, {"clients", answer_clients},	{"flows", answer_flows},
-	{"why", answer_why},	 {"fastpath", answer_fastpath}, {"guard", answer_guard},
-	{"ban", do_ban},	 {"unban", do_unban},		{"bans", do_bans},
+	{"status", answer_status}, {"stats", answer_stats},	  {"clients", answer_clients},
+	{"flows", answer_flows},   {"why", answer_why},		  {"fastpath", answer_fastpath},
+	{"topics", answer_topics}, {"retained", answer_retained}, {"subscriptions", answer_subscriptions},
+	{"guard", answer_guard},   {"kick", answer_kick},	  {"publish", answer_publish},
+	{"ban", do_ban},	   {"unban", do_unban},		  {"bans", do_bans},
 };
 
-static void answer_command(struct json *j, const cJSON *request)
+static void answer_command(struct json *j, const char *name, const cJSON *request)
 {
-	const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(request, "command"));
 	char text[128];
 
 	if (!name) {
-		error_answer(j, "a request is a JSON object with a \"command\"");
+		answer_error(j, "a request is a JSON object with a \"command\"");
 		return;
 	}
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
@@ -418,15 +503,22 @@ static void answer_command(struct json *j, const cJSON *request)
 		}
 	}
 	snprintf(text, sizeof(text), "there is no command \"%.64s\"", name);
-	error_answer(j, text);
+	answer_error(j, text);
+}
+
+char *answer_object(const char *command, const cJSON *members, size_t *len)
+{
+	struct json j = {0};
+
+	answer_command(&j, command, members);
+	return json_end(&j, len);
 }
 
 char *answer_request(const char *request, size_t *len)
 {
-	struct json j = {0};
 	cJSON *parsed = cJSON_ParseWithOpts(request, NULL, true);
+	char *text = answer_object(answer_text(parsed, "command"), parsed, len);
 
-	answer_command(&j, parsed);
 	cJSON_Delete(parsed);
-	return json_end(&j, len);
+	return text;
 }

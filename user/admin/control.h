@@ -7,7 +7,8 @@
  * answer was taken. Requests:
  *
  *	{"command":"stats"}			numbers of the daemon
- *	{"command":"clients"}			{"clients":[...]}
+ *	{"command":"status"}			version, listeners and the state of the fast path
+ *	{"command":"clients","client":"c"}	{"clients":[...]}; without client: all
  *	{"command":"flows"}			{"at_ms":...,"flows":[...]}; the time is that of a clock which never steps
  *	{"command":"why","topic":"t","client":"c"}	why the kernel does not carry it: {"why":{...}}; without client: of
  *						whoever publishes
@@ -16,6 +17,13 @@
  *						place of "address"; without seconds until it is lifted
  *	{"command":"unban","address":"192.0.2.0/24"}	{"unbanned":true}
  *	{"command":"fastpath","state":"on"}	switch the fast path on or "off"; {"fastpath":{"state":...,"reason":...}}
+ *
+ *	{"command":"topics","filter":"f"}	{"topics":[...],"more":false}: where something is subscribed or retained
+ *	{"command":"retained","filter":"f"}	the same of retained messages; without filter, as above: #
+ *	{"command":"subscriptions","client":"c"}	and of subscriptions; without client: of all. These three list up to
+ *						"limit":1000; more: there are more
+ *	{"command":"kick","client":"c"}		disconnect it
+ *	{"command":"publish","topic":"t","payload":"p"}	publish it; with "qos" and "retain", if they are not 0 and false
  *
  * A request that cannot be served is answered by {"error":"text"}. Members may be added to answers; those that are
  * there stay. user/admin/answers.c has them all.

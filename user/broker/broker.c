@@ -93,10 +93,13 @@ static int prepare(struct broker *b, uid_t uid, gid_t gid)
 	b->sockets = calloc(b->conf->nlisteners * SOCKETS_PER_LISTENER + 1, sizeof(b->sockets[0]));
 	b->listener_connections = calloc(b->conf->nlisteners + 1, sizeof(b->listener_connections[0]));
 	b->listener_rates = calloc(b->conf->nlisteners + 1, sizeof(b->listener_rates[0]));
-	if (!b->sockets || !b->listener_connections || !b->listener_rates) {
+	b->listener_tls = calloc(b->conf->nlisteners + 1, sizeof(b->listener_tls[0]));
+	if (!b->sockets || !b->listener_connections || !b->listener_rates || !b->listener_tls) {
 		log_error("Error: Out of memory.");
 		return -ENOMEM;
 	}
+	for (size_t i = 0; i < b->conf->nlisteners; i++)
+		b->listener_tls[i] = conf_has_tls(&b->conf->listeners[i]);
 	rc = banning_open(b);
 	if (!rc)
 		rc = durable_prepare(b->conf, uid, gid);
@@ -392,6 +395,7 @@ void broker_free(void)
 	free(b->sockets);
 	free(b->listener_connections);
 	free(b->listener_rates);
+	free(b->listener_tls);
 	banning_close(b);
 	access_free(b->access);
 	b->access = NULL;
@@ -400,5 +404,6 @@ void broker_free(void)
 	b->sockets = NULL;
 	b->listener_connections = NULL;
 	b->listener_rates = NULL;
+	b->listener_tls = NULL;
 	b->nsockets = 0;
 }

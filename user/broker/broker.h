@@ -104,6 +104,50 @@ struct broker_client {
  * the caller's thread from a snapshot of each worker's clients; the strings are valid during the call. */
 int broker_clients(int (*each)(const struct broker_client *c, void *arg), void *arg);
 
+/* The same for the client with this identifier, if there is one: else -ENOENT. */
+int broker_client(const char *id, int (*each)(const struct broker_client *c, void *arg), void *arg);
+
+struct broker_listener {
+	const char *path;    /* of a Unix socket; NULL: TCP */
+	const char *address; /* as configured; NULL: all */
+	uint16_t port;
+	bool websockets, tls;
+	uint32_t connections; /* open */
+};
+/* Call `each` for every listener, in the order of the configuration, until it returns non-zero; returns that, or 0. */
+int broker_listeners(int (*each)(const struct broker_listener *l, void *arg), void *arg);
+
+/* What is known of a topic or filter: it is subscribed to or something is retained there. Strings are valid during the
+ * call. look_tree.c */
+struct broker_topic {
+	const char *topic;
+	uint32_t subscribers; /* subscriptions to exactly this, */
+	uint32_t shared;      /* and shared ones */
+	bool retained;
+	uint32_t retained_bytes; /* payload */
+};
+/* Call `each` for those that the filter matches, as if they were topics, in no order, until it returns non-zero; returns
+ * that, or 0, -EINVAL: no filter, or -ENOMEM. It keeps nobody waiting, but memory is not freed meanwhile. */
+int broker_topics(const char *filter, int (*each)(const struct broker_topic *t, void *arg), void *arg);
+
+struct broker_subscription {
+	const char *client, *filter;
+	uint8_t qos;
+	bool no_local;
+};
+/* The same for every subscription. */
+int broker_subscriptions(int (*each)(const struct broker_subscription *s, void *arg), void *arg);
+
+struct broker_retained {
+	const char *topic; /* without a NUL */
+	size_t topic_len;
+	const uint8_t *payload;
+	size_t payload_len;
+	uint8_t qos;
+};
+/* The same for the retained messages that the filter matches. */
+int broker_retained(const char *filter, int (*each)(const struct broker_retained *r, void *arg), void *arg);
+
 /* ---- bans, broker/bans.h: likewise ------------------------------------------------------------------------------- */
 
 struct ban;
@@ -130,6 +174,16 @@ struct broker_why {
 /* For what `client` publishes; NULL: for clients on whatever road the receiver is. 0, or -EINVAL when it is no topic name.
  * why.c */
 int broker_why(const char *topic, const char *client, struct broker_why *out);
+
+/* ---- acting: as looking; act.c ------------------------------------------------------------------------------------ */
+
+/* Disconnect a client. 0, -ENOENT: there is no such client, -ENOTCONN: there is, but it is not connected. */
+int broker_kick(const char *id);
+
+/* Publish a message as nobody's. 0; -EINVAL: no topic, or one with a $ in front; -E2BIG: it has too many levels; -EPERM:
+ * nothing may be retained; -EMSGSIZE; -EDQUOT: a session has no room; -ENOMEM. */
+struct mqtt_publish;
+int broker_publish(const struct mqtt_publish *p);
 
 /* Log the tree of subscriptions, a line each level, as notices. tree_dump.c */
 void broker_log_tree(void);

@@ -23,6 +23,7 @@ const struct close_text close_texts[CLOSE_REASONS] = {
 	[CLOSE_QUOTA] = {"quota_exceeded", "quota exceeded", MQTT_RC_QUOTA_EXCEEDED},
 	[CLOSE_REFUSED] = {"refused", "connection refused", 0},
 	[CLOSE_TAKEN_OVER] = {"taken_over", "session taken over", MQTT_RC_SESSION_TAKEN_OVER},
+	[CLOSE_KICKED] = {"administrative_action", "administrative action", MQTT_RC_ADMINISTRATIVE_ACTION},
 	[CLOSE_NO_MEMORY] = {"no_memory", "out of memory", MQTT_RC_UNSPECIFIED_ERROR},
 	[CLOSE_SOCKET_ERROR] = {"socket_error", "socket error", 0},
 	[CLOSE_TLS] = {"tls", "TLS", 0},

@@ -40,6 +40,7 @@ enum close_reason {
 	CLOSE_QUOTA,   /* its queue is full, or what it published waits for another one's for too long */
 	CLOSE_REFUSED, /* CONNECT refused for another reason */
 	CLOSE_TAKEN_OVER,
+	CLOSE_KICKED, /* by an administrator */
 	CLOSE_NO_MEMORY,
 	CLOSE_SOCKET_ERROR,
 	CLOSE_TLS,

@@ -31,6 +31,7 @@ struct broker {
 	size_t nsockets;
 	struct sn_gateway *gateways;	/* of MQTT-SN */
 	uint32_t *listener_connections; /* atomic; by listener */
+	bool *listener_tls;		/* by listener */
 	uint64_t *listener_rates;	/* atomic; of base/rate.h, by listener; behind them that of all */
 	pthread_mutex_t accept_lock;	/* so that `accepted` counts connections in the order the kernel queued them */
 	uint64_t accepted;

@@ -141,6 +141,35 @@ static void take_snapshot(struct worker *w, void *arg)
 		}
 }
 
+struct one_client {
+	const char *id;
+	struct client_copy copy;
+	int rc;
+};
+
+static void take_one(struct worker *w, void *arg)
+{
+	struct one_client *one = arg;
+	const struct session *s = worker_session(w, one->id, strlen(one->id));
+
+	one->rc = s ? copy_session(&one->copy, s) : -ENOENT;
+}
+
+int broker_client(const char *id, int (*each)(const struct broker_client *c, void *arg), void *arg)
+{
+	struct one_client one = {.id = id};
+	int rc;
+
+	worker_call(worker_of(&the_broker, id, strlen(id)), take_one, &one);
+	if (one.rc)
+		return one.rc;
+	one.copy.client.address = one.copy.address;
+	rc = each(&one.copy.client, arg);
+	free((char *)one.copy.client.id);
+	free((char *)one.copy.client.username);
+	return rc;
+}
+
 int broker_clients(int (*each)(const struct broker_client *c, void *arg), void *arg)
 {
 	struct broker *b = &the_broker;
@@ -159,6 +188,29 @@ int broker_clients(int (*each)(const struct broker_client *c, void *arg), void *
 			free((char *)snap.v[k].client.username);
 		}
 		free(snap.v);
+	}
+	return rc;
+}
+
+/* ---- listeners --------------------------------------------------------------------------------------------------- */
+
+/* What a reload can change is not looked at. */
+int broker_listeners(int (*each)(const struct broker_listener *l, void *arg), void *arg)
+{
+	const struct broker *b = &the_broker;
+	int rc = 0;
+
+	for (size_t i = 0; i < b->conf->nlisteners && !rc; i++) {
+		const struct conf_listener *l = &b->conf->listeners[i];
+
+		rc = each(&(struct broker_listener){.path = l->path,
+						    .address = l->address,
+						    .port = l->port,
+						    .websockets = l->protocol == CONF_WEBSOCKETS,
+						    .tls = b->listener_tls[i],
+						    .connections = __atomic_load_n(&b->listener_connections[i],
+										   __ATOMIC_RELAXED)},
+			  arg);
 	}
 	return rc;
 }

@@ -39,6 +39,7 @@ void conf_free(struct conf *c)
 			conf_free_list(*(char ***)((char *)c + o->offset));
 	}
 	free(c->log_file);
+	free(c->http_where);
 	*c = (struct conf){0};
 }
 
@@ -66,6 +67,7 @@ int conf_finish(struct conf *c, const uint16_t *ports, size_t nports)
 	if (c->local_only)
 		err = conf_listen_locally(c, ports, nports);
 	conf_resolve(c);
+	err |= conf_check_http(c);
 
 	for (size_t i = 0; i < c->nlisteners; i++) {
 		err |= conf_check_transport(&c->listeners[i]);

@@ -179,6 +179,10 @@ struct conf {
 	uint16_t guard_ipv6_prefix; /* default 128 */
 
 	char *control_socket; /* NULL: control_default_path() of admin/control.h */
+	char *http_listener;  /* "PORT" or "ADDRESS:PORT", see conf_http_place(); NULL: none */
+	char *http_where;     /* "FILE:LINE" of it, for messages */
+	char *http_tokens;    /* NULL: none */
+	char **http_hosts;    /* beside addresses and localhost; NULL: none */
 
 	/* The parser's own. */
 	int present_listener, default_listener; /* index, or -1 */
@@ -213,6 +217,15 @@ int conf_line(struct conf *c, const char *line, const char *where);
 /* Check what only the whole can tell, fill in the defaults that depend on other options; ports: options -p. 0, or -1
  * after logging what is wrong. */
 int conf_finish(struct conf *c, const uint16_t *ports, size_t nports);
+
+/* Where the option http_listener says to listen. */
+struct conf_http_place {
+	char address[256]; /* host or address; "": the loopback addresses */
+	uint16_t port;
+	bool loopback; /* nobody on another host can get there */
+};
+/* Read its value. 0, or -1 when it is none. */
+int conf_http_place(const char *value, struct conf_http_place *place);
 
 /* After conf_finish(): warn of what is allowed, but hardly meant. */
 void conf_hint(const struct conf *c, const uint16_t *ports, size_t nports);

@@ -683,6 +683,33 @@ const struct conf_option conf_options[] = {
 		"When another daemon has the socket, that is an error if this option is given; by default Shunt then "
 		"runs without one and warns.",
 }, {
+	.name = "http_listener", IN_CONF(http_listener), .type = CONF_STRING, .parse = conf_parse_http_listener,
+	.restart = true, .argument = "[ADDRESS:]PORT", .fallback = "none",
+	.help = "Serve HTTP on PORT of ADDRESS: an IPv4 address, an IPv6 address in brackets, or a host name; without it, of the "
+		"loopback addresses. There are metrics for Prometheus, at /metrics; "
+		"the answers that `shuntctl`(1) gets, as JSON below /api/v1/; and for probes /healthz, that the daemon runs, and "
+		"/readyz, that it is able to work: the store can be written and memory is not short.\n"
+		"Without `http_tokens` only this host may connect, everybody on it may look, and nobody may change anything. HTTP is "
+		"in the clear: across networks let a proxy on this host add TLS.\n"
+		"\n"
+		"\thttp_listener 9883",
+}, {
+	.name = "http_tokens", IN_CONF(http_tokens), .type = CONF_STRING,
+	.argument = "FILE", .fallback = "none: only this host may connect, and only look",
+	.help = "Who uses `http_listener` has to know a token of FILE (`Authorization: Bearer TOKEN`), except for the "
+		"probes. Each line is a role and a token of 16 to 256 letters, digits and -._~+/=: `read` may look, "
+		"`admin` may also disconnect clients, publish, and switch the fast path. Empty lines and those that begin with # "
+		"are skipped. Others may not be able to read the file, nor its group to write it. It is read again at a reload.\n"
+		"\n"
+		"\tread ffSLdyBVqsmWZh8qiXcCgPr3SKFyQgk9\n"
+		"\tadmin Nq6mNCGSgpNCgMK0rZ4Tb+jqx2g0ToYa",
+}, {
+	.name = "http_host", IN_CONF(http_hosts), .type = CONF_LIST, .parse = conf_parse_http_host,
+	.argument = "NAME", .fallback = "none",
+	.help = "Answer HTTP requests to the host NAME. May be given many times. Requests to addresses, to localhost and to a "
+		"name in `http_listener` are answered anyway, others are not: a page of somebody else's could otherwise reach "
+		"the daemon through the browser of one who may, by a name that leads here (DNS rebinding).",
+}, {
 	.name = "include_dir", .scope = CONF_GLOBAL, .type = CONF_ACTION, .parse = conf_parse_include_dir,
 	.argument = "FOLDER", .fallback = "none", .to_the_end = true,
 	.help = "Read all files of FOLDER whose names end in `.conf`, here. They are read in alphabetical order, upper case "

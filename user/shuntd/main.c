@@ -13,6 +13,7 @@
 
 #include "admin/answers.h"
 #include "admin/control.h"
+#include "admin/http.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/version.h"
@@ -43,7 +44,7 @@ static void block_signals(sigset_t *set)
 	(void)sigaction(SIGXFSZ, &ignore, NULL); /* a write beyond RLIMIT_FSIZE fails, too */
 }
 
-static void wait_for_end(const sigset_t *set, struct conf *conf, const struct arguments *a)
+static void wait_for_end(const sigset_t *set, struct conf *conf, const struct arguments *a, struct http *http)
 {
 	int sig;
 
@@ -53,7 +54,7 @@ static void wait_for_end(const sigset_t *set, struct conf *conf, const struct ar
 		if (sig == SIGTERM || sig == SIGINT)
 			return;
 		if (sig == SIGHUP)
-			settings_reload(conf, a);
+			settings_reload(conf, a, http);
 		else if (sig == SIGRTMIN)
 			settings_rotate_log();
 		else if (sig == SIGUSR1)
@@ -157,6 +158,7 @@ static void log_start(const struct conf *conf, const struct arguments *a)
 /* What is to be undone at the end. */
 struct daemon {
 	struct control *control;
+	struct http *http;
 	bool pid_file_written;
 };
 
@@ -175,7 +177,7 @@ static int prepare(struct daemon *d, const struct conf *conf)
 		log_warning("Warning: Unable to give the log file to user %s; it cannot be opened again on SIGHUP.",
 			    account.name);
 	if (broker_prepare(conf, account.uid, account.gid) || open_fastpath(conf, &account) ||
-	    guarding_open(conf, &account) || broker_listen() ||
+	    guarding_open(conf, &account) || broker_listen() || http_open(&d->http, conf) ||
 	    control_open(&d->control, conf->control_socket, account.uid, account.gid))
 		return -1;
 	if (conf->pid_file && write_pid_file(conf->pid_file))
@@ -206,18 +208,24 @@ static int run(struct conf *conf, const struct arguments *a, const sigset_t *sig
 		log_error("Error: Unable to start the control socket: %s.", strerror(-err));
 		goto out;
 	}
+	err = http_start(d.http);
+	if (err) {
+		log_error("Error: Unable to start HTTP: %s.", strerror(-err));
+		goto out;
+	}
 	log_info("shuntd version %s running", SHUNT_VERSION);
 	err = notify_manager("READY=1");
 	if (err)
 		log_warning("Warning: Unable to tell the service manager of readiness: %s.", strerror(-err));
 
 	background_ready();
-	wait_for_end(signals, conf, a);
+	wait_for_end(signals, conf, a, d.http);
 	log_info("shuntd version %s terminating", SHUNT_VERSION);
 	notify_manager("STOPPING=1");
 	status = 0;
 out:
-	/* The control socket first: its answers ask the workers. */
+	/* The control socket and HTTP first: their answers ask the workers. */
+	http_close(d.http);
 	control_close(d.control);
 	broker_stop();
 	guarding_end();

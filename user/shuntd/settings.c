@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/http.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "broker/access.h"
@@ -38,12 +39,15 @@ int settings_read(struct conf *conf, const struct arguments *a)
 
 int settings_check(const struct conf *conf)
 {
+	struct http_rules *rules;
 	struct access *access;
 
 	hash_init();
 	access = access_load(conf, conf);
+	rules = http_rules_load(conf, conf);
 	access_free(access);
-	return access ? 0 : -1;
+	http_rules_free(rules);
+	return access && rules ? 0 : -1;
 }
 
 /* ---- the log ----------------------------------------------------------------------------------------------------- */
@@ -109,8 +113,9 @@ static bool same_log(const struct conf *a, const struct conf *b)
 	return !a->log_file || !strcmp(a->log_file, b->log_file);
 }
 
-void settings_reload(struct conf *live, const struct arguments *a)
+void settings_reload(struct conf *live, const struct arguments *a, struct http *http)
 {
+	struct http_rules *rules = NULL;
 	struct conf next = {0};
 	struct update u = {.live = live, .next = &next};
 	size_t changes;
@@ -118,13 +123,16 @@ void settings_reload(struct conf *live, const struct arguments *a)
 
 	log_info("Reloading config.");
 	/* Also when the files are the same: what is in them may not be. */
-	if (settings_read(&next, a) || !(u.access = access_load(live, &next))) {
+	if (settings_read(&next, a) || !(rules = http_rules_load(live, &next)) ||
+	    !(u.access = access_load(live, &next))) {
+		http_rules_free(rules);
 		log_error("Error: The configuration is not taken over because of the errors above; the old one stays.");
 		settings_rotate_log();
 		goto out;
 	}
 	changes = conf_compare(live, &next);
 	same = same_log(live, &next);
+	http_set_rules(http, rules);
 	broker_while_stopped(take_over, &u);
 	guarding_update(live);
 	if (same)

@@ -18,7 +18,8 @@ int settings_check(const struct conf *conf);
 int settings_open_log(const struct conf *conf);
 
 /* Read it again while the broker runs. Errors are logged and change nothing. */
-void settings_reload(struct conf *live, const struct arguments *a);
+struct http;
+void settings_reload(struct conf *live, const struct arguments *a, struct http *http);
 
 /* Open the log file again. */
 void settings_rotate_log(void);

@@ -23,7 +23,8 @@ MOSQUITTO = "/usr/sbin/mosquitto"
 OWN_OPTIONS = {
     "fastpath", "fastpath_local", "fastpath_cgroup", "fastpath_exclude_uid", "fastpath_exclude_cgroup",
     "fastpath_flows", "bpf_pin_path", "guard_interface", "guard_require", "guard_fail_closed", "guard_allow", "guard_block",
-    "guard_connection_rate", "guard_packet_rate", "guard_syn_rate", "guard_udp_size", "guard_ipv6_prefix", "control_socket", "workers", "max_output_bytes", "scram_file",
+    "guard_connection_rate", "guard_packet_rate", "guard_syn_rate", "guard_udp_size", "guard_ipv6_prefix", "control_socket", "http_listener", "http_tokens", "http_host",
+    "workers", "max_output_bytes", "scram_file",
     "queue_policy", "durable_queue_policy", "max_connection_rate", "global_max_connection_rate", "max_sessions",
     "max_publish_rate", "max_publish_bytes", "max_subscriptions", "max_topic_levels", "max_retained_messages",
     "max_retained_bytes", "max_retained_payload", "max_retained_levels",
