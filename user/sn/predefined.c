@@ -13,7 +13,7 @@
 
 struct sn_predefined {
 	struct sn_topics *names; /* by name; their ids are not these: */
-	uint16_t *ids;		 /* [id there - 1] */
+	uint16_t *ids;		 /* [id there] */
 	struct mqtt_str *by_id;	 /* [id] */
 };
 
@@ -58,8 +58,8 @@ static int take_line(void *arg, char *line, size_t len)
 	topic = sn_topics_add(to->names, name, SN_TOPICS_MAX);
 	if (!topic)
 		return lines_fault(&r->at, "out of memory");
-	if (!to->ids[topic->id - 1])
-		to->ids[topic->id - 1] = (uint16_t)id;
+	if (!to->ids[topic->id])
+		to->ids[topic->id] = (uint16_t)id;
 	to->by_id[id] = sn_topic_name(topic);
 	return 0;
 }
@@ -75,7 +75,7 @@ struct sn_predefined *sn_predefined_load(const char *path)
 		log_error("Error: Unable to open the file of topics %s: %s.", path, strerror(errno));
 	} else if (p) {
 		p->names = sn_topics_new();
-		p->ids = calloc(SN_TOPICS_MAX, sizeof(p->ids[0]));
+		p->ids = calloc(SN_TOPICS_MAX + 1, sizeof(p->ids[0]));
 		p->by_id = calloc(SN_TOPICS_MAX + 1, sizeof(p->by_id[0]));
 	}
 	if (f && p && p->names && p->ids && p->by_id)
@@ -99,5 +99,5 @@ uint16_t sn_predefined_id(const struct sn_predefined *p, struct mqtt_str name)
 {
 	const struct sn_topic *topic = p ? sn_topics_by_name(p->names, name) : NULL;
 
-	return topic ? p->ids[topic->id - 1] : 0;
+	return topic ? p->ids[topic->id] : 0;
 }

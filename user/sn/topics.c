@@ -8,14 +8,25 @@
 #include "broker/memory.h"
 
 struct sn_topics {
-	struct table by_name;
-	struct sn_topic **by_id; /* [id - 1] */
-	unsigned n, cap;
+	struct table by_name, by_id;
 };
+
+/* The same in every run, as ids are to be. Nobody gains by two names of his own that come to one. */
+static const uint8_t id_key[16] = "MQTT-SN topic";
 
 static size_t size_of(const struct sn_topic *t)
 {
 	return sizeof(*t) + t->len;
+}
+
+static struct sn_topic *by_name(struct table_node *n)
+{
+	return (struct sn_topic *)((char *)n - offsetof(struct sn_topic, by_name));
+}
+
+static struct sn_topic *by_id(struct table_node *n)
+{
+	return (struct sn_topic *)((char *)n - offsetof(struct sn_topic, by_id));
 }
 
 struct sn_topics *sn_topics_new(void)
@@ -29,21 +40,36 @@ struct sn_topics *sn_topics_new(void)
 
 void sn_topics_free(struct sn_topics *t)
 {
+	size_t bucket = 0;
+	struct table_node *n;
+
 	if (!t)
 		return;
-	for (unsigned i = 0; i < t->n; i++) {
-		memory_gave(size_of(t->by_id[i]));
-		free(t->by_id[i]);
+	while ((n = table_any(&t->by_name, &bucket))) {
+		struct sn_topic *topic = by_name(n);
+
+		table_remove(&t->by_name, n);
+		memory_gave(size_of(topic));
+		free(topic);
 	}
-	memory_gave(sizeof(*t) + t->cap * sizeof(t->by_id[0]));
-	free(t->by_id);
 	table_free(&t->by_name);
+	table_free(&t->by_id);
+	memory_gave(sizeof(*t));
 	free(t);
+}
+
+static uint64_t id_hash(uint16_t id)
+{
+	return hash_mix(id, 1);
 }
 
 struct sn_topic *sn_topics_by_id(const struct sn_topics *t, uint16_t id)
 {
-	return id && id <= t->n ? t->by_id[id - 1] : NULL;
+	struct table_node *n = table_first(&t->by_id, id_hash(id));
+
+	while (n && by_id(n)->id != id)
+		n = table_next(n);
+	return n ? by_id(n) : NULL;
 }
 
 struct sn_topic *sn_topics_by_name(const struct sn_topics *t, struct mqtt_str name)
@@ -51,25 +77,20 @@ struct sn_topic *sn_topics_by_name(const struct sn_topics *t, struct mqtt_str na
 	uint64_t hash = hash_bytes(name.data, name.len);
 
 	for (struct table_node *n = table_first(&t->by_name, hash); n; n = table_next(n)) {
-		struct sn_topic *topic = (struct sn_topic *)((char *)n - offsetof(struct sn_topic, by_name));
-
-		if (mqtt_str_eq(sn_topic_name(topic), name))
-			return topic;
+		if (mqtt_str_eq(sn_topic_name(by_name(n)), name))
+			return by_name(n);
 	}
 	return NULL;
 }
 
-static bool grow(struct sn_topics *t)
+/* There is one: fewer than SN_TOPICS_MAX are in use. */
+static uint16_t free_id(const struct sn_topics *t, struct mqtt_str name)
 {
-	unsigned cap = t->cap ? 2 * t->cap : 4;
-	struct sn_topic **by_id = realloc(t->by_id, cap * sizeof(by_id[0]));
+	uint16_t id = (uint16_t)(1 + hash_bytes_with(id_key, name.data, name.len) % SN_TOPICS_MAX);
 
-	if (!by_id)
-		return false;
-	memory_took((cap - t->cap) * sizeof(by_id[0]));
-	t->by_id = by_id;
-	t->cap = cap;
-	return true;
+	while (sn_topics_by_id(t, id))
+		id = (uint16_t)(id % SN_TOPICS_MAX + 1);
+	return id;
 }
 
 struct sn_topic *sn_topics_add(struct sn_topics *t, struct mqtt_str name, unsigned max)
@@ -78,26 +99,31 @@ struct sn_topic *sn_topics_add(struct sn_topics *t, struct mqtt_str name, unsign
 
 	if (topic)
 		return topic;
-	if (t->n >= max || t->n >= SN_TOPICS_MAX || memory_short() || (t->n == t->cap && !grow(t)))
+	if (t->by_id.count >= max || t->by_id.count >= SN_TOPICS_MAX || memory_short())
 		return NULL;
 	topic = malloc(sizeof(*topic) + name.len);
 	if (!topic)
 		return NULL;
 	topic->told = false;
 	topic->len = name.len;
-	topic->id = (uint16_t)(t->n + 1);
+	topic->id = free_id(t, name);
 	memcpy(topic->name, name.data, name.len);
+	if (table_insert(&t->by_id, &topic->by_id, id_hash(topic->id))) {
+		free(topic);
+		return NULL;
+	}
 	if (table_insert(&t->by_name, &topic->by_name, hash_bytes(name.data, name.len))) {
+		table_remove(&t->by_id, &topic->by_id);
 		free(topic);
 		return NULL;
 	}
 	memory_took(size_of(topic));
-	t->by_id[t->n++] = topic;
 	return topic;
 }
 
 void sn_topics_untell(struct sn_topics *t)
 {
-	for (unsigned i = 0; i < t->n; i++)
-		t->by_id[i]->told = false;
+	for (size_t i = 0; t->by_name.buckets && i <= t->by_name.mask; i++)
+		for (struct table_node *n = t->by_name.buckets[i]; n; n = n->next)
+			by_name(n)->told = false;
 }

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The topic names that a session of an MQTT-SN client has ids for, section 5.3.11. They live as long as the session; which of
- * them its client knows is known only for the connection it has. Of the worker of the session. */
+/*
+ * The topic names that a session of an MQTT-SN client has ids for, section 5.3.11. They live as long as the session; which of
+ * them its client knows is known only for the connection it has. Of the worker of the session.
+ *
+ * An id comes from the name, so that it is the same when the daemon was started again: a client that remembers it is told
+ * that it is not known, and does not publish to another topic, unless two names of one session come to the same id.
+ */
 #ifndef SHUNT_SN_TOPICS_H
 #define SHUNT_SN_TOPICS_H
 
@@ -12,7 +17,7 @@
 enum { SN_TOPICS_MAX = 65534 }; /* ids: 0 and 0xffff are reserved */
 
 struct sn_topic {
-	struct table_node by_name;
+	struct table_node by_name, by_id;
 	uint16_t id;
 	bool told; /* its client knows the id, by a REGISTER or SUBACK of this connection */
 	uint32_t len;
