@@ -2,8 +2,11 @@
 """MQTT-SN: what comes from nobody knows whom, QoS -1, forwarders, discovery, and limits."""
 
 import random
+import socket
+import time
 
 from harness import sn
+from harness.client import TIMEOUT
 from harness.suite import own, roads
 from test_sn import SnTest
 
@@ -226,6 +229,43 @@ class Discovery(SnTest):
         self.assertEqual(client.expect(sn.GWINFO), bytes((77,)))
 
     @own
+    def test_many_addresses(self):
+        """On all addresses: the answer comes from the one that was spoken to, at both families."""
+        self.begin()
+        port = self.network.free_port(unseen=True)
+        self.start([f"listener {port}", "protocol mqtt-sn", "control_socket " + self.daemon.control + "2"])
+        for family, address in ((socket.AF_INET, "127.0.0.2"), (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            client = self.sn()
+            client.sock.close()
+            client.sock = socket.socket(family, socket.SOCK_DGRAM)
+            client.sock.bind((address.replace("0.2", "0.1"), 0))
+            client.sock.connect((address, port))
+            client.connect(f"at {address}").ping()
+
+    @own
+    def test_multicast(self):
+        """ADVERTISE goes to a group, and who searches there is answered."""
+        if self.reference:
+            self.skipTest("mosquitto has none")
+        group, port = "239.255.77.1", self.network.free_port(unseen=True)
+        searcher = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(searcher.close)
+        searcher.settimeout(TIMEOUT)
+        try:
+            searcher.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(group) + b"\0" * 4)
+            searcher.sendto(b"", (group, port))
+        except OSError as error:
+            self.skipTest(f"no multicast here: {error}")
+        self.daemon = self.start([f"listener {port}", "socket_domain ipv4", "protocol mqtt-sn", "mqtt_sn_gateway_id 5",
+                                  "mqtt_sn_advertise 900", f"mqtt_sn_multicast {group}"])
+        deadline = time.monotonic() + TIMEOUT
+        while not self.count("datagrams") and time.monotonic() < deadline:
+            time.sleep(0.01)
+        self.assertEqual(self.count("datagrams"), 1)  # it hears itself
+        searcher.sendto(sn.packet(sn.SEARCHGW, b"\1"), (group, port))
+        self.assertEqual(searcher.recv(100), sn.packet(sn.GWINFO, b"\5"))
+
+    @own
     def test_options(self):
         """What does not fit together is told with file and line."""
         for lines, why in (
@@ -233,6 +273,7 @@ class Discovery(SnTest):
                 (["listener 1884", "mqtt_sn_advertise 10"], "are for listeners of"),
                 (["listener 1884", "protocol mqtt-sn", "mqtt_sn_multicast 192.0.2.1"], "not the address of a multicast"),
                 (["listener 1884", "protocol mqtt-sn", "psk_hint x"], "has no TLS"),
+                (["listener 1884 127.0.0.1", "protocol mqtt-sn", "mqtt_sn_multicast 225.1.1.1"], "with an ADDRESS"),
                 (["listener 1884", "protocol mqtt-sn", "mqtt_sn_gateway_id 0"], "mqtt_sn_gateway_id"),
         ):
             path = self.write("conf", "\n".join(lines) + "\n")

@@ -251,7 +251,8 @@ const struct conf_option conf_options[] = {
 }, {
 	.name = "mqtt_sn_multicast", IN_LISTENER(sn_multicast), .type = CONF_STRING, .parse = conf_parse_group, .restart = true,
 	.argument = "ADDRESS", .fallback = "none",
-	.help = "Listen to this multicast group, too, for clients that search for a gateway there, on the port of the listener.",
+	.help = "Listen to this multicast group, too, for clients that search for a gateway there, on the port of the listener, which "
+		"must have no ADDRESS.",
 }, {
 	.name = "mqtt_sn_predefined", IN_LISTENER(sn_predefined), .type = CONF_STRING, .restart = true,
 	.argument = "FILE", .fallback = "none",

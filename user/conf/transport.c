@@ -91,6 +91,9 @@ static int check_sn(const struct conf_listener *l)
 			       : 0;
 	if (l->path)
 		return conf_error(l->where, "protocol: MQTT-SN is on UDP: write \"listener PORT [ADDRESS]\"");
+	if (l->sn_multicast && l->address)
+		return conf_error(l->where,
+				  "mqtt_sn_multicast: a listener with an ADDRESS gets nothing that is sent to others");
 	if (conf_has_tls(l) || l->proxy_protocol || l->use_identity_as_username || l->use_username_as_clientid)
 		return conf_error(l->where, "protocol: a listener of mqtt-sn has no TLS, no proxies and no user names");
 	return 0;

@@ -26,6 +26,11 @@ struct sn_address {
 		struct sockaddr_in in;
 		struct sockaddr_in6 in6;
 	} at;
+	/* Which of our addresses it speaks to: answers come from there. Unspecified: any. */
+	union {
+		struct in_addr in;
+		struct in6_addr in6;
+	} to;
 	struct sn_envelope envelope;
 };
 
