@@ -299,6 +299,11 @@ static void send_batches(struct worker *w)
 			send_batch(w, i);
 }
 
+void worker_pass_on(struct worker *w)
+{
+	send_batches(w);
+}
+
 /* What was received in this turn is written, or its receivers are held. */
 static void send_back(struct worker *w)
 {

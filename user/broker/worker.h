@@ -150,6 +150,9 @@ void worker_deliver(struct worker *w, struct session *s, struct message *m, stru
  * those that were diverted together on their way to that connection. */
 void worker_deliver_diverted(struct worker *w, struct session *s, struct message *m, uint64_t generation);
 
+/* Send now what goes to other workers, instead of at the end of the turn: before an answer that is not in any output. */
+void worker_pass_on(struct worker *w);
+
 /* The fence of this new connection stays closed until everything is written that the worker has handed to others before: it
  * may be what an earlier connection of the same client has published, or its will. 0 or -ENOMEM. */
 int worker_fence(struct worker *w, struct conn *c);

@@ -19,6 +19,8 @@ enum { SMALL = 512 };
 
 void sn_client_answer(struct sn_client *k, const struct sn_packet *p)
 {
+	/* Whoever has the answer may count on what it confirms being on its way to everybody. */
+	worker_pass_on(k->home);
 	sn_answer(k->gateway, &k->address, p);
 }
 

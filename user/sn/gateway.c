@@ -192,8 +192,8 @@ static void receive_gone(struct inbox_item *item, void *worker)
 
 /* ---- mail -------------------------------------------------------------------------------------------------------- */
 
-/* What came for a client goes to its home. */
-static void post(struct sn_client *k, const struct sn_address *from, const uint8_t *data, size_t len)
+/* What came for a client goes to its home; without data, that the address is another's now. False: it does not. */
+static bool post(struct sn_client *k, const struct sn_address *from, const uint8_t *data, size_t len)
 {
 	struct sn_gateway *g = k->gateway;
 	struct sn_mail *m = NULL;
@@ -203,7 +203,7 @@ static void post(struct sn_client *k, const struct sn_address *from, const uint8
 		m = malloc(sizeof(*m) + len);
 	if (!m) {
 		COUNTER_ADD(sn_ignored, 1);
-		return;
+		return false;
 	}
 	*m = (struct sn_mail){.gateway = g, .client = k, .address = *from, .replaced = !data, .len = len};
 	if (len)
@@ -214,6 +214,7 @@ static void post(struct sn_client *k, const struct sn_address *from, const uint8
 		sn_client_receive(&m->item, k->home);
 	else
 		loop_send(&k->home->loop, &m->item);
+	return true;
 }
 
 /* ---- datagrams --------------------------------------------------------------------------------------------------- */
@@ -274,19 +275,41 @@ static void refuse(struct sn_gateway *g, const struct sn_address *from, enum sn_
 	log_notice("Client connection from %.*s denied: %s.", net_host_len(name), name, why);
 }
 
+/* A client that was not there, in place of the one whose the address was. False without memory. */
+static bool begin_client(struct sn_gateway *g, struct sn_peer *peer, const struct sn_address *from, struct mqtt_str id,
+			 const uint8_t *data, size_t len)
+{
+	struct sn_client *k = sn_client_new(g, from, id);
+	bool known = peer;
+
+	if (!k)
+		return false;
+	if (!known)
+		peer = add(g, from);
+	if (!peer || (known && !post(peer->client, from, NULL, 0))) {
+		sn_client_free(k);
+		return false;
+	}
+	peer->client = k;
+	if (post(k, from, data, len))
+		return true;
+	drop(g, peer);
+	sn_client_free(k);
+	return false;
+}
+
 /* CONNECT: from here on the address is this client's. */
 static void connect_from(struct sn_gateway *g, const struct sn_address *from, const struct sn_packet *p,
 			 const uint8_t *data, size_t len)
 {
 	struct sn_peer *peer = find(g, from);
-	struct sn_client *k;
 
 	if (!p->data.len || p->protocol != SN_PROTOCOL || memchr(p->data.data, 0, p->data.len)) {
 		refuse(g, from, SN_NOT_SUPPORTED, p->data.len ? "it is not of MQTT-SN 1.2" : "no client identifier");
 		return;
 	}
 	if (peer && mqtt_str_eq(mqtt_str(peer->client->id), p->data)) {
-		post(peer->client, from, data, len);
+		(void)post(peer->client, from, data, len);
 		return;
 	}
 	if (memory_short() || !accept_in_time(g->worker, g->listener)) {
@@ -294,19 +317,8 @@ static void connect_from(struct sn_gateway *g, const struct sn_address *from, co
 		       memory_short() ? "memory_limit exceeded" : "max_connection_rate exceeded");
 		return;
 	}
-	k = sn_client_new(g, from, p->data);
-	if (k && !peer)
-		peer = add(g, from);
-	if (!k || !peer) {
-		if (k)
-			sn_client_free(k);
+	if (!begin_client(g, peer, from, p->data, data, len))
 		refuse(g, from, SN_CONGESTION, "out of memory");
-		return;
-	}
-	if (peer->client)
-		post(peer->client, from, NULL, 0);
-	peer->client = k;
-	post(k, from, data, len);
 }
 
 /* One that has no connection is told so, if it is to be expected that it believes to have one. It is never answered more than
@@ -348,7 +360,7 @@ static void handle(struct sn_gateway *g, const struct sn_address *from, const st
 	}
 	peer = find(g, from);
 	if (peer)
-		post(peer->client, from, data, len);
+		(void)post(peer->client, from, data, len);
 	else
 		stranger(g, from, p);
 }

@@ -72,6 +72,8 @@ def publish(topic_id, payload=b"", qos=0, retain=False, dup=False, msg_id=0, kin
 class SnClient:
     """One address."""
 
+    patience = TIMEOUT  # seconds
+
     def __init__(self, network, port, node=None, wire=None):
         family = socket.AF_INET6 if ":" in network.address else socket.AF_INET
         self.sock = socket.socket(family, socket.SOCK_DGRAM)
@@ -95,7 +97,8 @@ class SnClient:
         with contextlib.suppress(ConnectionRefusedError):
             self.sock.send(datagram)
 
-    def _receive(self, timeout):
+    def _receive(self, timeout=None):
+        timeout = self.patience if timeout is None else timeout
         if not select.select([self.sock], [], [], timeout)[0]:
             return None
         datagram = self.sock.recv(65536)
@@ -107,7 +110,7 @@ class SnClient:
             self.wire.append((False, datagram))
         return parse(datagram)
 
-    def read(self, timeout=TIMEOUT):
+    def read(self, timeout=None):
         """The next packet."""
         if self.waiting:
             return self.waiting.pop(0)
@@ -116,7 +119,7 @@ class SnClient:
             raise Silence(f"{self.id}: nothing came")
         return got
 
-    def expect(self, kind, timeout=TIMEOUT):
+    def expect(self, kind, timeout=None):
         """The next packet, which must be of this type: its body."""
         got = self.read(timeout)
         assert got.type == kind, f"{self.id}: {NAMES.get(got.type, got.type)} {got.body.hex()} instead of {NAMES[kind]}"
@@ -130,7 +133,7 @@ class SnClient:
                 self.waiting = kept[:at] + kept[at + 1:]
                 return got.body
         while True:
-            got = self._receive(TIMEOUT)
+            got = self._receive()
             if got is None:
                 self.waiting = kept
                 raise Silence(f"{self.id}: no {NAMES[kind]}, but {kept}")
@@ -209,7 +212,7 @@ class SnClient:
         self.send(packet(UNSUBSCRIBE, struct.pack("!BH", kind, mid) + where))
         assert self.until(UNSUBACK) == struct.pack("!H", mid)
 
-    def message(self, timeout=TIMEOUT):
+    def message(self, timeout=None):
         """The next PUBLISH, in which REGISTER may come before it; neither is acknowledged but REGISTER."""
         got = self.read(timeout)
         while got.type == REGISTER:
