@@ -76,7 +76,10 @@ static void copy_conn(struct client_copy *to, const struct conn *c)
 	out->output_bytes = c->sink.out.bytes;
 	out->bytes_in = c->bytes_in;
 	out->bytes_out = c->bytes_out;
-	out->transport = c->transport ? transport_name(c->transport) : c->wire ? "mqtt-sn" : c->peer[0] == 'u' ? "unix" : "tcp";
+	out->transport = c->transport	     ? transport_name(c->transport)
+			 : c->wire	     ? "mqtt-sn"
+			 : c->peer[0] == 'u' ? "unix"
+					     : "tcp";
 	if (c->transport && transport_tls(c->transport))
 		out->tls = tls_stream_version(transport_tls(c->transport));
 	out->road = c->link.road;

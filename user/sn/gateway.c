@@ -206,7 +206,7 @@ static bool post(struct sn_client *k, const struct sn_address *from, const uint8
 		return false;
 	}
 	*m = (struct sn_mail){.gateway = g, .client = k, .address = *from, .replaced = !data, .len = len};
-	if (len)
+	if (data)
 		memcpy(m->data, data, len);
 	__atomic_add_fetch(&g->mails, 1, __ATOMIC_RELAXED);
 	m->item.receive = sn_client_receive;
