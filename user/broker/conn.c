@@ -18,6 +18,7 @@
 #include "broker/internal.h"
 #include "broker/memory.h"
 #include "broker/rate.h"
+#include "broker/replay.h"
 #include "broker/room.h"
 #include "broker/subscribe.h"
 #include "broker/transport.h"
@@ -462,6 +463,7 @@ static void leave_session(struct conn *c)
 	c->session = NULL;
 	s->conn = NULL;
 	session_offline(s);
+	replay_offline(s);
 	subscriptions_offline(w->broker, s);
 	will_connection_ends(c, s);
 	if (s->stored) {

@@ -11,6 +11,7 @@
 #include "broker/internal.h"
 #include "broker/memory.h"
 #include "broker/rate.h"
+#include "broker/replay.h"
 #include "broker/room.h"
 #include "broker/route.h"
 #include "broker/subscribe.h"
@@ -411,6 +412,7 @@ static int handle_subscribe(struct conn *c, struct mqtt_packet *p)
 	}
 	send_codes(c, mqtt_encode_suback, MQTT_SUBACK, p->pid, codes, n);
 	retained_send(b, c->session, &again, codes, due);
+	free(due);
 	free(codes);
 	return 0;
 }

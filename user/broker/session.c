@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "broker/access.h"
 #include "broker/memory.h"
+#include "broker/replay.h"
 #include "mqtt/encode.h"
 #include "sn/topics.h"
 
@@ -73,6 +74,11 @@ static bool full(const struct session *s)
 	return !output_empty(o) && (memory_denies(o->messages, o->bytes) ||
 				    (s->conf->max_queued_messages && o->messages >= s->conf->max_queued_messages) ||
 				    (s->conf->max_output_bytes && o->bytes >= s->conf->max_output_bytes));
+}
+
+bool session_output_free(const struct session *s)
+{
+	return !full(s);
 }
 
 static bool make_room(struct session *s)
@@ -415,7 +421,7 @@ bool session_waits(const struct session *s)
 
 bool session_done(const struct session *s)
 {
-	return !s->queued && !s->backlogged && list_empty(&s->inflight) && list_empty(&s->committing) &&
+	return !s->replays && !s->queued && !s->backlogged && list_empty(&s->inflight) && list_empty(&s->committing) &&
 	       !s->tail.active;
 }
 
@@ -648,6 +654,10 @@ void session_deliver(struct session *s, struct message *m, struct deliver_as as)
 		if (as.stored)
 			session_stored_over(s, m, as.stored);
 		deliver_as_clear(&as);
+		return;
+	}
+	if (s->replays && !as.subscribed) {
+		replay_wait(s, m, &as);
 		return;
 	}
 	if (as.qos == 0) {

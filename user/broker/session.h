@@ -139,6 +139,7 @@ struct session {
 	uint64_t inflight_bytes; /* payload */
 	struct list queue;	 /* struct delivery of QoS 1 and 2 that wait for the window or for the output */
 	struct list backlog;	 /* struct delivery of QoS 0 that wait for the output */
+	struct replays *replays; /* retained messages that it still gets, replay.c; NULL: none */
 	uint32_t queued, backlogged;
 	uint64_t queued_bytes, backlog_bytes;
 	/* from the client */
@@ -275,10 +276,13 @@ bool session_waits(const struct session *s);
 /* Is there nothing, neither sent and not acknowledged nor waiting, that its client has to get? */
 bool session_done(const struct session *s);
 
-/* Does QoS 0 wait that must go out before anything later of QoS 0? */
+/* Is there room in the output for another message? Its client is connected. */
+bool session_output_free(const struct session *s);
+
+/* Does something wait that must go out before anything later of QoS 0? */
 static inline bool session_backlogged(const struct session *s)
 {
-	return s->backlogged > 0;
+	return s->backlogged > 0 || s->replays;
 }
 
 /* Acknowledgements from the client. They return

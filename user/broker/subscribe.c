@@ -12,26 +12,10 @@
 #include "broker/flow.h"
 #include "broker/internal.h"
 #include "broker/memory.h"
+#include "broker/replay.h"
 #include "mqtt/topic.h"
 
 enum { FILTERS_PER_LOCK = 256 }; /* of one SUBSCRIBE, so that it does not keep others from theirs for long */
-
-/* The retained messages a SUBSCRIBE is due: for the filters that want them, those not newer than the subscription,
- * because newer ones arrive as live ones. */
-struct retained_due {
-	bool *wanted;	/* by filter */
-	uint64_t seq[]; /* of the tree, for each FILTERS_PER_LOCK filters */
-};
-
-static struct retained_due *due_new(size_t filters)
-{
-	size_t groups = filters / FILTERS_PER_LOCK + 1;
-	struct retained_due *due = malloc(sizeof(*due) + groups * sizeof(due->seq[0]) + filters);
-
-	if (due)
-		due->wanted = (bool *)&due->seq[groups];
-	return due;
-}
 
 static uint64_t node_hash(const struct tree_node *n)
 {
@@ -216,7 +200,7 @@ static bool wants_retained(const struct mqtt_filter *f, uint8_t code, bool is_ne
 int subscribe(struct broker *b, struct session *s, struct mqtt_packet *packet, uint8_t *codes,
 	      struct retained_due **retained)
 {
-	struct retained_due *due = due_new(mqtt_count_filters(packet));
+	struct retained_due *due = calloc(mqtt_count_filters(packet), sizeof(*due));
 	uint32_t id = mqtt_props_number(&packet->props, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, 0);
 	struct mqtt_filter f;
 	size_t i = 0;
@@ -231,8 +215,8 @@ int subscribe(struct broker *b, struct session *s, struct mqtt_packet *packet, u
 			if (!more)
 				break;
 			codes[i] = subscribe_one(b, s, &f, id, &is_new);
-			due->wanted[i] = wants_retained(&f, codes[i], is_new);
-			due->seq[i / FILTERS_PER_LOCK] = tree_seq(b->tree);
+			due[i].wanted = wants_retained(&f, codes[i], is_new);
+			due[i].seq = tree_seq(b->tree);
 			log_filter(s, &f, LOG_TYPE_SUBSCRIBE);
 		} while (++i % FILTERS_PER_LOCK);
 		subscriptions_unlock(b);
@@ -255,67 +239,9 @@ int subscription_restore(struct broker *b, struct session *s, struct mqtt_str fi
 	return rc == -E2BIG ? 0 : rc;
 }
 
-struct retained_to {
-	struct session *session;
-	const struct broker *broker;
-	uint64_t now_ns;
-	uint32_t id; /* Subscription Identifier; 0: none */
-	uint8_t qos;
-	bool no_local;
-};
-
-static int send_one(struct message *m, void *arg)
-{
-	const struct retained_to *to = arg;
-	struct deliver_as as = {.retain = true, .subscribed = true};
-
-	if (message_expired(m, to->now_ns) || (to->no_local && m->origin == to->session->origin))
-		return 0;
-	as.qos = m->qos < to->qos && !to->broker->conf->upgrade_outgoing_qos ? m->qos : to->qos;
-	if (to->id) {
-		as.ids = sub_ids_one(to->id);
-		if (!as.ids) {
-			COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
-			return 0;
-		}
-	}
-	if (as.qos && !session_has_room(to->session, m)) {
-		session_drop(to->session, DROP_QUEUE_FULL);
-		deliver_as_clear(&as);
-		return 0;
-	}
-	if (as.qos && to->session->stored && session_store_delivery(to->session, to->session->store, m, &as)) {
-		session_drop(to->session, DROP_NO_MEMORY);
-		deliver_as_clear(&as);
-		return 0;
-	}
-	session_deliver(to->session, m, as);
-	return 0;
-}
-
-void retained_send(struct broker *b, struct session *s, struct mqtt_packet *packet, const uint8_t *codes,
-		   struct retained_due *due)
-{
-	struct retained_to to = {
-		.session = s,
-		.broker = b,
-		.now_ns = clock_ns(),
-		.id = mqtt_props_number(&packet->props, MQTT_PROP_SUBSCRIPTION_IDENTIFIER, 0),
-	};
-	struct mqtt_filter f;
-
-	for (size_t i = 0; mqtt_next_filter(packet, &f); i++) {
-		if (!due->wanted[i])
-			continue;
-		to.qos = codes[i];
-		to.no_local = f.no_local;
-		tree_retained(b->tree, f.topic, due->seq[i / FILTERS_PER_LOCK], send_one, &to);
-	}
-	free(due);
-}
-
 void unsubscribe(struct broker *b, struct session *s, struct mqtt_packet *packet, uint8_t *codes)
 {
+	struct mqtt_packet again = *packet;
 	struct mqtt_filter f;
 	size_t i = 0;
 	bool more = true;
@@ -341,6 +267,8 @@ void unsubscribe(struct broker *b, struct session *s, struct mqtt_packet *packet
 		} while (++i % FILTERS_PER_LOCK);
 		subscriptions_unlock(b);
 	}
+	while (mqtt_next_filter(&again, &f))
+		replay_stop(s, f.topic);
 }
 
 void unsubscribe_all(struct broker *b, struct session *s)

@@ -22,18 +22,13 @@ struct subscription {
 
 /* Make or replace [MQTT-3.8.4-3] the subscriptions of a SUBSCRIBE: codes gets one enum mqtt_reason for each filter, in
  * order. Then flows they concern are gone. 0 or -ENOMEM (nothing may be answered then). *retained is what
- * retained_send() needs, and must be given to it. */
+ * retained_send() needs, to be free()d. */
 struct retained_due;
 int subscribe(struct broker *b, struct session *s, struct mqtt_packet *packet, uint8_t *codes,
 	      struct retained_due **retained);
 
 /* One that the store had. 0 or -ENOMEM. Before the workers start. */
 int subscription_restore(struct broker *b, struct session *s, struct mqtt_str filter, uint8_t options, uint32_t id);
-
-/* After the SUBACK was appended: deliver the retained messages of the same packet (a fresh view of it) [MQTT-3.3.1-6].
- * Frees `due`. */
-void retained_send(struct broker *b, struct session *s, struct mqtt_packet *packet, const uint8_t *codes,
-		   struct retained_due *due);
 
 /* Remove the subscriptions of an UNSUBSCRIBE [MQTT-3.10.4-1], [MQTT-3.10.4-2]; codes as above. */
 void unsubscribe(struct broker *b, struct session *s, struct mqtt_packet *packet, uint8_t *codes);

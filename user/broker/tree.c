@@ -200,7 +200,8 @@ struct tree_node *tree_make(struct tree *t, const struct tree_path *path)
 
 void tree_prune(struct tree *t, struct tree_node *n)
 {
-	while (n->parent && !n->children && !n->retained && !n->shares && (!n->subs || n->subs->n == n->subs->dead)) {
+	while (n->parent && !n->children && !n->pins && !n->retained && !n->shares &&
+	       (!n->subs || n->subs->n == n->subs->dead)) {
 		struct tree_node *parent = n->parent;
 
 		if (parent->plus == n)
@@ -210,6 +211,7 @@ void tree_prune(struct tree *t, struct tree_node *n)
 		else
 			remove_child(t, parent, n);
 		parent->children--;
+		n->gone = true;
 		rcu_call_later(&n->later, node_free_later);
 		n = parent;
 	}

@@ -141,9 +141,19 @@ struct mqtt_str tree_share_filter(const struct tree_share *share);
 struct tree_share *tree_share_ref(struct tree_share *share);
 void tree_share_unref(struct tree_share *share);
 
-/* Call `each` for the retained message of every topic that the filter matches, if it was retained not after seq; stops
- * and returns what `each` returns when that is not 0. The message is borrowed. */
-int tree_retained(struct tree *t, struct mqtt_str filter, uint64_t seq, int (*each)(struct message *m, void *arg),
-		  void *arg);
+/* A walk over the retained messages of all topics that the filter matches, as far as they were retained not after seq. NULL
+ * without memory, or with too many levels. One thread at a time. */
+struct tree_walk *tree_walk_new(struct tree *t, struct mqtt_str filter, uint64_t seq);
+/* Under the lock, if it has rested. NULL is allowed. */
+void tree_walk_free(struct tree_walk *w);
+struct mqtt_str tree_walk_filter(const struct tree_walk *w);
+
+/* Go on over at most `max` topics, and call `each` for their messages, which are borrowed. One that `each` says false to is
+ * the last, and comes again. True: there may be more. */
+bool tree_walk(struct tree_walk *w, unsigned max, bool (*each)(struct message *m, void *arg), void *arg);
+
+/* Rest, beyond the next quiescent state. Under the lock, in the same turn as tree_walk(). False: there was nothing more to come,
+ * and it does not rest. */
+bool tree_walk_rest(struct tree_walk *w);
 
 #endif

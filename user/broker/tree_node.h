@@ -62,6 +62,8 @@ struct tree_node {
 	/* writers only */
 	struct tree_node *prev_sibling, *last_child;
 	uint32_t children; /* with '+' and '#' */
+	uint32_t pins;	   /* walks that rest here: it stays in the tree */
+	bool gone;	   /* it left the tree */
 	struct rcu_later later;
 	uint32_t level_len;
 	uint8_t level[];

@@ -6,7 +6,6 @@
 #include "base/list.h"
 #include "broker/memory.h"
 #include "broker/tree_node.h"
-#include "mqtt/topic.h"
 
 enum { HEAP_MIN = 64 };
 
@@ -208,71 +207,4 @@ unsigned tree_expire(struct tree *t, uint64_t now_ns, unsigned max, void (*gone)
 		forget(t, t->expiring[0]->node);
 	}
 	return n;
-}
-
-/* ---- reading ----------------------------------------------------------------------------------------------------- */
-
-struct walk {
-	struct tree *tree;
-	struct tree_path path;
-	uint64_t seq;
-	int (*each)(struct message *m, void *arg);
-	void *arg;
-};
-
-static int visit(const struct walk *w, const struct tree_node *n)
-{
-	const struct retained *r = __atomic_load_n(&n->retained, __ATOMIC_ACQUIRE);
-
-	return r && r->seq <= w->seq ? w->each(r->message, w->arg) : 0;
-}
-
-/* Recursive, TREE_LEVELS_MAX deep at most. Children of the root that begin with '$' are hidden from wildcards
- * [MQTT-4.7.2-1]. */
-static bool hidden(const struct tree_node *child)
-{
-	return !child->parent->parent && child->level_len > 0 && child->level[0] == '$';
-}
-
-static int walk_all(const struct walk *w, const struct tree_node *n)
-{
-	int rc = visit(w, n);
-
-	for (struct tree_node *c = __atomic_load_n(&n->first_child, __ATOMIC_ACQUIRE); c && !rc;
-	     c = __atomic_load_n(&c->next_sibling, __ATOMIC_ACQUIRE))
-		if (!hidden(c) && __atomic_load_n(&c->retained_below, __ATOMIC_ACQUIRE))
-			rc = walk_all(w, c);
-	return rc;
-}
-
-static int walk_path(const struct walk *w, struct tree_node *n, uint32_t at)
-{
-	struct mqtt_str level;
-	int rc = 0;
-
-	if (!__atomic_load_n(&n->retained_below, __ATOMIC_ACQUIRE))
-		return 0;
-	if (at == w->path.n)
-		return visit(w, n);
-	level = w->path.level[at];
-	if (topic_level_is(level, '#'))
-		return walk_all(w, n);
-	if (!topic_level_is(level, '+')) {
-		n = tree_step(w->tree, n, level);
-		return n ? walk_path(w, n, at + 1) : 0;
-	}
-	for (struct tree_node *c = __atomic_load_n(&n->first_child, __ATOMIC_ACQUIRE); c && !rc;
-	     c = __atomic_load_n(&c->next_sibling, __ATOMIC_ACQUIRE))
-		if (!hidden(c))
-			rc = walk_path(w, c, at + 1);
-	return rc;
-}
-
-int tree_retained(struct tree *t, struct mqtt_str filter, uint64_t seq, int (*each)(struct message *m, void *arg),
-		  void *arg)
-{
-	struct walk w = {.tree = t, .seq = seq, .each = each, .arg = arg};
-	int rc = tree_split(filter, &w.path);
-
-	return rc ? rc : walk_path(&w, t->root, 0);
 }

@@ -15,6 +15,7 @@
 #include "broker/flow.h"
 #include "broker/internal.h"
 #include "broker/memory.h"
+#include "broker/replay.h"
 #include "broker/route.h"
 #include "broker/subscribe.h"
 #include "broker/sys.h"
@@ -113,6 +114,7 @@ void worker_session_end(struct worker *w, struct session *s)
 	table_remove(&w->sessions, &s->by_id);
 	COUNTER_ADD(sessions, -1);
 	__atomic_sub_fetch(&w->broker->clients, 1, __ATOMIC_RELAXED);
+	replay_end(s);
 	session_clear(s);
 	rcu_call_later(&s->later, session_free_later);
 }
@@ -406,11 +408,12 @@ static void free_dead(struct worker *w)
 
 static void turn(struct worker *w)
 {
-	bool busy = !list_empty(&w->ready) || !list_empty(&w->dirty);
+	bool busy = !list_empty(&w->ready) || !list_empty(&w->dirty) || replay_ready(w);
 
 	loop_turn(&w->loop, busy, w);
 	memory_look(w->broker);
 	read_ready(w);
+	replay_turn(w);
 	store_flush(&w->store);
 	send_batches(w);
 	flush_dirty(w);
@@ -487,6 +490,7 @@ int worker_init(struct worker *w, struct broker *b, unsigned index)
 	list_init(&w->committing);
 	list_init(&w->loading);
 	list_init(&w->waiting);
+	list_init(&w->replaying);
 	w->back_end = &w->back;
 	rc = loop_open(&w->loop);
 	if (rc)
@@ -533,6 +537,7 @@ void worker_destroy(struct worker *w)
 		struct session *s = container_of(n, struct session, by_id);
 
 		table_remove(&w->sessions, n);
+		replay_end(s);
 		subscriptions_free(s);
 		session_free(s);
 	}

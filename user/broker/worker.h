@@ -90,6 +90,7 @@ struct worker {
 	struct list dead;		/* closed; by `all` */
 	struct store_client store;	/* its `store` is NULL without persistence */
 	struct list committing;		/* wait for the disk; by `committing` */
+	struct list replaying;		/* replay.c's */
 	struct list waiting;		/* connections whose PUBLISH wait for room, room.c; by `waits_for_room` */
 	struct timer room;		/* looks at them */
 	struct list loading;		/* wait for their session to be read from the store; by `loading` */
