@@ -214,7 +214,7 @@ class Http(Web):
         """What there is not is not found, by whatever way."""
         self.serve()
         for path in ("/..", "/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/api/v1/../../etc/passwd", "/api/v1/",
-                     "/api/v1/clients/", "/api/v1/stats/x", "/api/v2/stats", "/metrics/", "/%00", "//metrics", "/\\"):
+                     "/api/v1/clients/", "/api/v1/stats/x", "/api/v2/stats", "/metrics/", "/x%00", "//metrics", "/\\"):
             self.assertEqual(self.ask(path)[0], 404, path)
         self.assertEqual(self.ask("/metrics", "POST", body="x")[0], 405)
         self.assertEqual(self.ask("/api/v1/stats", "DELETE")[0], 405)

@@ -103,4 +103,16 @@ bool http_resource_takes(const struct http_resource *r, const char *method);
 struct http_answer http_use(const struct http_resource *r, const char *path, struct MHD_Connection *c,
 			    const char *body);
 
+/* ---- http_page.c -------------------------------------------------------------------------------------------------- */
+
+struct http_file {
+	const char *path, *type;
+	const char *data, *end;
+	char etag[20]; /* with its quotation marks */
+};
+/* A file of the page; NULL: there is none of that name. */
+const struct http_file *http_file(const char *path);
+/* Before the thread starts. */
+void http_files_start(void);
+
 #endif

@@ -67,6 +67,7 @@ int http_open(struct http **http, const struct conf *conf)
 	}
 	log_info("Serving HTTP on %s port %u.", h->place.address[0] ? h->place.address : "the loopback addresses,",
 		 h->place.port);
+	http_files_start();
 	*http = h;
 	return 0;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* One request of HTTP: is it for us, who asks, and what for. All that can be said no to is, before the body is taken. */
+/* One request of HTTP: is it for us, who asks, and what for. All that can be
+ * said no to is, before the body is taken. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,9 +25,12 @@ struct request {
 
 static const char json_type[] = "application/json";
 static const char text_type[] = "text/plain; charset=utf-8";
+static const char closed_policy[] = "default-src 'none'; frame-ancestors 'none'";
 static const char api[] = "/api/v1/";
 
-/* ---- answering ---------------------------------------------------------------------------------------------------- */
+/* ---- answering
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static enum http_outcome outcome_of(unsigned status)
 {
@@ -41,16 +45,17 @@ static enum http_outcome outcome_of(unsigned status)
 	return status >= 500 ? HTTP_FAILED : status >= 400 ? HTTP_WRONG : HTTP_DONE;
 }
 
-static void harden(struct MHD_Response *r, const char *type)
+static void harden(struct MHD_Response *r, const char *type, const char *policy)
 {
 	MHD_add_response_header(r, "Content-Type", type);
-	MHD_add_response_header(r, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+	MHD_add_response_header(r, "Content-Security-Policy", policy);
 	MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
 	MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
 	MHD_add_response_header(r, "Cross-Origin-Resource-Policy", "same-origin");
 }
 
-/* Takes the response; NULL: there was no memory for it. MHD_NO closes the connection. */
+/* Takes the response; NULL: there was no memory for it. MHD_NO closes the
+ * connection. */
 static enum MHD_Result send_response(struct http *h, struct MHD_Connection *c, unsigned status, struct MHD_Response *r)
 {
 	enum MHD_Result result;
@@ -72,7 +77,7 @@ static enum MHD_Result send_text(struct http *h, struct MHD_Connection *c, unsig
 	if (text && !r)
 		free(text);
 	if (r) {
-		harden(r, type);
+		harden(r, type, closed_policy);
 		MHD_add_response_header(r, "Cache-Control", "no-store");
 	}
 	if (r && status == MHD_HTTP_UNAUTHORIZED)
@@ -90,7 +95,9 @@ static enum MHD_Result send_error(struct http *h, struct MHD_Connection *c, unsi
 	return send_text(h, c, status, json_type, len < 0 ? NULL : answer, len < 0 ? 0 : (size_t)len);
 }
 
-/* ---- metrics and probes ------------------------------------------------------------------------------------------- */
+/* ---- metrics and probes
+ * -------------------------------------------------------------------------------------------
+ */
 
 static void own_metrics(struct http *h, FILE *f, bool openmetrics)
 {
@@ -154,7 +161,51 @@ static enum MHD_Result send_ready(struct http *h, struct MHD_Connection *c)
 			 text ? strlen(text) : 0);
 }
 
-/* ---- who may ------------------------------------------------------------------------------------------------------ */
+/* ---- the page
+ * -----------------------------------------------------------------------------------------------------
+ */
+
+/* Scripts and styles of its own only; and WebSockets of the daemon, whatever it
+ * is called. */
+static void page_policy(struct MHD_Connection *c, char *policy, size_t size)
+{
+	const char *host = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST);
+	const char *bracket = strrchr(host, ']'), *colon = strrchr(bracket ? bracket : host, ':');
+	int len = colon ? (int)(colon - host) : (int)strlen(host);
+
+	/* A source of an IPv6 address is not understood by browsers. */
+	if (bracket)
+		snprintf(policy, size, "default-src 'self'; connect-src 'self' ws: wss:; ");
+	else
+		snprintf(policy, size, "default-src 'self'; connect-src 'self' ws://%.*s:* wss://%.*s:*; ", len, host,
+			 len, host);
+	strncat(policy,
+		"img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+		"frame-ancestors 'none'",
+		size - strlen(policy) - 1);
+}
+
+static enum MHD_Result send_file(struct http *h, struct MHD_Connection *c, const struct http_file *file)
+{
+	const char *known = MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_IF_NONE_MATCH);
+	bool same = known && strstr(known, file->etag);
+	size_t len = same ? 0 : (size_t)(file->end - file->data);
+	struct MHD_Response *r = MHD_create_response_from_buffer(len, (void *)(uintptr_t)file->data,
+								 MHD_RESPMEM_PERSISTENT);
+	char policy[3 * HTTP_HOST_MAX];
+
+	if (r) {
+		page_policy(c, policy, sizeof(policy));
+		harden(r, file->type, policy);
+		MHD_add_response_header(r, "Cache-Control", "no-cache");
+		MHD_add_response_header(r, "ETag", file->etag);
+	}
+	return send_response(h, c, same ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, r);
+}
+
+/* ---- who may
+ * ------------------------------------------------------------------------------------------------------
+ */
 
 /* At most a line each ten seconds. */
 static void log_refused(struct http *h, struct MHD_Connection *c, const char *why)
@@ -200,7 +251,9 @@ static enum MHD_Result check_right(struct http *h, struct MHD_Connection *c, enu
 	return send_error(h, c, MHD_HTTP_UNAUTHORIZED, "this takes a token, in Authorization: Bearer TOKEN");
 }
 
-/* ---- what for ----------------------------------------------------------------------------------------------------- */
+/* ---- what for
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static bool is_get(const char *method)
 {
@@ -252,9 +305,10 @@ static enum MHD_Result check_request(struct http *h, struct MHD_Connection *c, c
 	if (!http_host_is_ours(h, MHD_lookup_connection_value(c, MHD_HEADER_KIND, MHD_HTTP_HEADER_HOST))) {
 		log_refused(h, c, "it is for another host, which an http_host could allow");
 		return send_error(h, c, MHD_HTTP_MISDIRECTED_REQUEST,
-				  "this is not the host: name it by the option http_host, or use the address");
+				  "this is not the host: name it by the option http_host, "
+				  "or use the address");
 	}
-	if (open_to_all(url) && is_get(method)) {
+	if ((http_file(url) || open_to_all(url)) && is_get(method)) {
 		*answered = false;
 		return MHD_YES;
 	}
@@ -285,8 +339,11 @@ static enum MHD_Result begin(struct http *h, struct MHD_Connection *c, const cha
 static enum MHD_Result finish(struct http *h, struct MHD_Connection *c, const char *url, const struct request *r)
 {
 	enum MHD_Result (*send)(struct http *, struct MHD_Connection *) = open_to_all(url);
+	const struct http_file *file = http_file(url);
 	struct http_answer answer;
 
+	if (file)
+		return send_file(h, c, file);
 	if (send)
 		return send(h, c);
 	if (!strcmp(url, "/metrics"))

@@ -687,7 +687,7 @@ const struct conf_option conf_options[] = {
 	.name = "http_listener", IN_CONF(http_listener), .type = CONF_STRING, .parse = conf_parse_http_listener,
 	.restart = true, .argument = "[ADDRESS:]PORT", .fallback = "none",
 	.help = "Serve HTTP on PORT of ADDRESS: an IPv4 address, an IPv6 address in brackets, or a host name; without it, of the "
-		"loopback addresses. There are metrics for Prometheus, at /metrics; "
+		"loopback addresses. There are a page that shows what the broker does, at /; metrics for Prometheus, at /metrics; "
 		"the answers that `shuntctl`(1) gets, as JSON below /api/v1/; and for probes /healthz, that the daemon runs, and "
 		"/readyz, that it is able to work: the store can be written and memory is not short.\n"
 		"Without `http_tokens` only this host may connect, everybody on it may look, and nobody may change anything. HTTP is "
@@ -698,7 +698,7 @@ const struct conf_option conf_options[] = {
 	.name = "http_tokens", IN_CONF(http_tokens), .type = CONF_STRING,
 	.argument = "FILE", .fallback = "none: only this host may connect, and only look",
 	.help = "Who uses `http_listener` has to know a token of FILE (`Authorization: Bearer TOKEN`), except for the "
-		"probes. Each line is a role and a token of 16 to 256 letters, digits and -._~+/=: `read` may look, "
+		"probes and the empty page. Each line is a role and a token of 16 to 256 letters, digits and -._~+/=: `read` may look, "
 		"`admin` may also disconnect clients, publish, and switch the fast path. Empty lines and those that begin with # "
 		"are skipped. Others may not be able to read the file, nor its group to write it. It is read again at a reload.\n"
 		"\n"
