@@ -239,6 +239,19 @@ class Sn(SnTest):
         self.assertEqual(client.expect(sn.DISCONNECT), b"")
 
     @own
+    def test_same_port(self):
+        """MQTT on TCP and MQTT-SN on UDP may have the same port, also after a reload."""
+        if self.reference:
+            self.skipTest("mosquitto has none")
+        self.port = self.network.free_port()
+        self.daemon = self.start([f"listener {self.port} {self.network.address}", "protocol mqtt-sn"], port=self.port)
+        client, tcp = self.sn("c"), self.client("tcp")
+        self.reload()
+        client.publish("ab", b"x", 1)
+        client.ping()
+        tcp.ping()
+
+    @own
     def test_stop(self):
         """The daemon stops: clients are told, wills are published."""
         self.begin()

@@ -100,6 +100,9 @@ const char *conf_listener_name(const struct conf_listener *l, char *buffer, size
 
 bool conf_same_place(const struct conf_listener *a, const struct conf_listener *b)
 {
+	/* UDP has ports of its own. */
+	if ((a->protocol == CONF_MQTT_SN) != (b->protocol == CONF_MQTT_SN))
+		return false;
 	if (a->path || b->path)
 		return a->path && b->path && !strcmp(a->path, b->path);
 	if (a->port != b->port || !a->address != !b->address || (a->family && b->family && a->family != b->family))

@@ -240,7 +240,8 @@ const struct conf_option conf_options[] = {
 		"their client identifier, have their session kept if they connect without CleanSession, and their rights "
 		"by `acl_file`, with no user name. As MQTT-SN has no passwords either, they are let in only where "
 		"`allow_anonymous` is true; anybody who can send datagrams can be any client. An address is a client's from its "
-		"CONNECT on. A client that sleeps has its messages kept as one that does not read, see `max_output_bytes` and "
+		"CONNECT on, until it is silent for longer than it said; `max_keepalive` refuses those that never want to be found "
+		"missing. A client that sleeps has its messages kept as one that does not read, see `max_output_bytes` and "
 		"`max_queued_messages`, and gets them at its PINGREQ, or when it connects again. Forwarders may put packets "
 		"in their envelopes.",
 }, {

@@ -16,7 +16,7 @@ int sn_nobody_open(struct sn_gateway *g)
 	const char *name = sn_conf(g)->sn_anonymous;
 	struct session *s;
 
-	if (!name)
+	if (!name || g->nobody)
 		return 0;
 	s = session_new(name, strlen(name), g->worker->index, g->broker->conf);
 	if (!s)
