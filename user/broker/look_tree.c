@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Looking at the topic tree from outside of the workers: as a reader of its own, whom nobody waits for. */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -192,32 +193,39 @@ struct retained_look {
 	int (*each)(const struct broker_retained *r, void *arg);
 	void *arg;
 	uint64_t now_ns;
+	int rc; /* what `each` returned */
 };
 
-static int look_at_retained(struct message *m, void *arg)
+static bool look_at_retained(struct message *m, void *arg)
 {
-	const struct retained_look *look = arg;
+	struct retained_look *look = arg;
 	struct mqtt_str topic = message_topic(m), payload = message_payload(m);
 
 	if (message_expired(m, look->now_ns))
-		return 0;
-	return look->each(&(struct broker_retained){.topic = (const char *)topic.data,
-						    .topic_len = topic.len,
-						    .payload = payload.data,
-						    .payload_len = payload.len,
-						    .qos = m->qos},
-			  look->arg);
+		return true;
+	look->rc = look->each(&(struct broker_retained){.topic = (const char *)topic.data,
+							.topic_len = topic.len,
+							.payload = payload.data,
+							.payload_len = payload.len,
+							.qos = m->qos},
+			      look->arg);
+	return !look->rc;
 }
 
 int broker_retained(const char *filter, int (*each)(const struct broker_retained *r, void *arg), void *arg)
 {
 	struct retained_look look = {.each = each, .arg = arg, .now_ns = clock_ns()};
-	int rc;
+	struct tree_walk *walk;
 
 	if (!topic_filter_valid(str_of(filter)))
 		return -EINVAL;
 	rcu_thread_start();
-	rc = tree_retained(the_broker.tree, str_of(filter), UINT64_MAX, look_at_retained, &look);
+	walk = tree_walk_new(the_broker.tree, str_of(filter), UINT64_MAX);
+	if (walk)
+		(void)tree_walk(walk, UINT_MAX, look_at_retained, &look);
+	else
+		look.rc = -ENOMEM;
+	tree_walk_free(walk);
 	rcu_thread_end();
-	return rc;
+	return look.rc;
 }
