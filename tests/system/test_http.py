@@ -175,7 +175,7 @@ class Http(Web):
         self.assertEqual(sorted(s["filter"] for s in self.get(f"/api/v1/subscriptions?client={name}")["subscriptions"]),
                          ["$share/g/" + topic("s"), topic("a/+")])
         self.assertEqual(self.get("/api/v1/subscriptions?client=x")["subscriptions"], [])
-        for wrong in ("topics?limit=x", "topics?filter=a%23", "retained?filter=%2B%2B", "subscriptions?limit=-1"):
+        for wrong in ("topics?limit=x", "topics?filter=a%23", "retained?filter=%2B%2B", "retained?filter=" + "/" * 200, "subscriptions?limit=-1"):
             self.assertEqual(self.ask(f"/api/v1/{wrong}")[0], 400, wrong)
 
     @own

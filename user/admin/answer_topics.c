@@ -6,6 +6,7 @@
 #include "admin/answer.h"
 #include "base/number.h"
 #include "broker/broker.h"
+#include "broker/tree.h"
 #include "mqtt/topic.h"
 #include "mqtt/utf8.h"
 
@@ -69,6 +70,15 @@ static void end(struct listing *l, int rc)
 		l->j->failed = true;
 }
 
+static bool has_too_many_levels(const char *filter)
+{
+	size_t levels = 1;
+
+	for (; *filter; filter++)
+		levels += *filter == '/';
+	return levels > TREE_LEVELS_MAX;
+}
+
 /* The filter that is asked for; NULL: it is none, which the answer says. */
 static const char *take_filter(struct json *j, const cJSON *request)
 {
@@ -76,7 +86,8 @@ static const char *take_filter(struct json *j, const cJSON *request)
 
 	if (!filter)
 		return "#";
-	if (topic_filter_valid((struct mqtt_str){(const uint8_t *)filter, (uint32_t)strlen(filter)}))
+	if (topic_filter_valid((struct mqtt_str){(const uint8_t *)filter, (uint32_t)strlen(filter)}) &&
+	    !has_too_many_levels(filter))
 		return filter;
 	answer_error(j, "\"filter\" is no topic filter");
 	return NULL;
