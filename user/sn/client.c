@@ -266,6 +266,8 @@ static void handle_ping(struct sn_client *k, const struct sn_packet *p)
 		k->state = SN_AWAKE;
 		if (slept)
 			sn_go_on(k); /* and then the answer */
+		else
+			conn_dirty(k->conn);
 		return;
 	}
 	sn_client_answer(k, &(struct sn_packet){.type = SN_PINGRESP});
