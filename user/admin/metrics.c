@@ -6,6 +6,7 @@
 
 #include "base/version.h"
 #include "broker/broker.h"
+#include "guard/xdp.h"
 
 struct out {
 	FILE *f;
@@ -90,6 +91,7 @@ static const struct number gauges[] = {
 	{"subscriptions", "Subscriptions.", OF(sum.subscriptions)},
 	{"shared_subscriptions", "Shared subscriptions.", OF(sum.shared_subscriptions)},
 	{"retained_messages", "Retained messages.", OF(sum.retained)},
+	{"bans", "Bans in force.", OF(bans)},
 	{"fastpath_flows", "Flows that the kernel has.", OF(fastpath.flows)},
 	{"fastpath_flows_maximum", "Flows that the kernel may have.", OF(fastpath.flows_max)},
 	{"fastpath_connections", "Connections that the fast path knows.", OF(fastpath.slots)},
@@ -266,6 +268,26 @@ static void store(const struct out *o, const struct broker_stats *s)
 		(unsigned long long)(s->store.slowest_us / 1000000), (unsigned)(s->store.slowest_us % 1000000));
 }
 
+/* ---- the guard ---------------------------------------------------------------------------------------------------- */
+
+static void guard(const struct out *o)
+{
+	struct guard_stats s;
+
+	guard_stats(&s);
+	gauge(o, "guard_enabled", "Whether the guard is on an interface.");
+	sample(o, "guard_enabled", s.on);
+	if (!s.on)
+		return;
+	counter(o, "guard_packets", "Packets that the guard looked at.");
+	sample(o, "guard_packets_total", s.sum.packets);
+	counter(o, "guard_allowed", "Packets of addresses in guard_allow.");
+	sample(o, "guard_allowed_total", s.sum.allowed);
+	counter(o, "guard_dropped", "Packets that the guard dropped, by reason.");
+	for (unsigned r = 0; r < SHUNT_GUARD_REASONS; r++)
+		labelled(o, "guard_dropped_total", "reason", guard_reason_name(r), s.sum.dropped[r]);
+}
+
 void metrics_write(FILE *f, bool openmetrics)
 {
 	struct out o = {.f = f, .openmetrics = openmetrics};
@@ -277,4 +299,5 @@ void metrics_write(FILE *f, bool openmetrics)
 	reasons(&o, &s);
 	roads(&o, &s);
 	store(&o, &s);
+	guard(&o);
 }

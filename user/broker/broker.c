@@ -26,7 +26,9 @@
 
 enum { SOCKETS_PER_LISTENER = 16 };
 
-struct broker the_broker = {.lock = PTHREAD_MUTEX_INITIALIZER, .accept_lock = PTHREAD_MUTEX_INITIALIZER};
+struct broker the_broker = {.lock = PTHREAD_MUTEX_INITIALIZER,
+			    .accept_lock = PTHREAD_MUTEX_INITIALIZER,
+			    .conf_lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- listening --------------------------------------------------------------------------------------------------- */
 
@@ -274,7 +276,9 @@ void broker_while_stopped(void (*fn)(void *), void *arg)
 		loop_send(&b->workers[i].loop, &items[i].item);
 	}
 	wait_for_all(&barrier.passed, b->started);
+	pthread_mutex_lock(&b->conf_lock);
 	fn(arg);
+	pthread_mutex_unlock(&b->conf_lock);
 	for (unsigned i = 0; i < b->started; i++)
 		sem_post(&barrier.go);
 	wait_for_all(&barrier.passed, b->started);

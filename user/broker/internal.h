@@ -35,6 +35,9 @@ struct broker {
 	uint64_t *listener_rates;	/* atomic; of base/rate.h, by listener; behind them that of all */
 	pthread_mutex_t accept_lock;	/* so that `accepted` counts connections in the order the kernel queued them */
 	uint64_t accepted;
+	pthread_mutex_t
+		conf_lock; /* who is no worker holds it to look at what a reload changes; short, and not while waiting
+				      for a worker */
 	struct worker *workers;
 	unsigned nworkers;
 	unsigned started; /* threads; main thread only */

@@ -34,8 +34,10 @@ void broker_stats(struct broker_stats *out)
 	memset(out, 0, sizeof(*out));
 	out->uptime_ms = (clock_ns() - b->start_ns) / NS_PER_MS;
 	out->workers = b->nworkers;
+	pthread_mutex_lock(&b->conf_lock);
 	memory_look(b); /* a worker that has nothing to do does not */
 	out->memory_limit = memory_limit(b);
+	pthread_mutex_unlock(&b->conf_lock);
 	out->memory_short = memory_short();
 	out->clients_maximum = __atomic_load_n(&b->clients_max, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < b->nworkers; i++)
