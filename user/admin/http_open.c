@@ -13,7 +13,7 @@
 
 static int listen_at(struct http *h, const char *address, const char **error)
 {
-	int n = net_listen(address, h->place.port, AF_UNSPEC, h->listen_fds + h->nlisten_fds,
+	int n = net_listen(address, h->place.port, AF_UNSPEC, NULL, h->listen_fds + h->nlisten_fds,
 			   HTTP_SOCKETS_MAX - h->nlisten_fds, error);
 
 	if (n > 0)

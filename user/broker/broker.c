@@ -20,6 +20,7 @@
 #include "broker/sys.h"
 #include "broker/will.h"
 #include "broker/worker.h"
+#include "net/inherited.h"
 #include "net/listener.h"
 #include "net/tls_tickets.h"
 #include "sn/gateway.h"
@@ -32,12 +33,42 @@ struct broker the_broker = {.lock = PTHREAD_MUTEX_INITIALIZER,
 
 /* ---- listening --------------------------------------------------------------------------------------------------- */
 
+/* The next socket that the service manager has opened for the listener; -1: it has none (more). */
+static int inherit(struct broker *b, const struct conf_listener *l)
+{
+	return inherited_next(b->inherited, &(struct inherited_wish){.name = l->socket_name,
+								     .path = l->path,
+								     .address = l->address,
+								     .port = l->port,
+								     .family = l->family});
+}
+
+/* By its name, and others were passed: what it would open itself is not what was meant. */
+static bool is_missing(const struct broker *b, const struct conf_listener *l)
+{
+	if (!b->inherited || !l->socket_name)
+		return false;
+	log_error("Error: The service manager has passed no socket with the name %s for the listener in %s: write "
+		  "FileDescriptorName=%s into its .socket unit.",
+		  l->socket_name, l->where, l->socket_name);
+	return true;
+}
+
 static int listen_unix(struct broker *b, unsigned index, uid_t uid, gid_t gid)
 {
 	const char *path = b->conf->listeners[index].path;
 	struct broker_socket *s = &b->sockets[b->nsockets];
-	int fd = net_listen_unix(path, 0770, uid, gid, NET_BACKLOG, &s->file);
+	int fd = inherit(b, &b->conf->listeners[index]);
 
+	if (fd >= 0) { /* its file is not ours to remove */
+		*s = (struct broker_socket){.fd = fd, .listener = index};
+		b->nsockets++;
+		log_info("Taking over the unix listen socket on path %s.", path);
+		return 0;
+	}
+	if (is_missing(b, &b->conf->listeners[index]))
+		return -ENOENT;
+	fd = net_listen_unix(path, 0770, uid, gid, NET_BACKLOG, &s->file);
 	if (fd < 0) {
 		log_error("Error: Unable to listen on %s: %s.", path, net_unix_error(fd));
 		return fd;
@@ -61,13 +92,36 @@ static void tell_listening(const struct conf_listener *l, int fd)
 		log_warning("Guard: not on port %u: %s.", l->port, strerror(-err));
 }
 
+/* How many of the listener's sockets the service manager has opened: with one, none is opened beside it. */
+static int inherit_tcp(struct broker *b, unsigned index)
+{
+	const struct conf_listener *l = &b->conf->listeners[index];
+	int n = 0;
+
+	for (int fd; n < SOCKETS_PER_LISTENER && (fd = inherit(b, l)) >= 0; n++) {
+		b->sockets[b->nsockets++] = (struct broker_socket){.fd = fd, .listener = index};
+		tell_listening(l, fd);
+		log_info("Taking over the %s listen socket on port %u.", net_is_ipv6(fd) ? "ipv6" : "ipv4", l->port);
+	}
+	return n;
+}
+
 static int listen_tcp(struct broker *b, unsigned index)
 {
 	const struct conf_listener *l = &b->conf->listeners[index];
 	const char *error = "";
 	int fds[SOCKETS_PER_LISTENER];
-	int n = net_listen(l->address, l->port, l->family, fds, SOCKETS_PER_LISTENER, &error);
+	int n;
 
+	if (inherit_tcp(b, index))
+		return 0;
+	if (is_missing(b, l))
+		return -ENOENT;
+	n = net_listen(l->address, l->port, l->family, l->bind_interface, fds, SOCKETS_PER_LISTENER, &error);
+	if (n < 0 && l->bind_interface) {
+		log_error("Error: Unable to listen on port %u of interface %s: %s.", l->port, l->bind_interface, error);
+		return n;
+	}
 	if (n < 0) {
 		log_error("Error: Unable to listen on %s port %u: %s.", l->address ? l->address : "any address",
 			  l->port, error);
@@ -88,6 +142,33 @@ static unsigned count_workers(const struct conf *conf)
 	return n < 1 ? 1 : n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
 }
 
+static int take_inherited(struct broker *b)
+{
+	const char *why;
+	int which, rc = inherited_take(&b->inherited, &which, &why);
+
+	if (rc)
+		log_error("Error: The service manager has passed descriptor %d, and %s.", which, why);
+	return rc;
+}
+
+/* One that nobody accepts from would keep clients waiting. */
+static int end_inherited(struct broker *b)
+{
+	char what[INHERITED_TEXT_MAX];
+	bool left = inherited_left(b->inherited, what);
+
+	if (left)
+		log_error(
+			"Error: The service manager has passed a socket for %s, and there is no listener for it in the "
+			"configuration: add one with that port and address, or with its FileDescriptorName= as "
+			"socket_name.",
+			what);
+	inherited_free(b->inherited);
+	b->inherited = NULL;
+	return left ? -EINVAL : 0;
+}
+
 static int prepare(struct broker *b, uid_t uid, gid_t gid)
 {
 	int rc = 0;
@@ -102,7 +183,9 @@ static int prepare(struct broker *b, uid_t uid, gid_t gid)
 	}
 	for (size_t i = 0; i < b->conf->nlisteners; i++)
 		b->listener_tls[i] = conf_has_tls(&b->conf->listeners[i]);
-	rc = banning_open(b);
+	rc = take_inherited(b);
+	if (!rc)
+		rc = banning_open(b);
 	if (!rc)
 		rc = durable_prepare(b->conf, uid, gid);
 	if (rc)
@@ -142,6 +225,8 @@ int broker_listen(void)
 		else if (!b->conf->listeners[i].path)
 			rc = listen_tcp(b, i);
 	}
+	if (!rc)
+		rc = end_inherited(b);
 	if (rc)
 		broker_free();
 	return rc;
@@ -400,6 +485,8 @@ void broker_free(void)
 	free(b->listener_connections);
 	free(b->listener_rates);
 	free(b->listener_tls);
+	inherited_free(b->inherited);
+	b->inherited = NULL;
 	banning_close(b);
 	access_free(b->access);
 	b->access = NULL;

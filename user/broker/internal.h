@@ -13,6 +13,7 @@
 
 struct access;
 struct bans;
+struct inherited;
 struct strikes;
 struct tls_tickets;
 struct sn_gateway;
@@ -30,6 +31,7 @@ struct broker {
 	struct broker_socket *sockets;
 	size_t nsockets;
 	struct sn_gateway *gateways;	/* of MQTT-SN */
+	struct inherited *inherited;	/* sockets of the service manager that have no listener yet; NULL: none */
 	uint32_t *listener_connections; /* atomic; by listener */
 	bool *listener_tls;		/* by listener */
 	uint64_t *listener_rates;	/* atomic; of base/rate.h, by listener; behind them that of all */

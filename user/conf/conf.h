@@ -46,6 +46,8 @@ struct conf_listener {
 	uint16_t port;			 /* 0: a Unix socket */
 	char *address;			 /* host or address to bind; NULL: all */
 	char *path;			 /* of a Unix socket; NULL: TCP */
+	char *bind_interface;		 /* NULL: all */
+	char *socket_name;		 /* of the service manager's; NULL: by port and address */
 	int family;			 /* AF_INET, AF_INET6; AF_UNSPEC: both, the default */
 	uint32_t max_connections;	 /* 0: no limit */
 	uint32_t max_connection_rate;	 /* a second; 0: no limit */

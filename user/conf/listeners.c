@@ -6,6 +6,7 @@
  * option of a listener that stands above every `listener` line belongs to it. If nothing asked for any listener, the
  * loopback addresses get its settings.
  */
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,8 @@ bool conf_same_place(const struct conf_listener *a, const struct conf_listener *
 		return a->path && b->path && !strcmp(a->path, b->path);
 	if (a->port != b->port || !a->address != !b->address || (a->family && b->family && a->family != b->family))
 		return false;
+	if (a->bind_interface && b->bind_interface && strcmp(a->bind_interface, b->bind_interface) != 0)
+		return false;
 	return !a->address || !strcasecmp(a->address, b->address);
 }
 
@@ -203,6 +206,15 @@ int conf_parse_socket_domain(struct conf *c, const struct conf_option *o, void *
 	else
 		return conf_error(where, "%s: \"%.64s\" is neither ipv4 nor ipv6", o->name, value);
 	return 0;
+}
+
+int conf_parse_interface(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
+{
+	if (strlen(value) >= IFNAMSIZ || strpbrk(value, "/ \t"))
+		return conf_error(where, "%s: \"%.64s\" is not the name of a network interface, as in eth0", o->name,
+				  value);
+	c->listeners[c->present_listener].implied = false;
+	return conf_set_string(field, value, where);
 }
 
 int conf_parse_protocol_versions(struct conf *c, const struct conf_option *o, void *field, const char *value,

@@ -97,6 +97,7 @@ int conf_parse_group(struct conf *, const struct conf_option *, void *, const ch
 int conf_parse_protocol(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_ban_exempt(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_ban_flapping(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_interface(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_trusted_proxy(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_origin(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_certificate(struct conf *, const struct conf_option *, void *, const char *, const char *);

@@ -54,6 +54,20 @@ const struct conf_option conf_options[] = {
 	.argument = "ipv4|ipv6", .fallback = "both", .restart = true,
 	.help = "Accept clients of this listener over IPv4 or IPv6 only.",
 }, {
+	.name = "bind_interface", IN_LISTENER(bind_interface), .type = CONF_STRING, .parse = conf_parse_interface,
+	.argument = "NAME", .fallback = "all interfaces", .restart = true,
+	.help = "Accept only clients of this listener whose packets come in by the network interface NAME, which must be there when "
+		"the broker starts, and whatever its addresses are. Clients on this host come in by `lo`, also when they connect to "
+		"an address of another interface. With an ADDRESS in the `listener` line, that has to be one of the interface's. "
+		"Several listeners may have the same port on different interfaces.",
+}, {
+	.name = "socket_name", IN_LISTENER(socket_name), .type = CONF_STRING,
+	.argument = "NAME", .fallback = "sockets that are passed belong to the listener with their port and address, or path",
+	.restart = true,
+	.help = "When the broker is started by socket activation of systemd, the sockets of this listener are those that the unit "
+		"calls NAME by FileDescriptorName=, see `shuntd`(8). Otherwise it opens its own, by its port and address. An option "
+		"of Shunt's own.",
+}, {
 	.name = "protocol", IN_LISTENER(protocol), .type = CONF_OTHER, .parse = conf_parse_protocol,
 	.argument = "mqtt|websockets|mqtt-sn", .value = "mqtt", .restart = true,
 	.help = "What clients of this listener speak: MQTT, or MQTT over WebSocket, as web pages do. With `certfile` or "

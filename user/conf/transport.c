@@ -99,6 +99,16 @@ static int check_sn(const struct conf_listener *l)
 	return 0;
 }
 
+/* Sockets that are opened in other ways than those of TCP. */
+static int check_socket(const struct conf_listener *l)
+{
+	if (l->bind_interface && (l->path || l->protocol == CONF_MQTT_SN))
+		return conf_error(l->where, "bind_interface: this listener is none of TCP: take the line out");
+	if (l->socket_name && l->protocol == CONF_MQTT_SN)
+		return conf_error(l->where, "socket_name: the sockets of MQTT-SN cannot be passed: take the line out");
+	return 0;
+}
+
 int conf_check_transport(const struct conf_listener *l)
 {
 	const struct {
@@ -119,7 +129,7 @@ int conf_check_transport(const struct conf_listener *l)
 		/* A proxy can tell the name of a certificate, too. */
 		{"use_identity_as_username", l->use_identity_as_username && !l->proxy_protocol},
 	};
-	int err = check_sn(l);
+	int err = check_sn(l) | check_socket(l);
 
 	for (size_t i = 0; !conf_has_tls(l) && i < sizeof(options) / sizeof(options[0]); i++) {
 		if (options[i].given)

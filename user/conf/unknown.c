@@ -13,7 +13,6 @@ static const struct foreign {
 	{"addresses", NULL},
 	{"auth_plugin", NULL},
 	{"auth_plugin_deny_special_chars", NULL},
-	{"bind_interface", "listener PORT ADDRESS"},
 	{"bridge_alpn", NULL},
 	{"bridge_attempt_unsubscribe", NULL},
 	{"bridge_bind_address", NULL},

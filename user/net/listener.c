@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static int open_one(const struct addrinfo *ai)
+static int open_one(const struct addrinfo *ai, const char *interface)
 {
 	const int on = 1;
 	bool stream = ai->ai_socktype == SOCK_STREAM;
@@ -25,6 +25,9 @@ static int open_one(const struct addrinfo *ai)
 	/* The wildcard addresses of both families are sockets of their own. */
 	if (ai->ai_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
 		goto fail;
+	/* Since Linux 5.7 without a privilege. */
+	if (interface && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, interface, (socklen_t)strlen(interface)) < 0)
+		goto fail;
 	if (bind(fd, ai->ai_addr, ai->ai_addrlen) < 0 || (stream && listen(fd, NET_BACKLOG) < 0))
 		goto fail;
 	return fd;
@@ -34,7 +37,8 @@ fail:
 	return err;
 }
 
-static int listen_at(int type, const char *address, uint16_t port, int family, int *fds, int max, const char **error)
+static int listen_at(int type, const char *address, uint16_t port, int family, const char *interface, int *fds, int max,
+		     const char **error)
 {
 	struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_family = family, .ai_socktype = type};
 	struct addrinfo *list;
@@ -50,7 +54,7 @@ static int listen_at(int type, const char *address, uint16_t port, int family, i
 		return rc == EAI_SYSTEM ? -errno : -EADDRNOTAVAIL;
 	}
 	for (struct addrinfo *ai = list; ai && n < max; ai = ai->ai_next) {
-		int fd = open_one(ai);
+		int fd = open_one(ai, interface);
 
 		if (fd >= 0)
 			fds[n++] = fd;
@@ -64,14 +68,15 @@ static int listen_at(int type, const char *address, uint16_t port, int family, i
 	return failed;
 }
 
-int net_listen(const char *address, uint16_t port, int family, int *fds, int max, const char **error)
+int net_listen(const char *address, uint16_t port, int family, const char *interface, int *fds, int max,
+	       const char **error)
 {
-	return listen_at(SOCK_STREAM, address, port, family, fds, max, error);
+	return listen_at(SOCK_STREAM, address, port, family, interface, fds, max, error);
 }
 
 int net_listen_udp(const char *address, uint16_t port, int family, int *fds, int max, const char **error)
 {
-	return listen_at(SOCK_DGRAM, address, port, family, fds, max, error);
+	return listen_at(SOCK_DGRAM, address, port, family, NULL, fds, max, error);
 }
 
 bool net_is_ipv6(int fd)

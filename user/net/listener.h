@@ -15,10 +15,11 @@ enum {
 };
 
 /* Bind and listen on TCP `port` of every address that `address` (name or number; NULL: all) stands for; of `family`
- * only, if it is not AF_UNSPEC.
+ * only, if it is not AF_UNSPEC; of connections that come in by this interface only, if it is not NULL.
  * Stores up to `max` non-blocking descriptors and returns their number, at least 1; or -errno when not a single one
  * could be opened, with *error a static text for it. The caller closes them. */
-int net_listen(const char *address, uint16_t port, int family, int *fds, int max, const char **error);
+int net_listen(const char *address, uint16_t port, int family, const char *interface, int *fds, int max,
+	       const char **error);
 
 /* The same on UDP. */
 int net_listen_udp(const char *address, uint16_t port, int family, int *fds, int max, const char **error);

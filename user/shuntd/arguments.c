@@ -82,12 +82,28 @@ static void print_man(FILE *f)
 		f, "SIGUSR1", NULL,
 		"Nothing but a line in the log, in this version, which has nothing to save. Scripts for mosquitto may send it.");
 	man_item(f, "SIGUSR2", NULL, "Log the tree of subscriptions.");
+	man_section(f, "Socket activation");
+	man_text(
+		f,
+		"The service manager may open the sockets of listeners (`systemd.socket`(5), `sd_listen_fds`(3)), so that clients wait "
+		"instead of being refused while the daemon starts. A socket belongs to the `listener` with its port and address, or "
+		"its path, or to the one whose `socket_name` is its FileDescriptorName=. Listeners that get none open their own. It is "
+		"an error if a socket is left that no listener is for. It does not go together with -d. A unit shunt.socket for "
+		"`listener 1883`:\n"
+		"\n"
+		"\t[Socket]\n"
+		"\tListenStream=1883\n"
+		"\tBacklog=4096\n"
+		"\n"
+		"\t[Install]\n"
+		"\tWantedBy=sockets.target");
 	man_section(f, "Exit status");
 	man_item(f, "0", NULL, "Stopped by a signal, or what was asked for is printed.");
 	man_item(f, "1", NULL, "The configuration is wrong or something it asks for cannot be had; the log says what.");
 	man_item(f, "2", NULL, "The command line is wrong.");
 	man_section(f, "Environment");
 	man_item(f, "NOTIFY_SOCKET", NULL, "Where systemd wants to be told of readiness, see `sd_notify`(3).");
+	man_item(f, "LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES", NULL, "Sockets that the service manager passes.");
 	man_item(f, "XDG_RUNTIME_DIR", NULL, "Folder of the control socket when not started as root.");
 	man_section(f, "Files");
 	man_item(f, "/run/shunt/control.sock", NULL, "Control socket of a daemon started as root.");

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "broker/accept.h"
+#include "broker/banning.h"
 #include "broker/internal.h"
 #include "broker/memory.h"
 #include "mqtt/encode.h"
@@ -141,7 +142,7 @@ static bool open_conn(struct sn_client *k)
 
 	net_address_name(&address, ntohs(k->address.at.in.sin_port), peer);
 	COUNTER_ADD(connections, 1);
-	if (!accept_admit(g->broker, g->listener, peer))
+	if (banning_refuses_peer(k->home, peer) || !accept_admit(g->broker, g->listener, peer))
 		return false;
 	if (g->broker->conf->connection_messages)
 		log_notice("New connection from %s on port %u.", peer, sn_conf(g)->port);
