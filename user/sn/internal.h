@@ -76,12 +76,20 @@ struct sn_mail {
 	uint8_t data[];
 };
 
-/* ---- gateway.c --------------------------------------------------------------------------------------------------- */
+/* ---- datagrams.c --------------------------------------------------------------------------------------------------- */
 
 /* Send a packet. Any thread. 0, or -EAGAIN: not now; what cannot be sent otherwise is lost, as datagrams are. */
 int sn_send(const struct sn_gateway *g, const struct sn_address *to, const uint8_t *packet, size_t len);
 /* The same for a packet without a string. */
 void sn_answer(const struct sn_gateway *g, const struct sn_address *to, const struct sn_packet *p);
+
+/* Receive a batch, for sn_take(). The owner. False: there is nothing more. */
+bool sn_receive(struct sn_gateway *g);
+
+/* ---- gateway.c --------------------------------------------------------------------------------------------------- */
+
+/* Handle a datagram; *from gets the envelope it is in. The owner. */
+void sn_take(struct sn_gateway *g, struct sn_address *from, const uint8_t *data, size_t len);
 
 /* A datagram was for a client that is no more: handle it anew, at the owner. */
 void sn_return(struct sn_mail *mail);
