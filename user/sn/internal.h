@@ -188,6 +188,20 @@ uint16_t sn_request_done(struct sn_client *k, uint8_t type, uint16_t msg_id);
 void sn_wire_send(struct conn *c, const uint8_t *packet, size_t len);
 void sn_wire_write(struct conn *c);
 
+/* ---- pending.c --------------------------------------------------------------------------------------------------- */
+
+/* From now on this is what the client has to acknowledge; takes its bytes. Nothing else goes out of the output. */
+void sn_expect(struct sn_client *k, struct sn_pending p);
+void sn_send_pending(const struct sn_client *k);
+/* Tell it a topic, by the REGISTER that is pending or that comes before what is. */
+void sn_send_register(struct sn_client *k, const struct sn_topic *topic);
+/* A message id for that. Nobody who cannot see our datagrams knows it, so that he cannot acknowledge for the client. */
+uint16_t sn_register_id(struct sn_client *k);
+/* The client does not get a message, which is counted; of QoS 1 and 2 it is over for its session. */
+void sn_give_up_message(struct sn_client *k, uint8_t qos, uint16_t pid);
+/* Go on with the output in a moment: the socket takes nothing now. */
+void sn_try_soon(struct sn_client *k);
+
 /* The client may have output, or something that was not acknowledged again. */
 void sn_go_on(struct sn_client *k);
 /* It sleeps: nothing goes out. */
