@@ -121,6 +121,48 @@ class Activation(SystemTest):
                 self.pass_on(*sockets, lines=lines, port=port)
 
 
+class Default(SystemTest):
+    """Without a listener line."""
+
+    own_daemon = True
+
+    @own
+    @roads("off")
+    def test_loopback_only(self):
+        """Nothing listens but on loopback addresses, whatever else is on."""
+        if self.reference:
+            self.skipTest("the options are of Shunt")
+        port = self.network.free_port(unseen=True)
+        daemon = self.start(before=self.take_listeners, port=port, arguments=["-p", str(port)])
+        self.client("c", daemon).alive()
+        places = self.listening(daemon.process.pid)
+        self.assertIn(("0100007F", port), places)
+        self.assertLessEqual({address for address, _ in places}, {"0100007F", "0" * 24 + "01000000"})
+
+    @staticmethod
+    def take_listeners(daemon):
+        """Leave out the lines of listeners."""
+        daemon.options = [line for line in daemon.options if line.split()[0] not in ("listener", "allow_anonymous")]
+
+    @staticmethod
+    def listening(pid):
+        """Where the process listens, of IPv4 and IPv6: hexadecimal address, port."""
+        mine, places = set(), set()
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                mine.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+            except FileNotFoundError:
+                continue
+        for name in ("tcp", "tcp6"):
+            with open(f"/proc/{pid}/net/{name}") as table:
+                for line in list(table)[1:]:
+                    words = line.split()
+                    if words[3] == "0A" and f"socket:[{words[9]}]" in mine:
+                        address, port = words[1].split(":")
+                        places.add((address, int(port, 16)))
+        return places
+
+
 class Interface(SystemTest):
     """bind_interface."""
 
