@@ -88,7 +88,7 @@ static int visit_subscriptions(struct walk *w, const struct tree_node *n)
 		char *end = mempcpy(stpcpy(w->full, "$share/"), name.data, name.len);
 
 		*end++ = '/';
-		strcpy(end, w->path);
+		memcpy(end, w->path, strlen(w->path) + 1);
 		rc = visit_subs(w, w->full, subs_of(&s->subs));
 	}
 	return rc;
