@@ -50,6 +50,7 @@ static const struct sample {
 	{"listener_allow_anonymous", "true", 1, NULL},
 	{"listener_allow_anonymous", "false", 0, NULL},
 	{"listener_auto_id_prefix", "edge 7-", 0, "edge 7-"},
+	{"mount_point", "hall 7/", 0, "hall 7/"},
 	{"listener_password_file", "/etc/shunt/own users", 0, "/etc/shunt/own users"},
 	{"listener_acl_file", "/etc/shunt/own rules", 0, "/etc/shunt/own rules"},
 	{"protocol", "websockets", CONF_WEBSOCKETS, NULL},

@@ -146,6 +146,12 @@ static void test_listener_errors(void **state)
 	assert_error("socket_domain unix", "socket_domain: \"unix\" is neither ipv4 nor ipv6.");
 	assert_error("protocol http_api", "protocol: mosquitto has listeners of \"http_api\", Shunt 0.1.0 has not.");
 	assert_error("protocol coap", "protocol: \"coap\" is none of mqtt, websockets, mqtt-sn.");
+	assert_error("mount_point a/+/",
+		     "mount_point: \"a/+/\" cannot begin topics, which are UTF-8 without the wildcards + and #.");
+	assert_error("mount_point #",
+		     "mount_point: \"#\" cannot begin topics, which are UTF-8 without the wildcards + and #.");
+	assert_error("mount_point $share/g/",
+		     "mount_point: \"$share/g/\": $share/ begins shared subscriptions, and no topics.");
 	read_text("protocol mqtt\n");
 }
 
@@ -330,6 +336,16 @@ static void test_reload(void **state)
 	assert_string_equal(conf.log_file, "b.log");
 }
 
+static void test_mount_point(void **state)
+{
+	(void)state;
+	read_text("listener 1883\nallow_anonymous true\nmount_point a/\n");
+	finish(0);
+	reload("listener 1883\nallow_anonymous true\nmount_point b/\n", 0,
+	       "Warning: A change of mount_point of the listener at port 1883 counts when the broker is started again.\n");
+	assert_string_equal(conf.listeners[0].mount_point, "a/");
+}
+
 static void test_reload_nothing(void **state)
 {
 	static const char text[] = "listener 1883\nallow_anonymous true\nresponse_information x\n";
@@ -380,6 +396,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_listener_twice, begin, end),
 		cmocka_unit_test_setup_teardown(test_reload, begin, end),
 		cmocka_unit_test_setup_teardown(test_reload_nothing, begin, end),
+		cmocka_unit_test_setup_teardown(test_mount_point, begin, end),
 		cmocka_unit_test_setup_teardown(test_reload_without_effect, begin, end),
 	};
 	int failed;

@@ -14,6 +14,7 @@
 #include "broker/flow.h"
 #include "broker/internal.h"
 #include "broker/memory.h"
+#include "broker/mount.h"
 #include "broker/subscribe.h"
 #include "broker/will.h"
 #include "mqtt/topic.h"
@@ -71,6 +72,14 @@ static bool keep_alive_allowed(const struct conf *conf, uint16_t keep_alive)
 	return !conf->max_keepalive || (keep_alive && keep_alive <= conf->max_keepalive);
 }
 
+/* With the mount point in front of it. */
+static bool will_topic_allowed(const struct conf *conf, struct mqtt_str mount, struct mqtt_str topic)
+{
+	size_t levels = topic_depth(topic) + (mount.len ? topic_depth(mount) - 1 : 0);
+
+	return mount.len + topic.len <= TOPIC_LEN_MAX && levels <= topic_levels_max(conf);
+}
+
 /* 0, or the reason to refuse the client. */
 static int check(const struct conn *c, const struct mqtt_connect *con)
 {
@@ -83,7 +92,7 @@ static int check(const struct conn *c, const struct mqtt_connect *con)
 		return MQTT_RC_QOS_NOT_SUPPORTED;
 	if (con->will && con->will_retain && !conf->retain_available) /* 5.0 [MQTT-3.2.2-13] */
 		return MQTT_RC_RETAIN_NOT_SUPPORTED;
-	if (con->will && topic_depth(con->will_topic) > topic_levels_max(conf))
+	if (con->will && !will_topic_allowed(conf, mount_of(&conf->listeners[c->listener]), con->will_topic))
 		return MQTT_RC_TOPIC_NAME_INVALID;
 	return 0;
 }
@@ -278,6 +287,7 @@ static void take_limits(struct conn *c, const struct mqtt_packet *p)
 	if (c->wire)
 		c->sink.max_packet = c->wire->max_packet;
 	c->sink.aliases.max = aliases < our_aliases ? (uint16_t)aliases : our_aliases;
+	c->sink.mount = mount_of(l);
 	c->told.inflight = conf->max_inflight_messages;
 	c->told.topic_alias = l->max_topic_alias;
 	c->told.qos = l->max_qos;
@@ -383,7 +393,9 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 		return no_memory(c);
 	COUNTER_ADD(connects, 1);
 	log_connect(c, con);
-	if (!c->wire && !access_of(c)->gate)
+	if (c->sink.mount.len)
+		c->link.no_road = "its listener has a mount point";
+	else if (!c->wire && !access_of(c)->gate)
 		fp_attach(&c->link, c->watch.fd, FLOW_NAMESPACE, flow_form(c->version), s->id, c->received);
 	else
 		c->link.no_road = "it comes by TLS, WebSocket or a proxy";

@@ -179,9 +179,10 @@ static int make_props(struct publish_props *pp, const struct message *m, const s
 static int publish_encoded(struct output *o, struct message *m, const struct output_publish *p,
 			   const struct mqtt_props *props)
 {
-	const struct mqtt_str none = {0};
+	const struct mqtt_str none = {0}, whole = message_topic(m);
+	const struct mqtt_str topic = {whole.data + p->mount, whole.len - p->mount};
 	const struct mqtt_publish publish = {
-		.topic = p->alias_only ? none : message_topic(m), .qos = p->qos, .dup = p->dup, .retain = p->retain};
+		.topic = p->alias_only ? none : topic, .qos = p->qos, .dup = p->dup, .retain = p->retain};
 	const struct mqtt_str payload = message_payload(m);
 	size_t head_len = mqtt_encode_publish_header(NULL, 0, p->version, &publish, payload.len, p->pid, props);
 	size_t len = head_len + payload.len;
@@ -217,7 +218,7 @@ int output_publish(struct output *o, struct message *m, const struct output_publ
 	int rc;
 
 	if (p->version < MQTT_5_0)
-		return p->qos == 0 && !p->retain ? publish_stored(o, m) : publish_encoded(o, m, p, NULL);
+		return p->qos == 0 && !p->retain && !p->mount ? publish_stored(o, m) : publish_encoded(o, m, p, NULL);
 	rc = make_props(&props, m, p);
 	if (!rc)
 		rc = publish_encoded(o, m, p, &props.view);

@@ -44,7 +44,8 @@ struct output_publish {
 	uint8_t version; /* the receiver's, enum mqtt_version */
 	uint8_t qos;	 /* of this delivery */
 	bool retain, dup;
-	uint16_t pid; /* with QoS 1 and 2 */
+	uint32_t mount; /* bytes of the topic that are left out, fewer than it has: mount.h */
+	uint16_t pid;	/* with QoS 1 and 2 */
 	/* 5.0 only */
 	uint16_t alias;		   /* Topic Alias; 0: none */
 	bool alias_only;	   /* the receiver knows it: the topic is left out */

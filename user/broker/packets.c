@@ -10,6 +10,7 @@
 #include "broker/durable.h"
 #include "broker/internal.h"
 #include "broker/memory.h"
+#include "broker/mount.h"
 #include "broker/rate.h"
 #include "broker/replay.h"
 #include "broker/room.h"
@@ -244,6 +245,14 @@ static int resolve_alias(struct conn *c, struct mqtt_packet *p)
 	return alias_in_get(&c->aliases, (uint16_t)alias, topic) ? 0 : conn_fail(CLOSE_PROTOCOL);
 }
 
+/* Make it the whole topic. 0 or conn_fail(). */
+static int mount(const struct conn *c, struct mqtt_str *topic, uint8_t **made)
+{
+	int rc = mount_topic(c->sink.mount, topic, made);
+
+	return rc ? conn_fail(rc == -ENOMEM ? CLOSE_NO_MEMORY : CLOSE_TOPIC_INVALID) : 0;
+}
+
 /* What the server does not allow. 0 or conn_fail(). */
 static int check_publish(const struct conn *c, const struct mqtt_publish *pub)
 {
@@ -261,12 +270,15 @@ static int handle_publish(struct conn *c, struct mqtt_packet *p)
 {
 	const struct mqtt_publish *pub = &p->publish;
 	struct outcome out = {0};
+	uint8_t *mounted = NULL;
 	int rc;
 
 	COUNTER_ADD(publish_received, 1);
 	COUNTER_ADD(publish_bytes_received, pub->payload.len);
 	c->session->messages_in++;
 	rc = resolve_alias(c, p);
+	if (!rc)
+		rc = mount(c, &p->publish.topic, &mounted);
 	if (!rc && log_wants(LOG_TYPE_DEBUG))
 		log_publish(c, p);
 	if (!rc)
@@ -277,6 +289,7 @@ static int handle_publish(struct conn *c, struct mqtt_packet *p)
 		rc = pub->qos == 2 ? publish_later(c, p, &out) : publish_now(c, p, &out);
 	if (!rc && pub->qos && !out.waits)
 		send_ack(c, pub->qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, p->pid, out.reason, out.why);
+	free(mounted);
 	return rc;
 }
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "broker/internal.h"
 #include "broker/memory.h"
+#include "broker/mount.h"
 #include "broker/subscribe.h"
 #include "broker/tree.h"
 #include "broker/worker.h"
@@ -169,12 +170,19 @@ void retained_send(struct broker *b, struct session *s, struct mqtt_packet *pack
 	struct mqtt_filter f;
 
 	for (size_t i = 0; mqtt_next_filter(packet, &f); i++) {
+		uint8_t *made = NULL;
+
 		if (!due[i].wanted)
 			continue;
-		replay_stop(s, f.topic);
 		to.qos = codes[i];
 		to.no_local = f.no_local;
+		if (mount_filter(s->sink->mount, &f.topic, &made)) { /* it could be subscribed to */
+			COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);
+			continue;
+		}
+		replay_stop(s, f.topic);
 		send_all(b, f.topic, due[i].seq, &to);
+		free(made);
 	}
 }
 

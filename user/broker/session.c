@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "broker/access.h"
 #include "broker/memory.h"
+#include "broker/mount.h"
 #include "broker/replay.h"
 #include "mqtt/encode.h"
 #include "sn/topics.h"
@@ -130,6 +131,7 @@ static int publish(struct session *s, struct message *m, const struct deliver_as
 		/* before 5.0 only for what a new subscription brings [MQTT-3.3.1-9]; it may have been queued in 5.0 */
 		.retain = as->retain && (as->subscribed || s->sink->version >= MQTT_5_0),
 		.dup = dup,
+		.mount = s->sink->mount.len,
 		.pid = pid,
 		.ids = as->ids,
 		.max_packet = s->sink->max_packet,
@@ -268,10 +270,11 @@ static void land(struct session *s, struct delivery *d)
 	list_del(&d->link);
 }
 
-/* May the client not have the message? Its rights may have changed while it waited. */
+/* May the client not have the message? Its rights may have changed while it waited, or it has come by another
+ * listener. */
 static bool denied(struct session *s, const struct message *m)
 {
-	if (access_may_read(s, message_topic(m)))
+	if (access_may_read(s, message_topic(m)) && (!s->sink || mount_holds(s->sink->mount, message_topic(m))))
 		return false;
 	session_drop(s, DROP_DENIED);
 	return true;

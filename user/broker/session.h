@@ -53,6 +53,7 @@ struct session_sink {
 	uint16_t receive_max;	  /* of the client; 65535 before 5.0 */
 	uint32_t max_packet;	  /* of the client; 0: no limit */
 	struct alias_out aliases; /* of ours */
+	struct mqtt_str mount;	  /* of the listener; mount.h */
 	/* Something was appended: write it at the end of the turn. NULL in tests. */
 	void (*dirty)(struct session_sink *);
 	/* The output is full: try to write now. NULL in tests. */

@@ -12,6 +12,7 @@
 #include "broker/flow.h"
 #include "broker/internal.h"
 #include "broker/memory.h"
+#include "broker/mount.h"
 #include "broker/replay.h"
 #include "mqtt/topic.h"
 
@@ -188,6 +189,24 @@ static uint8_t subscribe_one(struct broker *b, struct session *s, const struct m
 	return qos;
 }
 
+/* The reason code of mount_filter(). */
+static uint8_t mount_reason(int rc)
+{
+	return rc == -ENOMEM ? MQTT_RC_UNSPECIFIED_ERROR : MQTT_RC_TOPIC_FILTER_INVALID;
+}
+
+/* One filter of the client, without its mount point. Likewise. */
+static uint8_t subscribe_mounted(struct broker *b, struct session *s, struct mqtt_filter f, uint32_t id, bool *is_new)
+{
+	uint8_t *made = NULL;
+	int rc = mount_filter(s->sink->mount, &f.topic, &made);
+	uint8_t code = rc ? mount_reason(rc) : subscribe_one(b, s, &f, id, is_new);
+
+	log_filter(s, &f, LOG_TYPE_SUBSCRIBE);
+	free(made);
+	return code;
+}
+
 /* Not for shared subscriptions, section 3.8.4 of 5.0. */
 static bool wants_retained(const struct mqtt_filter *f, uint8_t code, bool is_new)
 {
@@ -214,10 +233,9 @@ int subscribe(struct broker *b, struct session *s, struct mqtt_packet *packet, u
 			more = mqtt_next_filter(packet, &f);
 			if (!more)
 				break;
-			codes[i] = subscribe_one(b, s, &f, id, &is_new);
+			codes[i] = subscribe_mounted(b, s, f, id, &is_new);
 			due[i].wanted = wants_retained(&f, codes[i], is_new);
 			due[i].seq = tree_seq(b->tree);
-			log_filter(s, &f, LOG_TYPE_SUBSCRIBE);
 		} while (++i % FILTERS_PER_LOCK);
 		subscriptions_unlock(b);
 	}
@@ -239,6 +257,48 @@ int subscription_restore(struct broker *b, struct session *s, struct mqtt_str fi
 	return rc == -E2BIG ? 0 : rc;
 }
 
+/* One filter. Under the lock. Returns the reason code. */
+static uint8_t unsubscribe_one(struct broker *b, struct session *s, struct mqtt_str filter)
+{
+	struct subscription *sub = NULL;
+	struct parts p;
+
+	if (take_apart(filter, &p) >= 0)
+		sub = find(b->tree, s, &p);
+	if (!sub)
+		return MQTT_RC_NO_SUBSCRIPTION_EXISTED;
+	drop(b, s, sub);
+	durable_unsubscribe(s->conn->worker, s, filter);
+	invalidate(p.inner);
+	return MQTT_RC_SUCCESS;
+}
+
+/* One filter of the client, without its mount point. Likewise. */
+static uint8_t unsubscribe_mounted(struct broker *b, struct session *s, struct mqtt_filter f)
+{
+	uint8_t *made = NULL;
+	int rc = mount_filter(s->sink->mount, &f.topic, &made);
+	uint8_t code = rc ? mount_reason(rc) : unsubscribe_one(b, s, f.topic);
+
+	log_filter(s, &f, LOG_TYPE_UNSUBSCRIBE);
+	free(made);
+	return code;
+}
+
+/* No retained messages by these filters any more. */
+static void stop_replays(struct session *s, struct mqtt_packet *packet)
+{
+	struct mqtt_filter f;
+
+	while (s->replays && mqtt_next_filter(packet, &f)) {
+		uint8_t *made = NULL;
+
+		if (!mount_filter(s->sink->mount, &f.topic, &made))
+			replay_stop(s, f.topic);
+		free(made);
+	}
+}
+
 void unsubscribe(struct broker *b, struct session *s, struct mqtt_packet *packet, uint8_t *codes)
 {
 	struct mqtt_packet again = *packet;
@@ -249,26 +309,14 @@ void unsubscribe(struct broker *b, struct session *s, struct mqtt_packet *packet
 	while (more) {
 		subscriptions_lock(b);
 		do {
-			struct subscription *sub = NULL;
-			struct parts p;
-
 			more = mqtt_next_filter(packet, &f);
 			if (!more)
 				break;
-			if (take_apart(f.topic, &p) >= 0)
-				sub = find(b->tree, s, &p);
-			codes[i] = sub ? MQTT_RC_SUCCESS : MQTT_RC_NO_SUBSCRIPTION_EXISTED;
-			if (sub) {
-				drop(b, s, sub);
-				durable_unsubscribe(s->conn->worker, s, f.topic);
-				invalidate(p.inner);
-			}
-			log_filter(s, &f, LOG_TYPE_UNSUBSCRIBE);
+			codes[i] = unsubscribe_mounted(b, s, f);
 		} while (++i % FILTERS_PER_LOCK);
 		subscriptions_unlock(b);
 	}
-	while (mqtt_next_filter(&again, &f))
-		replay_stop(s, f.topic);
+	stop_replays(s, &again);
 }
 
 void unsubscribe_all(struct broker *b, struct session *s)

@@ -2,25 +2,31 @@
 #include "broker/will.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "broker/access.h"
 #include "broker/durable.h"
 #include "broker/internal.h"
+#include "broker/mount.h"
 #include "broker/route.h"
 
 int will_take(struct conn *c, const struct mqtt_connect *connect)
 {
-	const struct mqtt_publish will = {.topic = connect->will_topic,
-					  .payload = connect->will_payload,
-					  .qos = connect->will_qos,
-					  .retain = connect->will_retain};
+	struct mqtt_publish will = {.topic = connect->will_topic,
+				    .payload = connect->will_payload,
+				    .qos = connect->will_qos,
+				    .retain = connect->will_retain};
 	const struct mqtt_str id = mqtt_str(c->client_id);
+	uint8_t *mounted = NULL;
 
 	if (!connect->will)
 		return 0;
+	if (mount_topic(c->sink.mount, &will.topic, &mounted))
+		return -ENOMEM;
 	c->will_retain = connect->will_retain;
 	c->will_delay = mqtt_props_number(&connect->will_props, MQTT_PROP_WILL_DELAY_INTERVAL, 0);
 	c->will = message_new(&will, &connect->will_props, message_origin(id.data, id.len));
+	free(mounted);
 	return c->will ? 0 : -ENOMEM;
 }
 

@@ -53,6 +53,7 @@ struct conf_listener {
 	uint32_t max_connection_rate;	 /* a second; 0: no limit */
 	uint8_t max_qos;		 /* default 2 */
 	uint16_t max_topic_alias;	 /* that clients may use towards us; 5.0; default 10 */
+	char *mount_point;		 /* what the topics of its clients begin with; NULL: nothing */
 	uint16_t max_topic_alias_broker; /* that we use towards a client at most; 5.0; default 10 */
 	unsigned accept_versions;	 /* mask of 1u << enum mqtt_version; default all */
 	bool use_username_as_clientid;	 /* default false */

@@ -92,6 +92,24 @@ const struct conf_option conf_options[] = {
 		"disconnected; clients of MQTT 5.0 are told of the limit when they connect. Subscriptions are granted at most "
 		"this QoS.",
 }, {
+	.name = "mount_point", IN_LISTENER(mount_point), .type = CONF_STRING, .parse = conf_parse_mount_point,
+	.argument = "PREFIX", .fallback = "none", .restart = true,
+	.help = "Put PREFIX in front of the topics that clients of this listener publish to, of their wills, and of what they "
+		"subscribe to, behind `$share/NAME/` if it is a shared subscription; and leave it out of what they are sent. So "
+		"they have a part of the topics for themselves, and see nothing of the others, nor of `$SYS`. Response topics "
+		"are left as they are.\n"
+		"\n"
+		"\tlistener 1884\n"
+		"\tmount_point hall/\n"
+		"\n"
+		"Let PREFIX end with `/`, as nothing puts one in between; with another PREFIX, clients cannot subscribe to filters "
+		"that begin with `+` or `#`. It must have no wildcards. The rules of an `acl_file`, the log and "
+		"shuntctl(1) have the topics with PREFIX. A topic may have 65535 bytes together with it. Client identifiers "
+		"are those of all listeners: a client that comes back by a listener with another mount point has the "
+		"subscriptions it made, and is not sent what its new mount point does not hold.\n"
+		"Not for listeners of `protocol mqtt-sn`. The kernel carries no messages past the daemon for clients of a "
+		"listener with a mount point.",
+}, {
 	.name = "max_topic_alias", IN_LISTENER(max_topic_alias), .type = CONF_UINT, .max = 65535,
 	.argument = "COUNT", .value = "10",
 	.help = "Let a client of MQTT 5.0 use up to COUNT topic aliases in what it publishes. 0 allows none.",

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Options of a listener: what stands between its clients' sockets and MQTT. */
+/* Options of a listener: what stands between its clients and the broker. */
 #include <string.h>
 
 #include "base/version.h"
 #include "conf/option.h"
+#include "mqtt/topic.h"
 #include "net/address.h"
 
 int conf_parse_protocol(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
@@ -81,6 +82,20 @@ int conf_parse_group(struct conf *c, const struct conf_option *o, void *field, c
 	return conf_set_string(field, value, where);
 }
 
+int conf_parse_mount_point(struct conf *c, const struct conf_option *o, void *field, const char *value,
+			   const char *where)
+{
+	(void)c;
+	if (!topic_name_valid(mqtt_str(value)))
+		return conf_error(where,
+				  "%s: \"%.64s\" cannot begin topics, which are UTF-8 without the wildcards + and #",
+				  o->name, value);
+	if (!strncmp(value, "$share/", strlen("$share/")))
+		return conf_error(where, "%s: \"%.64s\": $share/ begins shared subscriptions, and no topics", o->name,
+				  value);
+	return conf_set_string(field, value, where);
+}
+
 /* Of a listener of MQTT-SN, and of one that is not. */
 static int check_sn(const struct conf_listener *l)
 {
@@ -96,6 +111,8 @@ static int check_sn(const struct conf_listener *l)
 				  "mqtt_sn_multicast: a listener with an ADDRESS gets nothing that is sent to others");
 	if (conf_has_tls(l) || l->proxy_protocol || l->use_identity_as_username || l->use_username_as_clientid)
 		return conf_error(l->where, "protocol: a listener of mqtt-sn has no TLS, no proxies and no user names");
+	if (l->mount_point)
+		return conf_error(l->where, "mount_point: a listener of mqtt-sn has none");
 	return 0;
 }
 

@@ -50,7 +50,6 @@ static const struct foreign {
 	{"local_clientid", NULL},
 	{"local_password", NULL},
 	{"local_username", NULL},
-	{"mount_point", NULL},
 	{"notification_topic", NULL},
 	{"notifications", NULL},
 	{"notifications_local_only", NULL},
