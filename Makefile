@@ -135,6 +135,7 @@ $(TOOLS:%=$(BUILD)/%): $(BUILD)/libshunt.a $(BUILD)/sources
 $(BUILD)/tests/unit/% $(BUILD)/tests/bpf/%: LINK_WITH = -lcmocka
 $(addprefix $(BUILD)/tests/unit/test_,acl_memory auth_memory session_memory tls_memory): LINK_WITH = -lcmocka -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(BUILD)/tests/unit/test_websocket: LINK_WITH = -lcmocka -Wl,--wrap=wslay_frame_context_init
+$(BUILD)/tests/unit/test_checker: LINK_WITH = -lcmocka -Wl,--wrap=sysconf,--wrap=password_check,--wrap=loop_send
 $(BUILD)/tests/unit/test_powercut: $(addprefix $(BUILD)/obj/tests/faults/,disk.o journal.o steps.o)
 $(BUILD)/tests/fuzz/%: LINK_WITH = -fsanitize=fuzzer
 $(BUILD)/tests/fuzz/fuzz_sessions: LINK_WITH = -fsanitize=fuzzer -Wl,--wrap=clock_gettime,--wrap=getrandom

@@ -79,6 +79,14 @@ int password_file_check(const struct password_file *file, struct mqtt_str userna
 	return known ? password_check(h, password) : password_check_nobody(h, password);
 }
 
+size_t password_file_check_memory(const struct password_file *file, struct mqtt_str username)
+{
+	bool known;
+	const struct password_hash *h = password_file_choose(file, username, &known);
+
+	return h ? password_check_memory(h) : 0;
+}
+
 bool password_file_line(const char *line, size_t len, struct mqtt_str *name, struct mqtt_str *hash)
 {
 	return users_line(&format, line, len, name, hash) == USERS_LINE_USER;

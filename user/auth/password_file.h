@@ -58,6 +58,9 @@ const struct password_hash *password_file_choose(const struct password_file *fil
  * is no memory to tell. Takes long, see auth/password.h. Any thread that holds a reference. */
 int password_file_check(const struct password_file *file, struct mqtt_str username, struct mqtt_str password);
 
+/* Bytes of memory that this check holds while it runs, as password_check_memory() says. */
+size_t password_file_check_memory(const struct password_file *file, struct mqtt_str username);
+
 /* ---- for who changes the file ------------------------------------------------------------------------------------ */
 
 /* Take a line of `len` bytes apart as it is when it is read, with its end or without. Both point into it. False: it has

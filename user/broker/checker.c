@@ -5,35 +5,61 @@
 #include <pthread.h>
 #include <unistd.h>
 
-enum { THREADS_MAX = 16 };
+#include "auth/password.h"
+
+enum {
+	THREADS_MAX = 16,
+	MEMORY_MAX = PASSWORD_ARGON2_KIB_MAX * 1024, /* one check always fits */
+};
 
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	/* under the lock */
 	struct check *first, **end;
+	size_t memory; /* of those that run */
 	bool stop;
 	/* the main thread's */
 	pthread_t threads[THREADS_MAX];
 	unsigned started;
 } checker = {.lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .end = &checker.first};
 
-/* The next one; NULL: stop. */
+/* Is the next one to wait until others give memory back? Under the lock. */
+static bool must_wait(void)
+{
+	if (checker.stop)
+		return false;
+	return !checker.first || checker.first->memory > MEMORY_MAX - checker.memory;
+}
+
+/* The next one, which counts as running; NULL: stop. */
 static struct check *take(void)
 {
 	struct check *c;
 
 	pthread_mutex_lock(&checker.lock);
-	while (!checker.first && !checker.stop)
+	while (must_wait())
 		pthread_cond_wait(&checker.more, &checker.lock);
 	c = checker.first;
 	if (c) {
 		checker.first = c->next;
 		if (!checker.first)
 			checker.end = &checker.first;
+		checker.memory += c->memory;
 	}
 	pthread_mutex_unlock(&checker.lock);
 	return c;
+}
+
+/* One has run. */
+static void give_back(size_t memory)
+{
+	if (!memory)
+		return;
+	pthread_mutex_lock(&checker.lock);
+	checker.memory -= memory;
+	pthread_cond_broadcast(&checker.more); /* it may be enough for several */
+	pthread_mutex_unlock(&checker.lock);
 }
 
 static void *run(void *arg)
@@ -47,6 +73,7 @@ static void *run(void *arg)
 			c->result = -ECANCELED;
 		else
 			c->result = password_file_check(c->passwords, c->username, c->password);
+		give_back(c->memory);
 		loop_send(c->from, &c->item);
 	}
 	return NULL;
@@ -82,6 +109,7 @@ void checker_stop(void)
 void checker_submit(struct check *check)
 {
 	check->next = NULL;
+	check->memory = password_file_check_memory(check->passwords, check->username);
 	pthread_mutex_lock(&checker.lock);
 	*checker.end = check;
 	checker.end = &check->next;

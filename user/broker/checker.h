@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Threads that check passwords, which is made to take long: not on a worker, where others would wait for it. A few of them,
- * so that a flood of logins takes some of the processor, and memory for a few checks at a time.
+ * so that a flood of logins takes some of the processor; and no more memory at a time than the most that a single check may
+ * take. They begin in the order they came, so that one that takes much is not overtaken for ever.
  */
 #ifndef SHUNT_CHECKER_H
 #define SHUNT_CHECKER_H
@@ -17,6 +18,7 @@ struct check {
 	struct check *next;
 	struct loop *from; /* gets the item back */
 	struct password_file *passwords;
+	size_t memory;			    /* bytes; the checker's */
 	struct mqtt_str username, password; /* behind the struct, or NULL */
 	bool given_up;			    /* atomic: the answer does not matter any more */
 	int result;			    /* of password_file_check() */
