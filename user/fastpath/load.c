@@ -116,6 +116,8 @@ static int map_memory(void)
 		return -errno;
 	fp.heralds = p;
 	fp.herald_socks_fd = bpf_map__fd(fp.bpf->maps.herald_socks);
+	if (!fp.bpf->bss) /* libbpf found, rightly or not, that arrays cannot be mapped here */
+		return -EOPNOTSUPP;
 	fp.sinks = fp.bpf->bss->sinks;
 	fp.turns = fp.bpf->bss->share_turns;
 	fp.sink_socks_fd = bpf_map__fd(fp.bpf->maps.sink_socks);

@@ -49,6 +49,8 @@ static int load(void)
 	libbpf_set_print(libbpf_line);
 	guard.bpf = guard_bpf__open();
 	error = guard.bpf ? guard_bpf__load(guard.bpf) : -errno;
+	if (!error && !guard.bpf->bss) /* libbpf found, rightly or not, that arrays cannot be mapped here */
+		error = -EOPNOTSUPP;
 	if (error)
 		return refuse(error, "cannot load the BPF program");
 	guard.control = &guard.bpf->bss->control;
