@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/*
+ * Tokens. An input that begins with '!' is a header and a payload in JSON, a line each, which are made a token that is signed
+ * right, so that what a token says is read, too; any other is a token as it is, and never passes.
+ */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <openssl/hmac.h>
+
+#include "auth/jwt.h"
+#include "base/base64.h"
+#include "base/log.h"
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { NOW = 1000000000, INPUT_MAX = 4096, TOKEN_SIZE = 2 * INPUT_MAX };
+
+static const char secret[] = "0123456789abcdef0123456789abcdef";
+static struct jwt_keys *keys;
+
+static void must(int good)
+{
+	if (!good)
+		abort();
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	int fd = memfd_create("secret", MFD_CLOEXEC);
+	char key[64];
+
+	(void)argc, (void)argv;
+	log_set_dest(0, NULL);
+	must(fd >= 0 && write(fd, secret, strlen(secret)) == (ssize_t)strlen(secret));
+	snprintf(key, sizeof(key), "HS256 /proc/self/fd/%d", fd);
+	keys = jwt_keys_new();
+	must(keys && !jwt_keys_add(keys, key, "here"));
+	close(fd);
+	return 0;
+}
+
+/* Append base64url. */
+static void encode(char *out, const void *bytes, size_t len)
+{
+	char *at = out + strlen(out);
+	size_t n = base64_encode(at, bytes, len);
+
+	for (size_t i = 0; i < n; i++)
+		at[i] = (char)(at[i] == '+' ? '-' : at[i] == '/' ? '_' : at[i]);
+	at[strcspn(at, "=")] = '\0';
+}
+
+static void sign(char *token, const uint8_t *data, size_t size)
+{
+	const uint8_t *end = memchr(data, '\n', size);
+	size_t header = end ? (size_t)(end - data) : size, rest = end ? header + 1 : size;
+	uint8_t mac[32];
+
+	token[0] = '\0';
+	encode(token, data, header);
+	strcat(token, ".");
+	encode(token, data + rest, size - rest);
+	HMAC(EVP_sha256(), secret, (int)strlen(secret), (const uint8_t *)token, strlen(token), mac, NULL);
+	strcat(token, ".");
+	encode(token, mac, sizeof(mac));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const struct jwt_rules rules = {.leeway = 5};
+	struct mqtt_str raw = {data, (uint32_t)size};
+	struct jwt_claims claims;
+	char token[TOKEN_SIZE];
+
+	if (!size || size > INPUT_MAX)
+		return 0;
+	if (data[0] != '!') {
+		must(jwt_verify(keys, &rules, raw, NOW, &claims) != NULL);
+		return 0;
+	}
+	sign(token, data + 1, size - 1);
+	if (jwt_verify(keys, &rules, mqtt_str(token), NOW, &claims)) {
+		must(!claims.name && !claims.acl);
+		return 0;
+	}
+	must(claims.name && claims.name[0] && strlen(claims.name) <= JWT_NAME_MAX && claims.expires > NOW - 5 - 1);
+	free(claims.name);
+	free(claims.acl);
+	return 0;
+}
