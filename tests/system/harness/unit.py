@@ -50,9 +50,9 @@ class _Outcome(unittest.TestResult):
         self.status, self.message = "PASS", ""
 
     def _fail(self, error, part=""):
-        # The first story is told, of others the name.
+        # The first story is told, of others the name and how they end.
         if self.status == "FAIL":
-            self.message += f"also {part or 'failed'}\n"
+            self.message += f"also {part or 'failed'}: {str(error[1])[:6000]}\n"
         else:
             self.message = f"{part}\n{_story(error[1])}".lstrip()
         self.status = "FAIL"
