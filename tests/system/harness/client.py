@@ -249,6 +249,8 @@ class Client:
                 if packet.type == p.PUBLISH:
                     self.acknowledge(packet)
                     came.append(packet)
+                elif packet.type == p.PUBREL:
+                    self.send(p.ack(p.PUBCOMP, packet.mid))
         return came
 
     def alive(self):
