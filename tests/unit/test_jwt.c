@@ -387,8 +387,8 @@ int main(void)
 		TEST(test_algorithms),	    TEST(test_changed),	   TEST(test_keys_that_are_wrong),
 		TEST(test_digest),
 	};
-	static const char *const files[] = {"secret", "rsa.pem", "ec.pem",   "rfc",
-					    "other",  "short",	 "weak.pem", "p384.pem"};
+	static const char *const files[] = {"log",   "secret", "rsa.pem",  "ec.pem",  "rfc",
+					    "other", "short",  "weak.pem", "p384.pem"};
 	int failed;
 
 	if (!mkdtemp(dir) || chdir(dir))
