@@ -72,7 +72,7 @@ static int add_ban(const struct ban *ban, void *arg)
 	if (ban->who.kind == BAN_ADDRESS) {
 		network_name(&ban->who.network, name);
 	} else {
-		text = strndup((const char *)ban->who.name.data, ban->who.name.len);
+		text = mqtt_str_dup(ban->who.name);
 		j->failed |= !text;
 	}
 	json_open_object(j, NULL);

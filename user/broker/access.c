@@ -211,7 +211,7 @@ bool access_waits(const struct conn *c)
 
 static int take_username(struct conn *c, struct mqtt_str name)
 {
-	c->username = strndup((const char *)name.data, name.len);
+	c->username = mqtt_str_dup(name);
 	if (!c->username)
 		return MQTT_RC_SERVER_UNAVAILABLE;
 	memory_took(name.len + 1);

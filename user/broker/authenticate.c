@@ -95,7 +95,7 @@ static bool take_username(struct connect_auth *a)
 
 	if (a->username)
 		return strlen(a->username) == name.len && memcmp(a->username, name.data, name.len) == 0;
-	a->username = strndup((const char *)name.data, name.len);
+	a->username = mqtt_str_dup(name);
 	return a->username;
 }
 

@@ -54,7 +54,7 @@ static int take_client_id(struct conn *c, const struct mqtt_connect *con)
 		id = con->username;
 	}
 	if (id.len) {
-		c->client_id = strndup((const char *)id.data, id.len);
+		c->client_id = mqtt_str_dup(id);
 	} else {
 		/* 3.1 wants 1 to 23 bytes; the upper limit is not kept by anybody. 3.1.1: [MQTT-3.1.3-7],
 		 * [MQTT-3.1.3-8]. 5.0: [MQTT-3.1.3-6]. */

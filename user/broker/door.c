@@ -130,7 +130,7 @@ static void take_common_name(struct guest *g, const struct proxy_header *h)
 	if (!g->gate->identity || g->gate->tls)
 		return;
 	if (h->common_name.len)
-		g->identity = strndup((const char *)h->common_name.data, h->common_name.len);
+		g->identity = mqtt_str_dup(h->common_name);
 	if (!g->identity)
 		g->lacks = h->common_name.len ? "out of memory" : "its proxy tells of no certificate";
 }

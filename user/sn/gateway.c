@@ -470,7 +470,7 @@ struct sn_client *sn_client_new(struct sn_gateway *g, const struct sn_address *a
 
 	if (!k)
 		return NULL;
-	k->id = strndup((const char *)id.data, id.len);
+	k->id = mqtt_str_dup(id);
 	if (!k->id) {
 		free(k);
 		return NULL;
