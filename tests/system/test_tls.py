@@ -29,7 +29,6 @@ class Tls(SystemTest):
             self.skipTest("the reference has files of its own")
         self.authority = transports.Authority()
         self.server = self.authority.certificate("server")
-        self.reloads = 0
 
     def begin(self, *lines, certified=True):
         """A daemon with a TLS listener beside the plain one, with `lines` of its own."""
@@ -54,12 +53,6 @@ class Tls(SystemTest):
         """The handshake fails, or what follows it in TLS 1.3."""
         with self.assertRaises((OSError, Closed, ssl.SSLError)):
             self.join("fails", context, host=host).alive()
-
-    def reload(self):
-        """And wait until it is done."""
-        self.reloads += 1
-        self.daemon.signal(signal.SIGHUP)
-        self.daemon.wait_log(rf"(?s)(Config reloaded.*?){{{self.reloads}}}")
 
     def tool(self, *arguments):
         """mosquitto_pub through the TLS listener: its status."""
@@ -128,7 +121,7 @@ class Certificates(Tls):
         self.fails(self.context())
         self.fails(self.context(stranger))
         self.authority.revoke(bad[0])
-        self.reload()
+        self.daemon.reload()
         self.fails(self.context(bad))
         self.join("again", self.context(good)).alive()
         client.alive()
@@ -139,14 +132,14 @@ class Certificates(Tls):
         good, bad = (self.authority.certificate(name) for name in ("good", "bad"))
         self.begin("require_certificate true", f"cafile {self.authority.cafile}", f"crlfile {self.authority.crlfile}")
         clients = {name: self.join(name, self.context(pair)) for name, pair in (("good", good), ("bad", bad))}
-        self.reload()
+        self.daemon.reload()
         for client in clients.values():
             client.alive()
         late = Client(transports.wrap_tls(self.network.socket(self.port), self.context(bad)), "late", version=self.level)
         self.addCleanup(late.close)
         self.daemon.wait_log("(?s)(New connection from .*?on port %d.*?){3}" % self.port)
         self.authority.revoke(bad[0])
-        self.reload()
+        self.daemon.reload()
         self.assertEqual([x.code for x in clients["bad"].closed()], [NOT_AUTHORIZED])
         late.connect("late", code=NOT_AUTHORIZED)
         clients["good"].alive()
@@ -167,6 +160,33 @@ class Certificates(Tls):
             client.publish(topic, b"x")
         self.assertEqual([x.topic for x in client.receive()], ["own/t"])
         self.assertEqual(daemon.stats()["publish"]["denied"], 1)
+
+    @own
+    def test_identity_asked_for_since(self):
+        """A reload that makes certificates say who clients are: who did not come by that is disconnected, also before its
+        CONNECT, and a name in a CONNECT counts no more."""
+        pair, path = self.authority.certificate("ann"), f"{run.folder()}/{self.name}.conf"
+        self.port = self.network.free_port(unseen=True)
+        lines = [f"listener {self.port} {self.network.address}", f"certfile {self.server[0]}", f"keyfile {self.server[1]}",
+                 "require_certificate true", f"cafile {self.authority.cafile}"]
+
+        def write(*more):
+            with open(path, "w") as conf:
+                conf.writelines(f"{line}\n" for line in (*lines, *more))
+            os.chmod(path, 0o644)
+
+        write()
+        self.daemon = daemon = self.start(arguments=["-c", path])
+        before = self.join("before", self.context(pair), username="liar")
+        early = Client(transports.wrap_tls(self.network.socket(self.port), self.context(pair)), "early", version=self.level)
+        self.addCleanup(early.close)
+        daemon.wait_log("(?s)(New connection from .*?on port %d.*?){2}" % self.port)
+        write("use_identity_as_username true")
+        daemon.reload()
+        self.assertEqual([x.code for x in before.closed()], [NOT_AUTHORIZED])
+        early.connect("early", code=NOT_AUTHORIZED, username="liar")
+        self.join("after", self.context(pair), username="liar").alive()
+        self.assertEqual({c["username"] for c in daemon.clients()["clients"] if c["connected"]}, {"ann"})
 
     @own
     def test_without_identity(self):
@@ -208,7 +228,7 @@ class Certificates(Tls):
         self.assertTrue(again.sock.session_reused)
         for old, new in zip(self.server, self.authority.certificate("renewed")):
             shutil.copyfile(new, old)
-        self.reload()
+        self.daemon.reload()
         self.assertTrue(self.join("after", first.sock.context, session).sock.session_reused)
         first.alive()
 
@@ -219,7 +239,7 @@ class Certificates(Tls):
         client = self.join("c")
         for old, new in zip(self.server, self.authority.certificate("renewed")):
             shutil.copyfile(new, old)
-        self.reload()
+        self.daemon.reload()
         subject = dict(field[0] for field in self.join("new").sock.getpeercert()["subject"])
         self.assertEqual(subject["commonName"], "renewed")
         with open(self.server[1], "w") as key:
@@ -293,7 +313,7 @@ class Keys(Tls):
             self.daemon.wait_log(rf"as {name} ")
         by_certificate = self.join("certified")
         self.write({"ann": "00", "bob": "ffeeddccbbaa99887766554433221100"})
-        self.reload()
+        self.daemon.reload()
         self.daemon.wait_log(r"Client ann \[\S+\] disconnected: not authorised")
         by_certificate.publish("t", b"to bob", 1)
         self.assertEqual(sub["bob"].communicate(timeout=TIMEOUT)[0], b"to bob\n")

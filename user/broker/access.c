@@ -261,6 +261,14 @@ static bool same_user(struct mqtt_str name, const struct auth_store *a, const st
 	return a == b || (a && b && same_verifier(auth_store_find(a, name), auth_store_find(b, name)));
 }
 
+/* Does the listener go by certificates and keys for who its clients are? */
+static bool asks_identity(const struct conn *c)
+{
+	const struct gate *gate = access_of(c)->gate;
+
+	return gate && gate->identity;
+}
+
 int access_check(struct conn *c, const struct mqtt_connect *connect)
 {
 	const struct conf_listener *l = &c->worker->broker->conf->listeners[c->listener];
@@ -270,10 +278,12 @@ int access_check(struct conn *c, const struct mqtt_connect *connect)
 
 	if (c->transport && !transport_stands(c->transport, access_of(c)->gate)) /* since a reload */
 		return log_refused(c, connect, "its certificate or key is not valid any more");
-	if (c->identity) /* by its certificate or key: what it says of itself does not count */
-		return take_username(c, mqtt_str(c->identity));
-	if (c->lacks)
-		return log_refused(c, connect, c->lacks);
+	if (asks_identity(c)) { /* by its certificate or key: what it says of itself does not count */
+		if (c->identity)
+			return take_username(c, mqtt_str(c->identity));
+		return log_refused(c, connect,
+				   c->lacks ? c->lacks : "since a reload a certificate or key has to say who it is");
+	}
 	if (proved.len) /* maybe before a reload */
 		return same_user(proved, authenticate_users(c), access->users)
 			       ? take_username(c, proved)
@@ -371,8 +381,8 @@ static bool still_welcome(const struct conn *c, const struct access *before)
 
 	if (c->transport && !transport_stands(c->transport, rules->gate))
 		return false;
-	if (c->identity)
-		return rules->gate && rules->gate->identity;
+	if (asks_identity(c) || c->identity)
+		return asks_identity(c) && c->identity;
 	if (authenticate_username(c).len)
 		return same_user(name, before->users, now->users);
 	if (!c->session->username || !rules->passwords)

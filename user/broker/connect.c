@@ -395,7 +395,9 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	log_connect(c, con);
 	if (c->sink.mount.len)
 		c->link.no_road = "its listener has a mount point";
-	else if (!c->wire && !access_of(c)->gate)
+	else if (c->wire)
+		c->link.no_road = "it speaks MQTT-SN";
+	else if (!access_of(c)->gate)
 		fp_attach(&c->link, c->watch.fd, FLOW_NAMESPACE, flow_form(c->version), s->id, c->received);
 	else
 		c->link.no_road = "it comes by TLS, WebSocket or a proxy";

@@ -130,6 +130,12 @@ class Daemon:
         """Send a signal."""
         self.process.send_signal(number)
 
+    def reload(self):
+        """SIGHUP, and wait until the configuration is taken over."""
+        before = self.log().count("Config reloaded")
+        self.signal(signal.SIGHUP)
+        self.wait_log(rf"(?s)(Config reloaded.*?){{{before + 1}}}")
+
     @contextlib.contextmanager
     def stopped(self):
         """SIGSTOP it for the time of the block."""
