@@ -13,8 +13,8 @@
 
 #include <openssl/hmac.h>
 
+#include "../unit/jwt_encode.h"
 #include "auth/jwt.h"
-#include "base/base64.h"
 #include "base/log.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -46,17 +46,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-/* Append base64url. */
-static void encode(char *out, const void *bytes, size_t len)
-{
-	char *at = out + strlen(out);
-	size_t n = base64_encode(at, bytes, len);
-
-	for (size_t i = 0; i < n; i++)
-		at[i] = (char)(at[i] == '+' ? '-' : at[i] == '/' ? '_' : at[i]);
-	at[strcspn(at, "=")] = '\0';
-}
-
 static void sign(char *token, const uint8_t *data, size_t size)
 {
 	const uint8_t *end = memchr(data, '\n', size);
@@ -64,12 +53,12 @@ static void sign(char *token, const uint8_t *data, size_t size)
 	uint8_t mac[32];
 
 	token[0] = '\0';
-	encode(token, data, header);
+	jwt_encode(token, data, header);
 	strcat(token, ".");
-	encode(token, data + rest, size - rest);
+	jwt_encode(token, data + rest, size - rest);
 	HMAC(EVP_sha256(), secret, (int)strlen(secret), (const uint8_t *)token, strlen(token), mac, NULL);
 	strcat(token, ".");
-	encode(token, mac, sizeof(mac));
+	jwt_encode(token, mac, sizeof(mac));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -41,7 +41,6 @@ class Access(SystemTest):
         self.folder = f"{run.folder()}/{self.name}-{self.road}"
         os.makedirs(self.folder, mode=0o755, exist_ok=True)
         self.passwords, self.acl = f"{self.folder}/users", f"{self.folder}/acl"
-        self.reloads = 0
 
     def set_user(self, name, password=None):
         """Put a user into the file."""
@@ -66,12 +65,6 @@ class Access(SystemTest):
         if users:
             lines = (f"password_file {self.passwords}", *lines)
         return self.start(lines)
-
-    def reload(self, daemon):
-        """And wait until it is done."""
-        self.reloads += 1
-        daemon.signal(signal.SIGHUP)
-        daemon.wait_log(rf"(?s)(Config reloaded.*?){{{self.reloads}}}")
 
     def user(self, daemon, name, client_id=None, password=None, **fields):
         """A client of a user."""
@@ -146,7 +139,7 @@ class Passwords(Access):
                 client = self.raw(f"w{n}", daemon, record=False)
                 client.send(client.hello(f"w{n}", username="cat", password=USERS["cat"].encode()))
                 waiting.append(client)
-            self.reload(daemon)
+            daemon.reload()
             for client in waiting:
                 if password:
                     self.assertEqual(client.closed()[-1].code, NOT_AUTHORIZED)
@@ -173,7 +166,7 @@ class Passwords(Access):
                                   self.client("anybody", daemon))
         subprocess.run([f"{build.BUILD}/shuntctl", "passwd", "-D", self.passwords, "ann"], check=True, timeout=TIMEOUT)
         self.set_user("bob", "other")
-        self.reload(daemon)
+        daemon.reload()
         for gone in (ann, bob):
             self.assertEqual([x.code for x in gone.closed()], [NOT_AUTHORIZED])
         for there in (cat, anybody):
@@ -344,7 +337,7 @@ class Rights(Access):
         first = bob.receive(1, ack=False)
         self.assertEqual(first[0].topic, "out/1")
         self.set_rules("user ann\ntopic #\nuser bob\ntopic read out/2\n")
-        self.reload(daemon)
+        daemon.reload()
         bob.publish("in/a", b"late")
         bob.send(p.publish("in/a", b"late", 1, mid=77, props=()))
         self.assertEqual(bob.until(p.PUBACK).code, NOT_AUTHORIZED)
@@ -357,11 +350,11 @@ class Rights(Access):
         self.assertEqual(bob.receive(1, ack=False)[0].payload, b"z")
         bob.close()
         self.set_rules("user ann\ntopic #\n")
-        self.reload(daemon)
+        daemon.reload()
         bob = self.user(daemon, "bob", clean=False, present=True)
         bob.nothing()
         self.set_rules("topic #\n" + RULES)
-        self.reload(daemon)
+        daemon.reload()
         ann.publish("out/3", b"w", 1)
         self.assertEqual(bob.payloads(1), [b"w"])
 
@@ -376,7 +369,7 @@ class Rights(Access):
         daemon.start()
         ann = self.user(daemon, "ann")
         ann.publish("out/1", b"x", 1)
-        self.reload(daemon)
+        daemon.reload()
         for topic in ("out/2", "in/1", "out/secret"):
             ann.publish(topic, b"x", 1)
         bob = self.user(daemon, "bob", clean=False, present=True)

@@ -4,7 +4,6 @@
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
 import time
@@ -238,9 +237,7 @@ class Lists(Guard):
     def reload(self, daemon, path, *lines):
         """Another file."""
         self.write(path, *lines)
-        before = daemon.log().count("Config reloaded")
-        daemon.signal(signal.SIGHUP)
-        daemon.wait_log(rf"(?s)(Config reloaded.*){{{before + 1}}}")
+        daemon.reload()
 
 
 class Bans(Guard):

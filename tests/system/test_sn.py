@@ -2,7 +2,6 @@
 """MQTT-SN: clients of the gateway and clients of MQTT, each publishing to the other. Sections are of MQTT-SN 1.2."""
 
 import os
-import signal
 import struct
 import subprocess
 
@@ -15,7 +14,6 @@ class SnTest(SystemTest):
     """A daemon with a gateway beside the plain listener."""
 
     own_daemon = True
-    reloads = 0
 
     def begin(self, *lines, own_lines=(), **arguments):
         """Start it; `lines` of the gateway, `own_lines` of the daemon."""
@@ -40,12 +38,6 @@ class SnTest(SystemTest):
         client = sn.SnClient(self.network, self.port, node)
         self.addCleanup(client.close)
         return client.connect(self.id(name), **fields) if name else client
-
-    def reload(self):
-        """Read the files again."""
-        self.reloads += 1
-        self.daemon.signal(signal.SIGHUP)
-        self.daemon.wait_log(rf"(?s)(Config reloaded.*?){{{self.reloads}}}")
 
     def run_daemon(self, *arguments):
         """Exit status and standard error of one that is not to start."""
@@ -246,7 +238,7 @@ class Sn(SnTest):
         self.port = self.network.free_port()
         self.daemon = self.start([f"listener {self.port} {self.network.address}", "protocol mqtt-sn"], port=self.port)
         client, tcp = self.sn("c"), self.client("tcp")
-        self.reload()
+        self.daemon.reload()
         client.publish("ab", b"x", 1)
         client.ping()
         tcp.ping()

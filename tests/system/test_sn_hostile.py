@@ -183,7 +183,7 @@ class Nobody(SnTest):
         publish()
         self.assertEqual([m.topic for m in watch.receive(2)], ["plant/7", "ab"])
         self.write("acl", "topic read #\nuser sensors\ntopic write plant/8\n")
-        self.reload()
+        self.daemon.reload()
         publish()
         self.assertEqual(watch.receive()[0].topic, "plant/8")
         late = self.client("late")

@@ -17,6 +17,7 @@
 
 #include "auth/jwt.h"
 #include "base/base64.h"
+#include "jwt_encode.h"
 #include "logged.h"
 
 enum { NOW = 1000000000, TEXT = 8192 };
@@ -50,24 +51,13 @@ static void write_public(const char *name, EVP_PKEY *key)
 	assert_int_equal(fclose(f), 0);
 }
 
-/* Append base64url. */
-static void encode(char *out, const void *bytes, size_t len)
-{
-	char *at = out + strlen(out);
-	size_t n = base64_encode(at, bytes, len);
-
-	for (size_t i = 0; i < n; i++)
-		at[i] = (char)(at[i] == '+' ? '-' : at[i] == '/' ? '_' : at[i]);
-	at[strcspn(at, "=")] = '\0';
-}
-
 static void sign_secret(char *token)
 {
 	uint8_t mac[32];
 
 	HMAC(EVP_sha256(), SECRET, strlen(SECRET), (const uint8_t *)token, strlen(token), mac, NULL);
 	strcat(token, ".");
-	encode(token, mac, sizeof(mac));
+	jwt_encode(token, mac, sizeof(mac));
 }
 
 /* The two numbers of an ECDSA signature as JWT wants them. */
@@ -95,7 +85,7 @@ static void sign_public(char *token, EVP_PKEY *key)
 	if (key == ec)
 		len = flatten(signature, len);
 	strcat(token, ".");
-	encode(token, signature, len);
+	jwt_encode(token, signature, len);
 }
 
 /* A token; key NULL: with the secret. */
@@ -104,9 +94,9 @@ static const char *make(const char *header, const char *payload, EVP_PKEY *key)
 	static char token[TEXT];
 
 	token[0] = '\0';
-	encode(token, header, strlen(header));
+	jwt_encode(token, header, strlen(header));
 	strcat(token, ".");
-	encode(token, payload, strlen(payload));
+	jwt_encode(token, payload, strlen(payload));
 	if (key)
 		sign_public(token, key);
 	else

@@ -5,79 +5,77 @@
 #include "base/version.h"
 #include "conf/option.h"
 
-/* Options of mosquitto, up to 2.1, that Shunt does not have, in alphabetical order; and what to write instead. */
-static const struct foreign {
-	const char *name, *instead;
-} foreign[] = {
-	{"address", NULL},
-	{"addresses", NULL},
-	{"auth_plugin", NULL},
-	{"auth_plugin_deny_special_chars", NULL},
-	{"bridge_alpn", NULL},
-	{"bridge_attempt_unsubscribe", NULL},
-	{"bridge_bind_address", NULL},
-	{"bridge_cafile", NULL},
-	{"bridge_capath", NULL},
-	{"bridge_certfile", NULL},
-	{"bridge_identity", NULL},
-	{"bridge_insecure", NULL},
-	{"bridge_keyfile", NULL},
-	{"bridge_max_packet_size", NULL},
-	{"bridge_max_topic_alias", NULL},
-	{"bridge_outgoing_retain", NULL},
-	{"bridge_protocol_version", NULL},
-	{"bridge_psk", NULL},
-	{"bridge_receive_maximum", NULL},
-	{"bridge_reload_type", NULL},
-	{"bridge_require_ocsp", NULL},
-	{"bridge_session_expiry_interval", NULL},
-	{"bridge_tcp_keepalive", NULL},
-	{"bridge_tcp_user_timeout", NULL},
-	{"bridge_tls_use_os_certs", NULL},
-	{"bridge_tls_version", NULL},
-	{"check_retain_source", NULL},
-	{"cleansession", NULL},
-	{"clientid", NULL},
-	{"clientid_prefixes", NULL},
-	{"connection", NULL},
-	{"disable_client_cert_date_checks", NULL},
-	{"enable_control_api", NULL},
-	{"global_plugin", NULL},
-	{"http_dir", NULL},
-	{"idle_timeout", NULL},
-	{"keepalive_interval", NULL},
-	{"local_cleansession", NULL},
-	{"local_clientid", NULL},
-	{"local_password", NULL},
-	{"local_username", NULL},
-	{"notification_topic", NULL},
-	{"notifications", NULL},
-	{"notifications_local_only", NULL},
-	{"packet_buffer_size", NULL},
-	{"packet_max_auth", NULL},
-	{"packet_max_connect", NULL},
-	{"packet_max_simple", NULL},
-	{"packet_max_sub", NULL},
-	{"password", NULL},
-	{"plugin", NULL},
-	{"plugin_load", NULL},
-	{"plugin_use", NULL},
-	{"remote_clientid", NULL},
-	{"remote_password", NULL},
-	{"remote_username", NULL},
-	{"restart_timeout", NULL},
-	{"retry_interval", NULL},
-	{"round_robin", NULL},
-	{"start_type", NULL},
-	{"store_clean_interval", NULL},
-	{"threshold", NULL},
-	{"tls_engine", NULL},
-	{"tls_engine_kpass_sha1", NULL},
-	{"topic", NULL},
-	{"trace_level", NULL},
-	{"try_private", NULL},
-	{"username", NULL},
-	{"websockets_log_level", NULL},
+/* Options of mosquitto, up to 2.1, that Shunt does not have, in alphabetical order. */
+static const char *const foreign[] = {
+	"address",
+	"addresses",
+	"auth_plugin",
+	"auth_plugin_deny_special_chars",
+	"bridge_alpn",
+	"bridge_attempt_unsubscribe",
+	"bridge_bind_address",
+	"bridge_cafile",
+	"bridge_capath",
+	"bridge_certfile",
+	"bridge_identity",
+	"bridge_insecure",
+	"bridge_keyfile",
+	"bridge_max_packet_size",
+	"bridge_max_topic_alias",
+	"bridge_outgoing_retain",
+	"bridge_protocol_version",
+	"bridge_psk",
+	"bridge_receive_maximum",
+	"bridge_reload_type",
+	"bridge_require_ocsp",
+	"bridge_session_expiry_interval",
+	"bridge_tcp_keepalive",
+	"bridge_tcp_user_timeout",
+	"bridge_tls_use_os_certs",
+	"bridge_tls_version",
+	"check_retain_source",
+	"cleansession",
+	"clientid",
+	"clientid_prefixes",
+	"connection",
+	"disable_client_cert_date_checks",
+	"enable_control_api",
+	"global_plugin",
+	"http_dir",
+	"idle_timeout",
+	"keepalive_interval",
+	"local_cleansession",
+	"local_clientid",
+	"local_password",
+	"local_username",
+	"notification_topic",
+	"notifications",
+	"notifications_local_only",
+	"packet_buffer_size",
+	"packet_max_auth",
+	"packet_max_connect",
+	"packet_max_simple",
+	"packet_max_sub",
+	"password",
+	"plugin",
+	"plugin_load",
+	"plugin_use",
+	"remote_clientid",
+	"remote_password",
+	"remote_username",
+	"restart_timeout",
+	"retry_interval",
+	"round_robin",
+	"start_type",
+	"store_clean_interval",
+	"threshold",
+	"tls_engine",
+	"tls_engine_kpass_sha1",
+	"topic",
+	"trace_level",
+	"try_private",
+	"username",
+	"websockets_log_level",
 };
 
 /* Families of names: options for plugins are chosen by the plugin. */
@@ -85,22 +83,20 @@ static const char *const foreign_prefixes[] = {"auth_opt_", "plugin_opt_"};
 
 const char *conf_foreign_name(size_t i)
 {
-	return i < sizeof(foreign) / sizeof(foreign[0]) ? foreign[i].name : NULL;
+	return i < sizeof(foreign) / sizeof(foreign[0]) ? foreign[i] : NULL;
 }
 
-static const struct foreign *find_foreign(const char *name)
+static bool is_foreign(const char *name)
 {
-	static const struct foreign of_plugin = {"plugin_opt_", NULL};
-
 	for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
-		if (!strcmp(foreign[i].name, name))
-			return &foreign[i];
+		if (!strcmp(foreign[i], name))
+			return true;
 	}
 	for (size_t i = 0; i < sizeof(foreign_prefixes) / sizeof(foreign_prefixes[0]); i++) {
 		if (!strncmp(foreign_prefixes[i], name, strlen(foreign_prefixes[i])))
-			return &of_plugin;
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
 enum { NAME_MAX_LEN = 64 };
@@ -156,14 +152,9 @@ static const char *nearest(const char *name)
 
 int conf_unknown(const char *name, const char *where)
 {
-	const struct foreign *f = find_foreign(name);
 	const char *near;
 
-	if (f && f->instead)
-		return conf_error(where,
-				  "%s is an option of mosquitto that Shunt %s does not have: write \"%s\" instead",
-				  name, SHUNT_VERSION, f->instead);
-	if (f)
+	if (is_foreign(name))
 		return conf_error(where, "%s is an option of mosquitto that Shunt %s does not have: take the line out",
 				  name, SHUNT_VERSION);
 	near = nearest(name);
