@@ -409,11 +409,11 @@ class Run:
         going, wills = [], []
         for one in self.online():
             session = self.model.sessions[one.name]
-            if not one.version == 5 or not session.persistent or rng.random() < 0.5:
+            brief = bool(session.will and session.will.delay == 1)  # later it would come in the middle of a round
+            if not brief and (one.version < 5 or not session.persistent or rng.random() < 0.5):
                 continue
             self.left -= 1
             going.append(one)
-            brief = bool(session.will and session.will.delay == 1)
             code = rng.choice((0, 0x04)) if not brief else 0x04
             wills += self.end_later(one, code, not brief)
         for one in going:
