@@ -150,6 +150,8 @@ static __always_inline bool remote_loaded(__u64 now)
 	remote_load.skbs++;
 	if (remote_load.skbs <= (busy ? control.remote_window / 2 : control.remote_window))
 		return busy;
+	if (!busy)
+		remote_load.busy_since_ns = now;
 	remote_load.busy_until_ns = now + control.busy_ns;
 	return true;
 }

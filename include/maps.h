@@ -152,7 +152,7 @@ struct shunt_slot {
 /* Variable `remote_load`. Kernel. */
 struct shunt_load {
 	__u64 window_ns, skbs; /* what arrived since */
-	__u64 busy_until_ns;
+	__u64 busy_since_ns, busy_until_ns;
 };
 
 /* Map `local_clients`: sockets of clients on this host by the pair of initial sequence numbers, which both ends of a

@@ -328,6 +328,8 @@ static size_t write_some(struct conn *c)
 {
 	ssize_t sent;
 
+	if (fp_burdens(&c->link, c->worker->loop.now_ns))
+		flow_yield(c);
 	if (c->link.leaving && !fp_leave(&c->link, c->watch.fd)) {
 		retry_later(c);
 		return 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
  * A receiver's side: NONE -> ASKED by the first publisher's worker, which sends the session's target_item to the owner;
- * there, when the output is empty, -> READY. One on the remote road that sends much itself -> RESTS, and -> ASKED again by
- * a publisher after some time. The members of struct session that publishers read change under the
+ * there, when the output is empty, -> READY. One on the remote road that sends much itself -> RESTS, one to which the daemon
+ * writes while that road is loaded -> YIELDS; both -> ASKED again by a publisher after some time. The members of struct session that publishers read change under the
  * subscription lock; an install looks at them under the same lock, after matching again, so no flow can be installed
  * from what a SUBSCRIBE, a disconnect or a reconnect has just made untrue.
  */
@@ -191,6 +191,18 @@ static uint32_t *turn_of(struct tree_share *share)
 	return turn;
 }
 
+static enum flow_reason no_target_reason(const struct session *s)
+{
+	switch (target_of(s)) {
+	case FLOW_TARGET_RESTS:
+		return FLOW_RECEIVER_SENDS;
+	case FLOW_TARGET_YIELDS:
+		return FLOW_LOADED;
+	default:
+		return FLOW_RECEIVER_NOT_READY;
+	}
+}
+
 /* Match again, under the lock, now that no subscription can change. */
 static enum flow_reason match_again(struct worker *w, struct mqtt_str topic, uint8_t form, enum fp_road road,
 				    struct session **about)
@@ -211,8 +223,7 @@ static enum flow_reason match_again(struct worker *w, struct mqtt_str topic, uin
 		to->receiver[i].place = place;
 		*about = to->session[i];
 		if (!to->receiver[i].generation)
-			reason = target_of(to->session[i]) == FLOW_TARGET_RESTS ? FLOW_RECEIVER_SENDS
-										: FLOW_RECEIVER_NOT_READY;
+			reason = no_target_reason(to->session[i]);
 	}
 	return reason;
 }
@@ -268,8 +279,8 @@ static void ask(struct worker *w, struct session *to, uint8_t target, struct mes
 
 static bool may_ask(const struct worker *w, const struct session *s, uint8_t target)
 {
-	return target == FLOW_TARGET_NONE ||
-	       (target == FLOW_TARGET_RESTS && w->loop.now_ns >= __atomic_load_n(&s->rests_until_ns, __ATOMIC_RELAXED));
+	return target == FLOW_TARGET_NONE || ((target == FLOW_TARGET_RESTS || target == FLOW_TARGET_YIELDS) &&
+					      w->loop.now_ns >= __atomic_load_n(&s->rests_until_ns, __ATOMIC_RELAXED));
 }
 
 /* Are all of them ready? Those that may be asked are. */
@@ -346,10 +357,11 @@ static void forget_receiver(struct session *s, uint32_t slot)
 	fp_flow_remove_receiver(slot);
 }
 
-static void rest(struct session *s, const struct fp_link *link)
+/* RESTS or YIELDS. */
+static void rest(struct session *s, const struct fp_link *link, enum flow_target how)
 {
 	__atomic_store_n(&s->rests_until_ns, link->rests_until_ns, __ATOMIC_RELAXED);
-	set_target(s, FLOW_TARGET_RESTS);
+	set_target(s, how);
 }
 
 void flow_make_target(struct conn *c)
@@ -375,8 +387,8 @@ void flow_make_target(struct conn *c)
 		__atomic_store_n(&s->generation, c->link.generation, __ATOMIC_RELEASE);
 		__atomic_store_n(&by_slot[c->link.slot], s, __ATOMIC_RELEASE);
 		set_target(s, FLOW_TARGET_READY);
-	} else if (c->link.rests) {
-		rest(s, &c->link);
+	} else if (c->link.rests_until_ns > c->worker->loop.now_ns) {
+		rest(s, &c->link, fp_loaded(c->worker->loop.now_ns) ? FLOW_TARGET_YIELDS : FLOW_TARGET_RESTS);
 	} else {
 		/* Not on this connection. */
 		__atomic_store_n(&s->road, FP_ROAD_NONE, __ATOMIC_RELAXED);
@@ -389,7 +401,7 @@ void flow_make_target(struct conn *c)
 	message_drop(&asked);
 }
 
-void flow_rest(struct conn *c)
+static void stop_receiving(struct conn *c, void (*leave)(struct fp_link *, uint64_t), enum flow_target how)
 {
 	struct broker *b = c->worker->broker;
 	struct session *s = c->session;
@@ -397,12 +409,22 @@ void flow_rest(struct conn *c)
 
 	subscriptions_lock(b);
 	ready = target_of(s) == FLOW_TARGET_READY;
-	fp_rest(&c->link, c->worker->loop.now_ns);
+	leave(&c->link, c->worker->loop.now_ns);
 	if (ready) { /* it may be one for its PINGREQ only */
 		forget_receiver(s, c->link.slot);
-		rest(s, &c->link);
+		rest(s, &c->link, how);
 	}
 	subscriptions_unlock(b);
+}
+
+void flow_rest(struct conn *c)
+{
+	stop_receiving(c, fp_rest, FLOW_TARGET_RESTS);
+}
+
+void flow_yield(struct conn *c)
+{
+	stop_receiving(c, fp_yield, FLOW_TARGET_YIELDS);
 }
 
 void flow_retire(struct conn *c)

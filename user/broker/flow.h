@@ -56,6 +56,9 @@ void flow_make_target(struct conn *c);
 /* fp_heard() said so: the connection receives no flows for some time. Its owner. */
 void flow_rest(struct conn *c);
 
+/* fp_burdens() said so. Its owner. */
+void flow_yield(struct conn *c);
+
 /* The connection receives no flows any more. Its owner, before it is closed. */
 void flow_retire(struct conn *c);
 

@@ -34,6 +34,8 @@ static const struct {
 	[FLOW_RECEIVER_SENDS] =
 		{"receiver_sends",
 		 "the receiver sends much itself, which on the remote road the kernel cannot do at once"},
+	[FLOW_LOADED] = {"loaded",
+			 "there is so much on the remote road that the daemon, by batches, carries it cheaper"},
 	[FLOW_RECEIVER_NOT_READY] = {"receiver_not_ready",
 				     "the receiver is not prepared; the first message on a topic prepares it"},
 	[FLOW_TABLE_FULL] = {"table_full", "the table of flows is full (fastpath_flows)"},

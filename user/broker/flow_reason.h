@@ -41,6 +41,7 @@ enum flow_reason {
 	FLOW_OTHER_FORM,
 	/* for now */
 	FLOW_RECEIVER_SENDS,
+	FLOW_LOADED,
 	FLOW_RECEIVER_NOT_READY, /* it was not asked yet, or has output that must go first */
 	FLOW_TABLE_FULL,
 	FLOW_NO_MEMORY,

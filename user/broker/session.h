@@ -67,9 +67,10 @@ struct session_sink {
 /* What happens to a flow's receiver; see flow.c. */
 enum flow_target {
 	FLOW_TARGET_NONE,
-	FLOW_TARGET_ASKED, /* the owner was or will be asked to make the connection a target */
-	FLOW_TARGET_READY, /* `receiver` is set */
-	FLOW_TARGET_RESTS, /* until rests_until_ns: it sends too much itself */
+	FLOW_TARGET_ASKED,  /* the owner was or will be asked to make the connection a target */
+	FLOW_TARGET_READY,  /* `receiver` is set */
+	FLOW_TARGET_RESTS,  /* until rests_until_ns: it sends too much itself, */
+	FLOW_TARGET_YIELDS, /* or the road is loaded */
 };
 
 /* What a session has in the store and not in memory. A delivery gets its identifier before it comes here, so it may be

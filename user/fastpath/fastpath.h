@@ -141,7 +141,7 @@ bool fp_tell_fits(const struct fp_link *link);
  * is to be called. */
 size_t fp_tell(struct fp_link *const *to, size_t n, const void *bytes, size_t len, bool *told);
 
-/* Make the connection a possible receiver of flows, unless it rests. Call from the owner when the output queue is empty and
+/* Make the connection a possible receiver of flows, unless it rests (see fp_rest() and fp_yield()). Call from the owner when the output queue is empty and
  * no packet is partly written (the way of writing changes here). After it link->generation is not 0. Idempotent. */
 void fp_make_target(struct fp_link *link, int fd, const char *client_id);
 
@@ -154,8 +154,19 @@ bool fp_heard(struct fp_link *link, uint64_t now_ns);
  * each time. Its output becomes plain TCP again in fp_leave(). */
 void fp_rest(struct fp_link *link, uint64_t now_ns);
 
-/* After fp_rest(), before link->whole_max is looked at for output. False: what is on its way must arrive first, try again
- * after a millisecond or more. */
+/* There has been so much on the remote road for some time that the daemon carries it cheaper than the kernel, by batches.
+ * Any thread. */
+bool fp_loaded(uint64_t now_ns);
+
+/* The connection is a receiver on the remote road, and fp_loaded(): the daemon carries what is for it, and had better write
+ * that to plain TCP: fp_yield(). To be asked before output. */
+bool fp_burdens(const struct fp_link *link, uint64_t now_ns);
+
+/* As fp_rest(), but for a second only; and again if there still is the load then. */
+void fp_yield(struct fp_link *link, uint64_t now_ns);
+
+/* After fp_rest() or fp_yield(), before link->whole_max is looked at for output. False: what is on its way must arrive
+ * first, try again after a millisecond or more. */
 bool fp_leave(struct fp_link *link, int fd);
 
 /* The kernel may answer PINGREQ of this client from now on, where the daemon would not log it. When its output is empty. On

@@ -30,6 +30,8 @@ enum {
 	FP_BUSY_SKBS = 4,		  /* so many of them mean load */
 	FP_REMOTE_RATE_PER_CPU = 20000,	  /* packets a second on the remote road, above which the daemon is cheaper */
 	FP_BUSY_MS = 20,		  /* a remote receiver under load stays with the daemon so long */
+	FP_LOADED_MS = 100,		  /* load that lasts so long is no burst: */
+	FP_YIELD_MS = 1000,		  /* those the daemon writes to then are no receivers for so long */
 	FP_LARGE_LINGER_MS = 1000,	  /* after a large packet its receiver takes no flows for so long */
 	FP_GOODBYE_MS = 1000,		  /* at the end local clients have so long to read what is in their queues */
 	FP_HEARD_MS = 250,		  /* a remote receiver may send once in so long, */
@@ -49,11 +51,12 @@ struct fastpath {
 	bool pings[SHUNT_ROADS];  /* PINGREQ can be answered on this road */
 	char reason[200];
 	struct pins pins;
-	struct shunt_slot *slots;     /* mapped; see maps.h for who writes what */
-	struct shunt_member *members; /* mapped */
-	struct shunt_sink *sinks;     /* mapped */
-	uint32_t *turns;	      /* mapped */
-	struct shunt_herald *heralds; /* mapped */
+	struct shunt_slot *slots;      /* mapped; see maps.h for who writes what */
+	struct shunt_member *members;  /* mapped */
+	struct shunt_sink *sinks;      /* mapped */
+	uint32_t *turns;	       /* mapped */
+	struct shunt_herald *heralds;  /* mapped */
+	const struct shunt_load *load; /* mapped; of the remote road */
 	volatile struct shunt_control
 		*control; /* mapped; the main thread, but for heartbeat_ns: any worker, atomically */
 	int flows_fd, counters_fd, sock_state_fd, local_clients_fd, broker_socks_fd, remote_socks_fd, remote_slots_fd,

@@ -164,6 +164,10 @@ void fp_make_target(struct fp_link *link, int fd, const char *client_id)
 		(void)fp_leave(link, fd);
 	if (link->road == FP_ROAD_NONE || link->target || clock_ns() < link->rests_until_ns)
 		return;
+	if (link->road == FP_ROAD_REMOTE && fp_loaded(clock_ns())) {
+		link->rests_until_ns = clock_ns() + (uint64_t)FP_YIELD_MS * NS_PER_MS;
+		return;
+	}
 	if (link->road == FP_ROAD_REMOTE && !(fp_without & SHUNT_WITHOUT_ONE_WRITER)) {
 		int error = fp_inject_ready();
 
@@ -193,15 +197,37 @@ bool fp_heard(struct fp_link *link, uint64_t now_ns)
 	return ++link->heard > FP_HEARD_MAX;
 }
 
-void fp_rest(struct fp_link *link, uint64_t now_ns)
+static void leave_until(struct fp_link *link, uint64_t until_ns)
 {
-	link->rests_until_ns = now_ns + ((uint64_t)FP_REST_MS << link->rests) * NS_PER_MS;
-	link->rests += link->rests < FP_REST_DOUBLE_MAX;
-	link->heard = 0;
+	link->rests_until_ns = until_ns;
 	store64(&fp_slot(link->slot)->generation, 0);
 	link->generation = 0;
 	link->ticket = fp_grace_request();
 	link->leaving = true;
+}
+
+void fp_rest(struct fp_link *link, uint64_t now_ns)
+{
+	leave_until(link, now_ns + ((uint64_t)FP_REST_MS << link->rests) * NS_PER_MS);
+	link->rests += link->rests < FP_REST_DOUBLE_MAX;
+	link->heard = 0;
+}
+
+/* The kernel's numbers, each of which may be older than the other: a burst more or less taken for load does no harm. */
+bool fp_loaded(uint64_t now_ns)
+{
+	return fp.load && load64(&fp.load->busy_until_ns) > now_ns &&
+	       now_ns - load64(&fp.load->busy_since_ns) > (uint64_t)FP_LOADED_MS * NS_PER_MS;
+}
+
+bool fp_burdens(const struct fp_link *link, uint64_t now_ns)
+{
+	return link->road == FP_ROAD_REMOTE && link->target && !link->leaving && fp_loaded(now_ns);
+}
+
+void fp_yield(struct fp_link *link, uint64_t now_ns)
+{
+	leave_until(link, now_ns + (uint64_t)FP_YIELD_MS * NS_PER_MS);
 }
 
 bool fp_leave(struct fp_link *link, int fd)

@@ -120,6 +120,7 @@ static int map_memory(void)
 		return -EOPNOTSUPP;
 	fp.sinks = fp.bpf->bss->sinks;
 	fp.turns = fp.bpf->bss->share_turns;
+	fp.load = &fp.bpf->bss->remote_load;
 	fp.sink_socks_fd = bpf_map__fd(fp.bpf->maps.sink_socks);
 	fp.control = &fp.bpf->bss->control;
 	fp.flows_fd = bpf_map__fd(fp.bpf->maps.flows);
@@ -235,6 +236,7 @@ static void unload(void)
 	if (fp.control)
 		fp.control->enabled = fp.control->local = 0;
 	fp.control = NULL;
+	fp.load = NULL;
 	fp_grace_stop();
 	fp_inject_stop();
 	fp_sink_stop();

@@ -112,6 +112,23 @@ void fp_rest(struct fp_link *link, uint64_t now_ns)
 	(void)link, (void)now_ns;
 }
 
+bool fp_loaded(uint64_t now_ns)
+{
+	(void)now_ns;
+	return false;
+}
+
+bool fp_burdens(const struct fp_link *link, uint64_t now_ns)
+{
+	(void)link, (void)now_ns;
+	return false;
+}
+
+void fp_yield(struct fp_link *link, uint64_t now_ns)
+{
+	(void)link, (void)now_ns;
+}
+
 bool fp_leave(struct fp_link *link, int fd)
 {
 	(void)link, (void)fd;
