@@ -139,7 +139,8 @@ static int begin_call(const uint32_t *error, bool sync, bool *late)
 	uint32_t err = __atomic_load_n(error, __ATOMIC_RELAXED);
 
 	*late = false;
-	if (at && (control->die_of == DISK_COUNT_SYNCS ? sync && syncs == at : call == at)) {
+	/* Not only the call of that number: it may have passed while it was being set. */
+	if (at && (control->die_of == DISK_COUNT_SYNCS ? sync && syncs >= at : call >= at)) {
 		*late = control->die_late;
 		if (!*late)
 			die();
