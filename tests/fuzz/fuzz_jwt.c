@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
  * Tokens. An input that begins with '!' is a header and a payload in JSON, a line each, which are made a token that is signed
- * right, so that what a token says is read, too; any other is a token as it is, and never passes.
+ * right, so that what a token says is read, too, and its rights; any other is a token as it is, and never passes.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -14,13 +14,16 @@
 #include <openssl/hmac.h>
 
 #include "../unit/jwt_encode.h"
+#include "auth/acl.h"
 #include "auth/jwt.h"
 #include "base/log.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { NOW = 1000000000, INPUT_MAX = 4096, TOKEN_SIZE = 2 * INPUT_MAX };
+enum { INPUT_MAX = 4096, TOKEN_SIZE = 2 * INPUT_MAX };
+
+#define NOW INT64_C(1000000000000) /* ms */
 
 static const char secret[] = "0123456789abcdef0123456789abcdef";
 static struct jwt_keys *keys;
@@ -61,6 +64,18 @@ static void sign(char *token, const uint8_t *data, size_t size)
 	jwt_encode(token, mac, sizeof(mac));
 }
 
+/* There are rights, or a reason why not. */
+static void read_rights(const struct jwt_claims *claims)
+{
+	const char *why = NULL;
+	struct acl_rights *rights = claims->acl ? jwt_rights(claims, mqtt_str("id"), &why) : NULL;
+
+	must(!claims->acl || !rights == !!why);
+	if (rights)
+		(void)acl_may_read_any(rights, mqtt_str("#"));
+	acl_rights_unref(rights);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct jwt_rules rules = {.leeway = 5};
@@ -76,11 +91,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	sign(token, data + 1, size - 1);
 	if (jwt_verify(keys, &rules, mqtt_str(token), NOW, &claims)) {
-		must(!claims.name && !claims.acl);
+		must(!claims.name && !claims.acl && !claims.all);
 		return 0;
 	}
-	must(claims.name && claims.name[0] && strlen(claims.name) <= JWT_NAME_MAX && claims.expires > NOW - 5 - 1);
-	free(claims.name);
-	free(claims.acl);
+	must(claims.name && claims.name[0] && strlen(claims.name) <= JWT_NAME_MAX &&
+	     claims.expires_ms > NOW - 5000 - 1);
+	must(jwt_keys_have(keys, claims.key) && !jwt_recheck(&claims, &rules));
+	read_rights(&claims);
+	jwt_claims_clear(&claims);
 	return 0;
 }

@@ -290,6 +290,41 @@ static void test_filters(void **state)
 	assert_in_range(counts[1], 1000, ROUNDS * COUNT(clients) * nfilters - 10000);
 }
 
+/* The same of rights that others limit. */
+static void test_limited_filters(void **state)
+{
+	static const struct acl_model_client clients[] = {{NULL, "a"}, {"b", "b"}};
+	enum { ROUNDS = 100 };
+	char text[2][2048];
+	int counts[2] = {0};
+
+	(void)state;
+	log_set_dest(0, NULL);
+	for (int round = 0; round < ROUNDS; round++) {
+		random_file(text[0], 1 + rng_below(&seed, 12));
+		random_file(text[1], 1 + rng_below(&seed, 12));
+		for (size_t i = 0; i < COUNT(clients); i++) {
+			const struct acl_model_client *who = &clients[i];
+			struct acl_rights *rights = rights_for(text[0], who->username, who->client_id);
+			struct acl_rights *limit = rights_for(text[1], who->username, who->client_id);
+			struct set may_read = readable(text[0], who), limited = readable(text[1], who);
+
+			acl_rights_limit(rights, limit);
+			acl_rights_unref(limit);
+			for (size_t w = 0; w < WORDS; w++)
+				may_read.words[w] &= limited.words[w];
+			for (size_t topic = 0; topic < ntopics; topic++)
+				assert_int_equal(acl_may(rights, ACL_READ, mqtt_str(topics[topic])),
+						 in_set(&may_read, topic));
+			compare_filters(text[0], rights, &may_read, counts);
+			acl_rights_unref(rights);
+		}
+	}
+	log_set_dest(LOG_DEST_STDERR, NULL);
+	assert_in_range(counts[0], 1000, ROUNDS * COUNT(clients) * nfilters);
+	assert_in_range(counts[1], 100, ROUNDS * COUNT(clients) * nfilters);
+}
+
 static void assert_filter(const char *text, const char *filter, bool any, bool all)
 {
 	struct acl_rights *rights = rights_for(text, NULL, "id");
@@ -358,6 +393,7 @@ int main(void)
 		cmocka_unit_test_setup(test_wildcards, enumerate_all),
 		cmocka_unit_test_setup(test_tree, enumerate_all),
 		cmocka_unit_test_setup(test_filters, enumerate_all),
+		cmocka_unit_test_setup(test_limited_filters, enumerate_all),
 		cmocka_unit_test_setup_teardown(test_filters_by_hand, logged_begin, logged_end),
 		cmocka_unit_test_setup_teardown(test_long_filters, logged_begin, logged_end),
 	};

@@ -15,12 +15,15 @@
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
 
+#include "auth/acl.h"
 #include "auth/jwt.h"
 #include "base/base64.h"
 #include "jwt_encode.h"
 #include "logged.h"
 
-enum { NOW = 1000000000, TEXT = 8192 };
+enum { TEXT = 8192 };
+
+#define NOW INT64_C(1000000000000) /* ms */
 
 #define SECRET "0123456789abcdef0123456789abcdef"
 #define HS256 "{\"alg\":\"HS256\"}"
@@ -106,8 +109,7 @@ static const char *make(const char *header, const char *payload, EVP_PKEY *key)
 
 static const char *verify_by(const struct jwt_rules *rules, const char *token)
 {
-	free(claims.name);
-	free(claims.acl);
+	jwt_claims_clear(&claims);
 	return jwt_verify(keys, rules, mqtt_str(token), NOW, &claims);
 }
 
@@ -124,6 +126,7 @@ static void assert_refused(const char *token, const char *why)
 	assert_string_equal(got, why);
 	assert_null(claims.name);
 	assert_null(claims.acl);
+	assert_null(claims.all);
 }
 
 /* A payload that is right but for this is refused. */
@@ -140,9 +143,7 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-	free(claims.name);
-	free(claims.acl);
-	claims = (struct jwt_claims){0};
+	jwt_claims_clear(&claims);
 	jwt_keys_unref(keys);
 	return logged_end(state);
 }
@@ -171,7 +172,7 @@ static void test_of_the_standard(void **state)
 	add("HS256 rfc");
 	assert_null(verify_by(&(struct jwt_rules){.name_claim = "iss"}, token));
 	assert_string_equal(claims.name, "joe");
-	assert_int_equal(claims.expires, 1300819380);
+	assert_int_equal(claims.expires_ms, 1300819380000);
 	assert_refused(token, "it does not name a user");
 }
 
@@ -352,33 +353,175 @@ static void test_keys_that_are_wrong(void **state)
 	}
 }
 
-static void test_digest(void **state)
+/* A key is the same in whatever file, and another one with another name, or for another algorithm. */
+static void test_known_again(void **state)
 {
-	struct jwt_keys *other = jwt_keys_new();
+	static const char *const others[] = {"HS256 other", "HS256 secret named", "RS256 rsa.pem"};
+	struct jwt_keys *other = jwt_keys_new(), *again = jwt_keys_new();
 
 	(void)state;
 	assert_non_null(other);
+	assert_non_null(again);
+	write_file("other", SECRET "x", strlen(SECRET) + 1);
+	write_file("again", SECRET, strlen(SECRET));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_int_equal(jwt_keys_add(other, others[i], ""), 0);
+	assert_int_equal(jwt_keys_add(again, "RS256 rsa.pem", ""), 0);
+	assert_int_equal(jwt_keys_add(again, "HS256 again", ""), 0);
 	add("HS256 secret");
-	assert_int_equal(jwt_keys_add(other, "HS256 secret", ""), 0);
-	assert_memory_equal(jwt_keys_digest(keys), jwt_keys_digest(other), 32);
+	assert_null(verify(make(HS256, GOOD, NULL)));
+	assert_true(jwt_keys_have(keys, claims.key));
+	assert_true(jwt_keys_have(again, claims.key));
+	assert_false(jwt_keys_have(other, claims.key));
 	add("RS256 rsa.pem");
-	assert_int_equal(jwt_keys_add(other, "RS256 rsa.pem named", ""), 0);
-	assert_memory_not_equal(jwt_keys_digest(keys), jwt_keys_digest(other), 32);
+	assert_null(verify(make("{\"alg\":\"RS256\"}", GOOD, rsa)));
+	assert_true(jwt_keys_have(again, claims.key));
+	assert_true(jwt_keys_have(other, claims.key));
 	jwt_keys_unref(jwt_keys_ref(other));
 	jwt_keys_unref(other);
+	jwt_keys_unref(again);
+}
+
+/* ---- later -------------------------------------------------------------------------------------------------------- */
+
+/* By other rules than those that it was verified by. */
+static void test_recheck(void **state)
+{
+	static const struct {
+		struct jwt_rules rules;
+		const char *why;
+	} cases[] = {
+		{{0}, NULL},
+		{{.issuer = "us", .audience = "b", .name_claim = "nick"}, NULL},
+		{{.issuer = "them"}, "it is by another issuer"},
+		{{.audience = "c"}, "it is for another audience"},
+		{{.name_claim = "other"}, "it is for another user"},
+		{{.name_claim = "none"}, "it is for another user"},
+	};
+
+	(void)state;
+	add("HS256 secret");
+	assert_null(
+		verify(make(HS256,
+			    "{\"sub\":\"ann\",\"nick\":\"ann\",\"other\":\"bob\",\"iss\":\"us\",\"aud\":[\"a\",\"b\"],"
+			    "\"exp\":1000000001}",
+			    NULL)));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *why = jwt_recheck(&claims, &cases[i].rules);
+
+		assert_int_equal(!why, !cases[i].why);
+		if (why)
+			assert_string_equal(why, cases[i].why);
+	}
+}
+
+static void test_looks(void **state)
+{
+	static const char *const passwords[] = {"", "e", "ey", "ey.", "eyx", "ey.x", "ey.x.y.z", "x.y.z", "EY.x.y"};
+
+	(void)state;
+	assert_true(jwt_looks_like(mqtt_str(make(HS256, GOOD, NULL))));
+	for (size_t i = 0; i < sizeof(passwords) / sizeof(passwords[0]); i++)
+		assert_false(jwt_looks_like(mqtt_str(passwords[i])));
+}
+
+/* ---- rights ------------------------------------------------------------------------------------------------------- */
+
+/* Those of a token with this claim, for the client "id". */
+static struct acl_rights *rights_of(const char *acl, const char **why)
+{
+	char payload[TEXT];
+
+	snprintf(payload, sizeof(payload), "{\"sub\":\"ann\",\"exp\":1000000100,\"acl\":%s}", acl);
+	assert_null(verify(make(HS256, payload, NULL)));
+	assert_non_null(claims.acl);
+	return jwt_rights(&claims, mqtt_str("id"), why);
+}
+
+static void test_rights(void **state)
+{
+	static const struct {
+		const char *acl, *topic;
+		bool publish, subscribe;
+	} cases[] = {
+		{"{}", "a", false, false},
+		{"{\"publish\":[]}", "a", false, false},
+		{"{\"publish\":[\"a\"]}", "a", true, false},
+		{"{\"subscribe\":[\"#\"]}", "a", false, true},
+		{"{\"subscribe\":[\"#\"]}", "$SYS/x", false, false},
+		{"{\"subscribe\":[\"b\",\"+/c\"],\"publish\":[\"a/#\"]}", "a/c", true, true},
+		{"{\"publish\":[\"%u/%c/#\"]}", "ann/id/x", true, false},
+		{"{\"publish\":[\"%u/%c/#\"]}", "ann/other/x", false, false},
+	};
+
+	(void)state;
+	add("HS256 secret");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *why = "unset";
+		struct acl_rights *rights = rights_of(cases[i].acl, &why);
+
+		assert_non_null(rights);
+		assert_null(why);
+		assert_int_equal(acl_may(rights, ACL_WRITE, mqtt_str(cases[i].topic)), cases[i].publish);
+		assert_int_equal(acl_may(rights, ACL_READ, mqtt_str(cases[i].topic)), cases[i].subscribe);
+		acl_rights_unref(rights);
+	}
+}
+
+/* What is not understood gives no rights at all. */
+static void test_rights_that_are_wrong(void **state)
+{
+	static const char no_filter[] = "its rights have something that is no topic filter for this client";
+	static const struct {
+		const char *acl, *why;
+	} bad[] = {
+		{"null", "its rights are no JSON object"},
+		{"[\"a\"]", "its rights are no JSON object"},
+		{"\"#\"", "its rights are no JSON object"},
+		{"{\"publish\":\"#\"}", "its rights have something that is no array"},
+		{"{\"publish\":{\"x\":\"#\"}}", "its rights have something that is no array"},
+		{"{\"publish\":[\"a\",1]}", "its rights have something that is no text"},
+		{"{\"publish\":[],\"publish\":[\"#\"]}", "its rights have something twice"},
+		{"{\"deny\":[\"a\"]}", "its rights have something other than publish and subscribe"},
+		{"{\"Publish\":[\"a\"]}", "its rights have something other than publish and subscribe"},
+		{"{\"publish\":[\"\"]}", no_filter},
+		{"{\"publish\":[\"a#\"]}", no_filter},
+		{"{\"subscribe\":[\"a\",\"#/a\"]}", no_filter},
+	};
+	const char *why;
+
+	(void)state;
+	add("HS256 secret");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_null(rights_of(bad[i].acl, &why));
+		assert_string_equal(why, bad[i].why);
+	}
+	assert_null(verify(make(HS256, "{\"sub\":\"a/#\",\"exp\":1000000100,\"acl\":{\"publish\":[\"%u\"]}}", NULL)));
+	assert_null(jwt_rights(&claims, mqtt_str("id"), &why));
+	assert_string_equal(why, no_filter);
 }
 
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 	const struct CMUnitTest tests[] = {
-		TEST(test_of_the_standard), TEST(test_every_kind), TEST(test_names_of_keys),
-		TEST(test_parties),	    TEST(test_times),	   TEST(test_claims_that_are_wrong),
-		TEST(test_algorithms),	    TEST(test_changed),	   TEST(test_keys_that_are_wrong),
-		TEST(test_digest),
+		TEST(test_of_the_standard),
+		TEST(test_every_kind),
+		TEST(test_names_of_keys),
+		TEST(test_parties),
+		TEST(test_times),
+		TEST(test_claims_that_are_wrong),
+		TEST(test_algorithms),
+		TEST(test_changed),
+		TEST(test_keys_that_are_wrong),
+		TEST(test_known_again),
+		TEST(test_recheck),
+		TEST(test_looks),
+		TEST(test_rights),
+		TEST(test_rights_that_are_wrong),
 	};
-	static const char *const files[] = {"log",   "secret", "rsa.pem",  "ec.pem",  "rfc",
-					    "other", "short",  "weak.pem", "p384.pem"};
+	static const char *const files[] = {"log",   "secret", "rsa.pem", "ec.pem",   "rfc",
+					    "other", "again",  "short",	  "weak.pem", "p384.pem"};
 	int failed;
 
 	if (!mkdtemp(dir) || chdir(dir))

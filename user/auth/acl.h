@@ -67,11 +67,15 @@ struct acl_rights;
  * without; an empty one is none, too. The names are copied. NULL: no memory; such a client must not be served. */
 struct acl_rights *acl_rights_new(struct acl *acl, const struct mqtt_str *username, struct mqtt_str client_id);
 
+/* What `rights` allow is from now on only allowed if `limit` allows it, too, which has no limit itself and of which they keep a
+ * reference. Before they are shared, once. */
+void acl_rights_limit(struct acl_rights *rights, struct acl_rights *limit);
+
 /* References, as above. */
 struct acl_rights *acl_rights_ref(struct acl_rights *rights);
 void acl_rights_unref(struct acl_rights *rights);
 
-/* Bytes that they take, beside what all clients of the file share. */
+/* Bytes that they take, beside what all clients of the file share, and beside their limit. */
 size_t acl_rights_size(const struct acl_rights *rights);
 
 /* May the client have this access, one of the two, to a topic, which is a valid name of ACL_LEVELS_MAX levels at most? Allocates nothing, waits for nothing.

@@ -33,6 +33,7 @@ struct acl_rights {
 	struct acl *acl;       /* whose other trees these are, with a reference; NULL: there are none */
 	struct acl_tree *made; /* the one that goes with the rights */
 	const struct acl_tree *trees[TREES];
+	struct acl_rights *limit; /* that has to allow it, too, with a reference; NULL: none */
 };
 
 size_t acl_rights_size(const struct acl_rights *rights)
@@ -51,9 +52,15 @@ void acl_rights_unref(struct acl_rights *rights)
 	/* Release what this thread did with it, acquire what the others did, before it goes. */
 	if (!rights || __atomic_sub_fetch(&rights->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
+	acl_rights_unref(rights->limit);
 	acl_tree_free(rights->made);
 	acl_unref(rights->acl);
 	free(rights);
+}
+
+void acl_rights_limit(struct acl_rights *rights, struct acl_rights *limit)
+{
+	rights->limit = acl_rights_ref(limit);
 }
 
 /* ---- making ----------------------------------------------------------------------------------------------------- */
@@ -122,8 +129,8 @@ struct acl_rights *acl_rights_new(struct acl *acl, const struct mqtt_str *userna
 
 /* ---- asking ----------------------------------------------------------------------------------------------------- */
 
-/* acl_may() for a topic with `more` levels behind it that no rule has by name. */
-static bool may(const struct acl_rights *rights, uint8_t access, struct mqtt_str topic, uint32_t more)
+/* What their own rules say, for a topic with `more` levels behind it that no rule has by name. */
+static bool allow(const struct acl_rights *rights, uint8_t access, struct mqtt_str topic, uint32_t more)
 {
 	uint8_t no = (uint8_t)(access << NO_SHIFT);
 	uint8_t found = acl_tree_find(rights->trees[OWN], topic, more, access | no);
@@ -134,6 +141,12 @@ static bool may(const struct acl_rights *rights, uint8_t access, struct mqtt_str
 			found |= acl_tree_find(rights->trees[NAMED], topic, more, access | no);
 	}
 	return found == access;
+}
+
+/* acl_may() for such a topic. */
+static bool may(const struct acl_rights *rights, uint8_t access, struct mqtt_str topic, uint32_t more)
+{
+	return allow(rights, access, topic, more) && (!rights->limit || allow(rights->limit, access, topic, more));
 }
 
 bool acl_may(const struct acl_rights *rights, enum acl_access access, struct mqtt_str topic)
@@ -150,6 +163,9 @@ bool acl_may(const struct acl_rights *rights, enum acl_access access, struct mqt
  * and that rule have in common. A level that is a wildcard is a name that no rule has.
  *
  * Below what is deeper than the longest row of '+' in a rule, only rules with '#' reach, and those reach all of it.
+ *
+ * With a limit a topic that may be read has a rule of both, so the samples are of what the filter and the two have in common.
+ * One that may not be read, may not by the rules of one of them.
  */
 struct samples {
 	struct mqtt_str topic;
@@ -166,30 +182,47 @@ static struct samples samples_of(struct mqtt_str filter, uint32_t longest_row)
 	return (struct samples){.topic = filter};
 }
 
-/* Is there a sample of the filter that may be read, or may not? */
-static bool has_sample(const struct acl_rights *rights, struct mqtt_str filter, bool readable)
+/* The longest row of '+' in a rule. */
+static uint32_t longest_row(const struct acl_rights *rights)
 {
-	uint32_t row = 0;
-	struct samples s;
+	uint32_t row = rights->limit ? longest_row(rights->limit) : 0;
 
 	for (int i = 0; i < TREES; i++)
 		if (row < acl_tree_longest_row(rights->trees[i]))
 			row = acl_tree_longest_row(rights->trees[i]);
-	s = samples_of(filter, row);
-	for (uint32_t more = 0; more <= s.most; more++)
-		if (may(rights, ACL_READ, s.topic, more) == readable)
-			return true;
-	return false;
+	return row;
 }
 
-/* The same of what the filter has in common with a rule. 1, 0 or -ENOMEM. */
-static int has_common_sample(const struct acl_rights *rights, struct mqtt_str filter, struct mqtt_str rule,
-			     bool readable)
+/* What is looked for: a topic that may be read, or may not, among those that the filter has in common with some rule of
+ * `rights`, and then with some of the next. */
+struct search {
+	const struct acl_rights *rights; /* of whom it is asked */
+	bool readable;
+	uint8_t say; /* of the rules */
+	const struct acl_rights *rules[2];
+	unsigned n;
+};
+
+/* 1, 0 or -ENOMEM, as the next two. */
+static int has_sample(const struct search *q, struct mqtt_str filter)
+{
+	struct samples s = samples_of(filter, longest_row(q->rights));
+
+	for (uint32_t more = 0; more <= s.most; more++)
+		if (may(q->rights, ACL_READ, s.topic, more) == q->readable)
+			return 1;
+	return 0;
+}
+
+static int has_common(const struct search *q, struct mqtt_str filter, unsigned depth);
+
+/* The same of what the filter has in common with a rule, and with the next rights. */
+static int has_common_with(const struct search *q, struct mqtt_str filter, struct mqtt_str rule, unsigned depth)
 {
 	uint8_t scratch[SCRATCH_LEN], *out = scratch;
 	size_t size = (size_t)filter.len + rule.len;
 	struct mqtt_str common;
-	bool has;
+	int has;
 
 	if (!filter_intersects(filter, rule))
 		return 0;
@@ -199,41 +232,56 @@ static int has_common_sample(const struct acl_rights *rights, struct mqtt_str fi
 		return -ENOMEM;
 	common.len = filter_intersection(filter, rule, out);
 	common.data = out;
-	has = has_sample(rights, common, readable);
+	has = has_common(q, common, depth + 1);
 	if (out != scratch)
 		free(out);
 	return has;
 }
 
-/* The same of what the filter has in common with any rule that says `say`. */
-static int has_sample_by(const struct acl_rights *rights, struct mqtt_str filter, uint8_t say, bool readable)
+/* From the rights number `depth` on. */
+static int has_common(const struct search *q, struct mqtt_str filter, unsigned depth)
 {
+	const struct acl_rights *rights = depth < q->n ? q->rules[depth] : NULL;
 	struct mqtt_str rule;
 	uint8_t says;
 	int has = 0;
 
+	if (!rights)
+		return has_sample(q, filter);
 	for (int tree = 0; tree < TREES && !has; tree++) {
-		if (!(acl_tree_says(rights->trees[tree]) & say))
+		if (!(acl_tree_says(rights->trees[tree]) & q->say))
 			continue;
 		for (size_t i = 0; !has && acl_tree_rule(rights->trees[tree], i, &rule, &says); i++)
-			if (says & say)
-				has = has_common_sample(rights, filter, rule, readable);
+			if (says & q->say)
+				has = has_common_with(q, filter, rule, depth);
 	}
 	return has;
 }
 
 bool acl_may_read_any(const struct acl_rights *rights, struct mqtt_str filter)
 {
+	/* The limit's rules first: those of a token are few. */
+	const struct search q = {
+		.rights = rights,
+		.readable = true,
+		.say = ACL_SAY_READ,
+		.rules = {rights->limit ? rights->limit : rights, rights},
+		.n = rights->limit ? 2 : 1,
+	};
+
 	if (!filter_has_wildcard(filter))
 		return acl_may(rights, ACL_READ, filter);
-	return has_sample_by(rights, filter, ACL_SAY_READ, true) == 1;
+	return has_common(&q, filter, 0) == 1;
 }
 
 bool acl_may_read_all(const struct acl_rights *rights, struct mqtt_str filter)
 {
-	if (has_sample(rights, filter, false))
+	const struct search any = {.rights = rights},
+			    denied = {.rights = rights, .say = ACL_SAY_NO_READ, .rules = {rights}, .n = 1};
+
+	if (rights->limit && !acl_may_read_all(rights->limit, filter))
 		return false;
-	return has_sample_by(rights, filter, ACL_SAY_NO_READ, false) == 0;
+	return has_common(&any, filter, 0) == 0 && has_common(&denied, filter, 0) == 0;
 }
 
 /* ---- rights from elsewhere -------------------------------------------------------------------------------------- */

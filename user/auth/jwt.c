@@ -6,13 +6,12 @@
 #include <string.h>
 
 #include <cjson/cJSON.h>
-#include <openssl/crypto.h>
 
 #include "auth/jwt_internal.h"
 #include "base/base64.h"
 #include "mqtt/utf8.h"
 
-static const char no_memory[] = "out of memory";
+const char jwt_no_memory[] = "out of memory";
 
 /* ---- parts -------------------------------------------------------------------------------------------------------- */
 
@@ -72,21 +71,22 @@ static bool has_nul(const uint8_t *json, size_t len)
 	return memchr(json, '\0', len) || strstr((const char *)json, "\\u0000");
 }
 
-/* A JSON object and nothing behind it; NULL: it is none. */
-static cJSON *read_object(struct mqtt_str text)
+/* A JSON object and nothing behind it; NULL: it is none. With `text` that is given back as well, if it is one. */
+static cJSON *read_object(struct mqtt_str encoded, char **text)
 {
 	size_t len;
-	uint8_t *json = decode(text, &len);
+	uint8_t *json = decode(encoded, &len);
 	const char *end = NULL;
 	cJSON *o = json && !has_nul(json, len) ? cJSON_ParseWithOpts((const char *)json, &end, 1) : NULL;
 
-	if (json)
-		OPENSSL_cleanse(json, len);
-	free(json);
 	if (o && !cJSON_IsObject(o)) {
 		cJSON_Delete(o);
 		o = NULL;
 	}
+	if (o && text)
+		*text = (char *)json;
+	else
+		free(json);
 	return o;
 }
 
@@ -109,7 +109,7 @@ static const cJSON *member(const cJSON *o, const char *name, bool *twice)
 /* Which keys verify it. NULL, or why none does. */
 static const char *read_header(struct mqtt_str text, enum jwt_algorithm *algorithm, char **kid)
 {
-	cJSON *header = read_object(text);
+	cJSON *header = read_object(text, NULL);
 	bool twice = false;
 	const cJSON *alg, *id;
 	const char *why = NULL;
@@ -128,23 +128,28 @@ static const char *read_header(struct mqtt_str text, enum jwt_algorithm *algorit
 	else if (id && !cJSON_IsString(id))
 		why = "its Key ID is no text";
 	else if (id && !(*kid = strdup(id->valuestring)))
-		why = no_memory;
+		why = jwt_no_memory;
 	cJSON_Delete(header);
 	return why;
 }
 
-static const char *check_signature(const struct jwt_keys *keys, const struct parts *p)
+static const char *check_signature(const struct jwt_keys *keys, const struct parts *p, struct jwt_claims *claims)
 {
 	enum jwt_algorithm algorithm;
 	char *kid;
 	const char *why = read_header(p->header, &algorithm, &kid);
 	size_t len = 0;
 	uint8_t *signature = why ? NULL : decode(p->signature, &len);
+	const uint8_t *key = NULL;
 
 	if (!why && !signature)
 		why = "its signature is not base64url";
-	if (!why && !jwt_keys_verify(keys, algorithm, kid, p->signed_part, signature, len))
-		why = "its signature is by none of the keys";
+	if (!why) {
+		key = jwt_keys_verify(keys, algorithm, kid, p->signed_part, signature, len);
+		why = key ? NULL : "its signature is by none of the keys";
+	}
+	if (key)
+		memcpy(claims->key, key, sizeof(claims->key));
 	free(signature);
 	free(kid);
 	return why;
@@ -158,11 +163,11 @@ static bool is_time(const cJSON *c)
 	return cJSON_IsNumber(c) && isfinite(c->valuedouble) && fabs(c->valuedouble) < 1e15;
 }
 
-static const char *check_times(const cJSON *o, const struct jwt_rules *rules, int64_t now, struct jwt_claims *claims)
+static const char *check_times(const cJSON *o, const struct jwt_rules *rules, int64_t now_ms, struct jwt_claims *claims)
 {
 	bool twice = false;
 	const cJSON *exp = member(o, "exp", &twice), *nbf = member(o, "nbf", &twice), *iat = member(o, "iat", &twice);
-	double t = (double)now, leeway = (double)rules->leeway;
+	double t = (double)now_ms / 1000, leeway = (double)rules->leeway;
 
 	if (twice)
 		return "it has a time twice";
@@ -172,7 +177,7 @@ static const char *check_times(const cJSON *o, const struct jwt_rules *rules, in
 		return "it has expired";
 	if ((nbf && t < nbf->valuedouble - leeway) || (iat && t < iat->valuedouble - leeway))
 		return "it does not count yet";
-	claims->expires = (int64_t)exp->valuedouble;
+	claims->expires_ms = (int64_t)(exp->valuedouble * 1000);
 	return NULL;
 }
 
@@ -207,16 +212,26 @@ static const char *check_parties(const cJSON *o, const struct jwt_rules *rules)
 	return NULL;
 }
 
-static const char *take_name(const cJSON *o, const struct jwt_rules *rules, struct jwt_claims *claims)
+/* NULL: it names none. */
+static const char *find_name(const cJSON *o, const struct jwt_rules *rules)
 {
 	bool twice = false;
 	const cJSON *name = member(o, rules->name_claim ? rules->name_claim : "sub", &twice);
 	size_t len = cJSON_IsString(name) ? strlen(name->valuestring) : 0;
 
 	if (twice || !len || len > JWT_NAME_MAX || !utf8_valid((const uint8_t *)name->valuestring, len))
+		return NULL;
+	return name->valuestring;
+}
+
+static const char *take_name(const cJSON *o, const struct jwt_rules *rules, struct jwt_claims *claims)
+{
+	const char *name = find_name(o, rules);
+
+	if (!name)
 		return "it does not name a user";
-	claims->name = strdup(name->valuestring);
-	return claims->name ? NULL : no_memory;
+	claims->name = strdup(name);
+	return claims->name ? NULL : jwt_no_memory;
 }
 
 static const char *take_acl(const cJSON *o, struct jwt_claims *claims)
@@ -229,18 +244,18 @@ static const char *take_acl(const cJSON *o, struct jwt_claims *claims)
 	if (!acl)
 		return NULL;
 	claims->acl = cJSON_PrintUnformatted(acl);
-	return claims->acl ? NULL : no_memory;
+	return claims->acl ? NULL : jwt_no_memory;
 }
 
-static const char *read_claims(struct mqtt_str text, const struct jwt_rules *rules, int64_t now,
+static const char *read_claims(struct mqtt_str text, const struct jwt_rules *rules, int64_t now_ms,
 			       struct jwt_claims *claims)
 {
-	cJSON *o = read_object(text);
+	cJSON *o = read_object(text, &claims->all);
 	const char *why;
 
 	if (!o)
 		return "what it says is no JSON object";
-	why = check_times(o, rules, now, claims);
+	why = check_times(o, rules, now_ms, claims);
 	if (!why)
 		why = check_parties(o, rules);
 	if (!why)
@@ -251,8 +266,16 @@ static const char *read_claims(struct mqtt_str text, const struct jwt_rules *rul
 	return why;
 }
 
-const char *jwt_verify(const struct jwt_keys *keys, const struct jwt_rules *rules, struct mqtt_str token, int64_t now,
-		       struct jwt_claims *claims)
+void jwt_claims_clear(struct jwt_claims *claims)
+{
+	free(claims->name);
+	free(claims->acl);
+	free(claims->all);
+	*claims = (struct jwt_claims){0};
+}
+
+const char *jwt_verify(const struct jwt_keys *keys, const struct jwt_rules *rules, struct mqtt_str token,
+		       int64_t now_ms, struct jwt_claims *claims)
 {
 	struct parts p;
 	const char *why;
@@ -262,13 +285,30 @@ const char *jwt_verify(const struct jwt_keys *keys, const struct jwt_rules *rule
 		return "it is too long";
 	if (!split(token, &p))
 		return "it is no token";
-	why = check_signature(keys, &p);
+	why = check_signature(keys, &p, claims);
 	if (!why)
-		why = read_claims(p.payload, rules, now, claims);
-	if (why) {
-		free(claims->name);
-		free(claims->acl);
-		*claims = (struct jwt_claims){0};
-	}
+		why = read_claims(p.payload, rules, now_ms, claims);
+	if (why)
+		jwt_claims_clear(claims);
 	return why;
+}
+
+const char *jwt_recheck(const struct jwt_claims *claims, const struct jwt_rules *rules)
+{
+	cJSON *o = cJSON_Parse(claims->all);
+	const char *why = o ? check_parties(o, rules) : jwt_no_memory;
+	const char *name = why ? NULL : find_name(o, rules);
+
+	if (!why && (!name || strcmp(name, claims->name) != 0))
+		why = "it is for another user";
+	cJSON_Delete(o);
+	return why;
+}
+
+/* What begins with {" in base64. */
+bool jwt_looks_like(struct mqtt_str text)
+{
+	struct parts p;
+
+	return text.len > 2 && memcmp(text.data, "ey", 2) == 0 && split(text, &p);
 }

@@ -17,11 +17,14 @@
 
 #include "mqtt/str.h"
 
+struct acl_rights;
+
 enum {
 	JWT_MAX = 16384,	 /* bytes of a token */
 	JWT_SECRET_MIN = 32,	 /* of a shared secret, RFC 7518, 3.2 */
 	JWT_RSA_BITS_MIN = 2048, /* 3.3 */
 	JWT_NAME_MAX = 1024,	 /* bytes of a user name */
+	JWT_KEY_ID_LEN = 32,	 /* what a key is known by again */
 };
 
 /* ---- keys --------------------------------------------------------------------------------------------------------- */
@@ -39,8 +42,8 @@ void jwt_keys_unref(struct jwt_keys *keys);
  * public key or a certificate in PEM. 0, or -1 after logging what is wrong; `where` names the line. Blocks for file I/O. */
 int jwt_keys_add(struct jwt_keys *keys, const char *text, const char *where);
 
-/* A digest of all keys, so that two sets can be told apart: 32 bytes. */
-const uint8_t *jwt_keys_digest(const struct jwt_keys *keys);
+/* Is there a key in it with this algorithm, this name and this value? As jwt_verify() found it. */
+bool jwt_keys_have(const struct jwt_keys *keys, const uint8_t id[JWT_KEY_ID_LEN]);
 
 /* ---- tokens ------------------------------------------------------------------------------------------------------- */
 
@@ -53,14 +56,40 @@ struct jwt_rules {
 };
 
 struct jwt_claims {
-	char *name;	 /* the user name, UTF-8 as MQTT has it; to be free()d */
-	int64_t expires; /* seconds since the epoch */
-	char *acl;	 /* the claim "acl" as JSON; to be free()d; NULL: there is none */
+	char *name;	    /* the user name, UTF-8 as MQTT has it */
+	int64_t expires_ms; /* milliseconds since the epoch, without leeway */
+	char *acl;	    /* the claim "acl" as JSON; NULL: there is none */
+	char *all;	    /* everything that it says, as it came: JSON */
+	uint8_t key[JWT_KEY_ID_LEN];
 };
 
-/* Verify a token at a time, seconds since the epoch. NULL, then *claims is set; or why it is refused, in words: a static text,
- * fit for the log. Any thread; takes some 10 to 100 microseconds. */
-const char *jwt_verify(const struct jwt_keys *keys, const struct jwt_rules *rules, struct mqtt_str token, int64_t now,
-		       struct jwt_claims *claims);
+/* Why it is refused, when that is not the token's fault. */
+extern const char jwt_no_memory[];
+
+/* Verify a token at a time, milliseconds since the epoch. NULL, then *claims is set, for jwt_claims_clear(); or why it is
+ * refused, in words: a static text, fit for the log. Any thread; takes some 10 to 100 microseconds. */
+const char *jwt_verify(const struct jwt_keys *keys, const struct jwt_rules *rules, struct mqtt_str token,
+		       int64_t now_ms, struct jwt_claims *claims);
+void jwt_claims_clear(struct jwt_claims *claims);
+
+/* Is a token that was verified by other rules for the same user by these, too? Its times are not looked at. NULL, or why
+ * not, as above. */
+const char *jwt_recheck(const struct jwt_claims *claims, const struct jwt_rules *rules);
+
+/* Does it look like a token, so that it is hardly a password? */
+bool jwt_looks_like(struct mqtt_str text);
+
+/* ---- rights ------------------------------------------------------------------------------------------------------- */
+
+/*
+ * The rights that the claim "acl" gives, an object of arrays of topic filters, with %c and %u for the client identifier and the
+ * user name of the claims:
+ *
+ *	"acl": {"publish": ["in/%c/#"], "subscribe": ["out/#", "news/+"]}
+ *
+ * What is not named there is denied; so is everything of a kind that is not there. NULL: it cannot be understood, and the client
+ * must not come in; *why is a static text then, fit for the log. One reference otherwise. Any thread.
+ */
+struct acl_rights *jwt_rights(const struct jwt_claims *claims, struct mqtt_str client_id, const char **why);
 
 #endif

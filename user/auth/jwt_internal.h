@@ -16,8 +16,9 @@ enum jwt_algorithm {
 /* False: there is none of this name. */
 bool jwt_algorithm_find(const char *name, enum jwt_algorithm *algorithm);
 
-/* Is the signature by a key of this algorithm, and of this name, or with `kid` NULL by one that has none? */
-bool jwt_keys_verify(const struct jwt_keys *keys, enum jwt_algorithm algorithm, const char *kid, struct mqtt_str text,
-		     const uint8_t *signature, size_t len);
+/* Is the signature by a key of this algorithm, and of this name, or with `kid` NULL by one that has none? Then what that key
+ * is known by again, JWT_KEY_ID_LEN bytes of it; NULL: no. */
+const uint8_t *jwt_keys_verify(const struct jwt_keys *keys, enum jwt_algorithm algorithm, const char *kid,
+			       struct mqtt_str text, const uint8_t *signature, size_t len);
 
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* Keys of tokens: reading them, and verifying signatures. */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@ struct key {
 	enum jwt_algorithm algorithm;
 	char *kid;	/* NULL: none */
 	EVP_PKEY *pkey; /* NULL with HS256 */
+	uint8_t id[JWT_KEY_ID_LEN];
 	size_t len;
 	uint8_t secret[]; /* of HS256 */
 };
@@ -41,8 +43,9 @@ struct key {
 struct jwt_keys {
 	unsigned refs; /* atomic */
 	struct key *first, **end;
-	uint8_t digest[SHA256_DIGEST_LENGTH];
 };
+
+static_assert((int)JWT_KEY_ID_LEN == (int)SHA256_DIGEST_LENGTH, "a key is known by a digest");
 
 bool jwt_algorithm_find(const char *name, enum jwt_algorithm *algorithm)
 {
@@ -95,9 +98,13 @@ void jwt_keys_unref(struct jwt_keys *keys)
 	free(keys);
 }
 
-const uint8_t *jwt_keys_digest(const struct jwt_keys *keys)
+bool jwt_keys_have(const struct jwt_keys *keys, const uint8_t id[JWT_KEY_ID_LEN])
 {
-	return keys->digest;
+	for (const struct key *k = keys->first; k; k = k->next) {
+		if (memcmp(k->id, id, JWT_KEY_ID_LEN) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------------ */
@@ -202,18 +209,19 @@ static char *word(char **at)
 	return *w ? w : NULL;
 }
 
-/* The digest of what there is, and this one behind it. */
-static bool add_to_digest(struct jwt_keys *keys, const struct key *k, const uint8_t *bytes, size_t len)
+/* What it is known by again: a digest of algorithm, name and value, whatever the file looks like. */
+static bool set_id(struct key *k)
 {
 	EVP_MD_CTX *c = EVP_MD_CTX_new();
 	const char *kid = k->kid ? k->kid : "";
-	uint64_t n = len;
-	bool done = c && EVP_DigestInit_ex(c, EVP_sha256(), NULL) &&
-		    EVP_DigestUpdate(c, keys->digest, sizeof(keys->digest)) &&
+	uint8_t *der = NULL;
+	int len = k->pkey ? i2d_PUBKEY(k->pkey, &der) : 0;
+	bool done = c && len >= 0 && EVP_DigestInit_ex(c, EVP_sha256(), NULL) &&
 		    EVP_DigestUpdate(c, names[k->algorithm], strlen(names[k->algorithm]) + 1) &&
-		    EVP_DigestUpdate(c, kid, strlen(kid) + 1) && EVP_DigestUpdate(c, &n, sizeof(n)) &&
-		    EVP_DigestUpdate(c, bytes, len) && EVP_DigestFinal_ex(c, keys->digest, NULL);
+		    EVP_DigestUpdate(c, kid, strlen(kid) + 1) && EVP_DigestUpdate(c, k->secret, k->len) &&
+		    EVP_DigestUpdate(c, der, (size_t)len) && EVP_DigestFinal_ex(c, k->id, NULL);
 
+	OPENSSL_free(der);
 	EVP_MD_CTX_free(c);
 	return done;
 }
@@ -227,7 +235,7 @@ static int add(struct jwt_keys *keys, enum jwt_algorithm algorithm, const char *
 	if (!k)
 		return -1;
 	k->kid = kid ? strdup(kid) : NULL;
-	if ((kid && !k->kid) || !add_to_digest(keys, k, bytes, (size_t)len)) {
+	if ((kid && !k->kid) || !set_id(k)) {
 		key_free(k);
 		return fault(where, path, "out of memory");
 	}
@@ -322,12 +330,12 @@ static bool is_named(const struct key *k, const char *kid)
 	return kid ? k->kid && strcmp(k->kid, kid) == 0 : !k->kid;
 }
 
-bool jwt_keys_verify(const struct jwt_keys *keys, enum jwt_algorithm algorithm, const char *kid, struct mqtt_str text,
-		     const uint8_t *signature, size_t len)
+const uint8_t *jwt_keys_verify(const struct jwt_keys *keys, enum jwt_algorithm algorithm, const char *kid,
+			       struct mqtt_str text, const uint8_t *signature, size_t len)
 {
 	for (const struct key *k = keys->first; k; k = k->next) {
 		if (k->algorithm == algorithm && is_named(k, kid) && verify(k, text, signature, len))
-			return true;
+			return k->id;
 	}
-	return false;
+	return NULL;
 }
