@@ -14,6 +14,7 @@
 #include "broker/gate.h"
 #include "broker/internal.h"
 #include "broker/memory.h"
+#include "broker/token.h"
 #include "broker/transport.h"
 #include "net/tls_tickets.h"
 
@@ -73,6 +74,7 @@ static int load_gate(struct access_rules *rules, const struct conf *live, const 
 /* A file is read once, however many listeners have it. 0 or -1. */
 static int load_rules(struct access *a, const struct conf *live, const struct conf *next, size_t i)
 {
+	const struct conf_listener *l = next_of(live, next, i);
 	struct access_rules *rules = &a->rules[i];
 	struct paths own = paths_of(live, next, i);
 
@@ -90,6 +92,11 @@ static int load_rules(struct access *a, const struct conf *live, const struct co
 		rules->acl = acl_load(own.acl);
 	if ((own.passwords && !rules->passwords) || (own.acl && !rules->acl))
 		return -1;
+	if (l->jwt_keys) {
+		rules->tokens = token_rules_load(l);
+		if (!rules->tokens)
+			return -1;
+	}
 	return load_gate(rules, live, next, i);
 }
 
@@ -123,6 +130,7 @@ void access_free(struct access *a)
 	for (size_t i = 0; i < a->n; i++) {
 		password_file_unref(a->rules[i].passwords);
 		acl_unref(a->rules[i].acl);
+		token_rules_unref(a->rules[i].tokens);
 		gate_unref(a->rules[i].gate);
 	}
 	free(a);
@@ -139,20 +147,30 @@ const struct access_rules *access_of(const struct conn *c)
 struct login {
 	struct check check;
 	struct conn *conn;
-	char bytes[]; /* user name and password */
+	size_t len;
+	char bytes[]; /* user name, password, client identifier */
 };
 
 static size_t login_size(const struct login *l)
 {
-	return sizeof(*l) + l->check.username.len + l->check.password.len;
+	return sizeof(*l) + l->len;
 }
 
 static void login_free(struct login *l)
 {
 	memory_gave(login_size(l));
-	OPENSSL_cleanse(l->bytes, l->check.username.len + l->check.password.len);
+	OPENSSL_cleanse(l->bytes, l->len);
 	password_file_unref(l->check.passwords);
+	token_rules_unref(l->check.tokens);
+	token_free(l->check.token);
 	free(l);
+}
+
+static int log_refused(const struct conn *c, struct mqtt_str username, const char *why)
+{
+	log_notice("Client %s [%s] is not let in: %s (u'%.*s').", c->client_id, c->peer, why, (int)username.len,
+		   (const char *)username.data);
+	return MQTT_RC_NOT_AUTHORIZED;
 }
 
 static int mqtt_refusal(int result)
@@ -168,8 +186,16 @@ static void login_done(struct inbox_item *item, void *worker)
 
 	(void)worker;
 	c->pending--;
+	if (l->check.token)
+		token_count(l->check.token);
 	if (there) {
 		c->login = NULL;
+		token_free(c->token);
+		c->token = l->check.token;
+		l->check.token = NULL;
+		if (l->check.why)
+			log_notice("Client %s [%s] is not let in by its token: %s.", c->client_id, c->peer,
+				   l->check.why);
 		c->login_result = l->check.result ? mqtt_refusal(l->check.result) : 0;
 		c->login_known = true;
 		conn_await_connect(c);
@@ -179,21 +205,35 @@ static void login_done(struct inbox_item *item, void *worker)
 		conn_read(c);
 }
 
-static int begin_login(struct conn *c, const struct mqtt_connect *connect, struct password_file *passwords)
+/* The next of the login's bytes. */
+static struct mqtt_str keep(struct login *l, struct mqtt_str s)
 {
-	struct mqtt_str name = connect->username, password = connect->password;
-	struct login *l = malloc(sizeof(*l) + name.len + password.len);
+	struct mqtt_str kept = {.data = (uint8_t *)l->bytes + l->len, .len = s.len};
+
+	if (s.len)
+		memcpy(l->bytes + l->len, s.data, s.len);
+	l->len += s.len;
+	return kept;
+}
+
+/* By the passwords, or by the tokens. */
+static int begin_login(struct conn *c, const struct mqtt_connect *connect, struct password_file *passwords,
+		       struct token_rules *tokens)
+{
+	struct mqtt_str id = mqtt_str(c->client_id);
+	struct login *l = malloc(sizeof(*l) + connect->username.len + connect->password.len + id.len);
 
 	if (!l)
 		return MQTT_RC_SERVER_UNAVAILABLE;
-	memcpy(l->bytes, name.data, name.len);
-	memcpy(l->bytes + name.len, password.data, password.len);
+	l->len = 0;
 	l->check = (struct check){
 		.item.receive = login_done,
 		.from = &c->worker->loop,
-		.passwords = password_file_ref(passwords),
-		.username = {.data = (uint8_t *)l->bytes, .len = name.len},
-		.password = {.data = (uint8_t *)l->bytes + name.len, .len = password.len},
+		.passwords = passwords ? password_file_ref(passwords) : NULL,
+		.tokens = tokens ? token_rules_ref(tokens) : NULL,
+		.username = keep(l, connect->username),
+		.password = keep(l, connect->password),
+		.client_id = keep(l, id),
 	};
 	memory_took(login_size(l));
 	l->conn = c;
@@ -224,13 +264,6 @@ void access_forget_username(char **name)
 		memory_gave(strlen(*name) + 1);
 	free(*name);
 	*name = NULL;
-}
-
-static int log_refused(const struct conn *c, const struct mqtt_connect *connect, const char *why)
-{
-	log_notice("Client %s [%s] is not let in: %s (u'%.*s').", c->client_id, c->peer, why,
-		   (int)connect->username.len, (const char *)connect->username.data);
-	return MQTT_RC_NOT_AUTHORIZED;
 }
 
 static bool same_hash(const struct password_hash *a, const struct password_hash *b)
@@ -269,6 +302,29 @@ static bool asks_identity(const struct conn *c)
 	return gate && gate->identity;
 }
 
+/* Is what it gives for its password a token? Without a user name it can only be one; with one it may be a password of the
+ * file, if there is one, unless it looks like a token. */
+static bool gives_token(const struct access_rules *rules, const struct mqtt_connect *connect)
+{
+	if (!rules->tokens || !connect->has_password)
+		return false;
+	return !rules->passwords || !connect->username.len || jwt_looks_like(connect->password);
+}
+
+/* access_check() of who gives one. */
+static int check_token(struct conn *c, const struct mqtt_connect *connect)
+{
+	const struct token *t = c->token;
+
+	if (!c->login_known || (!c->login_result && !t)) /* or it was a password, before a reload */
+		return begin_login(c, connect, NULL, access_of(c)->tokens);
+	if (c->login_result)
+		return c->login_result;
+	if (connect->username.len && !mqtt_str_eq(connect->username, mqtt_str(t->claims.name)))
+		return log_refused(c, connect->username, "its token is for another user");
+	return take_username(c, mqtt_str(t->claims.name));
+}
+
 int access_check(struct conn *c, const struct mqtt_connect *connect)
 {
 	const struct conf_listener *l = &c->worker->broker->conf->listeners[c->listener];
@@ -277,39 +333,45 @@ int access_check(struct conn *c, const struct mqtt_connect *connect)
 	struct mqtt_str proved = authenticate_username(c);
 
 	if (c->transport && !transport_stands(c->transport, access_of(c)->gate)) /* since a reload */
-		return log_refused(c, connect, "its certificate or key is not valid any more");
+		return log_refused(c, connect->username, "its certificate or key is not valid any more");
 	if (asks_identity(c)) { /* by its certificate or key: what it says of itself does not count */
 		if (c->identity)
 			return take_username(c, mqtt_str(c->identity));
-		return log_refused(c, connect,
+		return log_refused(c, connect->username,
 				   c->lacks ? c->lacks : "since a reload a certificate or key has to say who it is");
 	}
 	if (proved.len) /* maybe before a reload */
 		return same_user(proved, authenticate_users(c), access->users)
 			       ? take_username(c, proved)
-			       : log_refused(c, connect, "its user has changed meanwhile");
+			       : log_refused(c, connect->username, "its user has changed meanwhile");
+	if (gives_token(access_of(c), connect))
+		return check_token(c, connect);
 	if (!connect->has_username) {
 		if (l->allow_anonymous)
 			return 0;
 		log_notice("Client %s [%s] is not let in: it gave no user name.", c->client_id, c->peer);
 		return MQTT_RC_NOT_AUTHORIZED;
 	}
+	if (!passwords && access_of(c)->tokens)
+		return log_refused(c, connect->username, "it gave no token");
 	if (!passwords)
 		return l->allow_anonymous ? take_username(c, connect->username)
-					  : log_refused(c, connect, "there is no password file");
+					  : log_refused(c, connect->username, "there is no password file");
 	/* Without a password no name is worth anything; nor is it told whether there is such a user. */
 	if (!connect->has_password)
-		return log_refused(c, connect, "it gave no password");
+		return log_refused(c, connect->username, "it gave no password");
 	if (!c->login_known)
-		return begin_login(c, connect, passwords);
+		return begin_login(c, connect, passwords, NULL);
 	if (c->login_result == MQTT_RC_NOT_AUTHORIZED)
-		return log_refused(c, connect, "unknown user or wrong password");
+		return log_refused(c, connect->username, "unknown user or wrong password");
 	return c->login_result ? c->login_result : take_username(c, connect->username);
 }
 
 void access_anew(struct conn *c)
 {
 	c->login_known = false;
+	token_free(c->token);
+	c->token = NULL;
 	access_forget_username(&c->username);
 }
 
@@ -320,56 +382,7 @@ void access_done(struct conn *c)
 	c->login = NULL;
 }
 
-/* ---- rights ------------------------------------------------------------------------------------------------------- */
-
-static size_t rights_size(const struct access_rights *rights)
-{
-	return sizeof(*rights) + acl_rights_size(rights->acl);
-}
-
-void access_rights_free(struct access_rights *rights)
-{
-	if (!rights)
-		return;
-	memory_gave(rights_size(rights));
-	acl_rights_unref(rights->acl);
-	free(rights);
-}
-
-static void free_later(struct rcu_later *later)
-{
-	access_rights_free(container_of(later, struct access_rights, later));
-}
-
-/* NULL without memory. */
-static struct access_rights *make_rights(struct acl *acl, const struct session *s)
-{
-	struct mqtt_str name = mqtt_str(s->username ? s->username : "");
-	struct access_rights *rights = malloc(sizeof(*rights));
-
-	if (!rights)
-		return NULL;
-	rights->acl = acl_rights_new(acl, s->username ? &name : NULL, mqtt_str(s->id));
-	if (!rights->acl) {
-		free(rights);
-		return NULL;
-	}
-	memory_took(rights_size(rights));
-	return rights;
-}
-
-int access_set_rights(struct broker *b, struct session *s)
-{
-	struct acl *acl = s->came ? b->access->rules[s->listener].acl : NULL;
-	struct access_rights *before = s->rights, *rights = acl ? make_rights(acl, s) : NULL;
-
-	if (acl && !rights)
-		return -ENOMEM;
-	__atomic_store_n(&s->rights, rights, __ATOMIC_RELEASE);
-	if (before)
-		rcu_call_later(&before->later, free_later);
-	return 0;
-}
+/* ---- a reload ------------------------------------------------------------------------------------------------------ */
 
 /* Would the client still be let in? Its password was right, and is not known any more: so it is while the user has the
  * same. */
@@ -385,8 +398,11 @@ static bool still_welcome(const struct conn *c, const struct access *before)
 		return asks_identity(c) && c->identity;
 	if (authenticate_username(c).len)
 		return same_user(name, before->users, now->users);
+	if (c->session->token)
+		return rules->tokens && token_stands(c->session->token, old->tokens, rules->tokens);
 	if (!c->session->username || !rules->passwords)
-		return c->worker->broker->conf->listeners[c->listener].allow_anonymous;
+		return c->worker->broker->conf->listeners[c->listener].allow_anonymous &&
+		       !(c->session->username && rules->tokens);
 	return old->passwords &&
 	       same_hash(password_file_find(old->passwords, name), password_file_find(rules->passwords, name));
 }
@@ -399,8 +415,12 @@ static void apply_to(struct broker *b, struct session *s, const struct access *b
 	if (!c)
 		return;
 	c->unwelcome = rc || !still_welcome(c, before);
-	if (c->unwelcome)
+	if (c->unwelcome) {
 		conn_dirty(c);
+		token_unwatch(s); /* there may be no leeway to go by any more */
+	} else if (s->token) {
+		token_watch(c); /* it may be another */
+	}
 	fp_publish_alone(&c->link, s->rights);
 }
 

@@ -12,11 +12,13 @@
 #include "broker/conn.h"
 
 struct auth_store;
+struct token_rules;
 
 /* Of one listener. */
 struct access_rules {
 	struct password_file *passwords; /* a reference; NULL: none, user names are not checked */
 	struct acl *acl;		 /* a reference; NULL: everybody may do everything */
+	struct token_rules *tokens;	 /* a reference; NULL: none, a password is no token */
 	struct gate *gate;		 /* a reference; NULL: a connection begins with MQTT */
 };
 
@@ -64,8 +66,8 @@ struct access_rights {
 	struct rcu_later later;
 };
 
-/* Give the session the rights of its client, by its user name and the rules of its listener. 0 or -ENOMEM, then it has what it
- * had. By the owner under the subscription lock, or while no worker runs. */
+/* Give the session the rights of its client, by its user name, its token and the rules of its listener. 0 or -ENOMEM, then it
+ * has what it had. By the owner under the subscription lock, or while no worker runs. */
 int access_set_rights(struct broker *b, struct session *s);
 
 /* The session's; NULL: it may do everything. Any thread, under RCU. */

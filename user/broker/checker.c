@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "auth/password.h"
+#include "broker/token.h"
 
 enum {
 	THREADS_MAX = 16,
@@ -62,6 +63,16 @@ static void give_back(size_t memory)
 	pthread_mutex_unlock(&checker.lock);
 }
 
+static int check(struct check *c)
+{
+	if (c->passwords)
+		return password_file_check(c->passwords, c->username, c->password);
+	c->token = token_verify(c->tokens, c->password, c->client_id, &c->why);
+	if (c->token)
+		return 0;
+	return c->why == jwt_no_memory ? -ENOMEM : -EACCES;
+}
+
 static void *run(void *arg)
 {
 	struct check *c;
@@ -72,7 +83,7 @@ static void *run(void *arg)
 		if (__atomic_load_n(&c->given_up, __ATOMIC_RELAXED) || __atomic_load_n(&checker.stop, __ATOMIC_RELAXED))
 			c->result = -ECANCELED;
 		else
-			c->result = password_file_check(c->passwords, c->username, c->password);
+			c->result = check(c);
 		give_back(c->memory);
 		loop_send(c->from, &c->item);
 	}
@@ -109,7 +120,7 @@ void checker_stop(void)
 void checker_submit(struct check *check)
 {
 	check->next = NULL;
-	check->memory = password_file_check_memory(check->passwords, check->username);
+	check->memory = check->passwords ? password_file_check_memory(check->passwords, check->username) : 0;
 	pthread_mutex_lock(&checker.lock);
 	*checker.end = check;
 	checker.end = &check->next;

@@ -21,6 +21,7 @@
 #include "broker/replay.h"
 #include "broker/room.h"
 #include "broker/subscribe.h"
+#include "broker/token.h"
 #include "broker/transport.h"
 #include "broker/will.h"
 
@@ -464,6 +465,7 @@ static void leave_session(struct conn *c)
 
 	c->session = NULL;
 	s->conn = NULL;
+	token_unwatch(s);
 	session_offline(s);
 	replay_offline(s);
 	subscriptions_offline(w->broker, s);
@@ -603,6 +605,7 @@ void conn_free(struct conn *c)
 {
 	free(c->identity);
 	free(c->client_id);
+	token_free(c->token);
 	access_forget_username(&c->username);
 	memory_gave(sizeof(*c));
 	free(c);

@@ -11,6 +11,7 @@
 #include "broker/worker.h"
 #include "net/listener.h"
 
+struct token;
 struct transport;
 
 enum conn_state {
@@ -87,6 +88,7 @@ struct conn {
 	} told;		       /* limits of ours when it connected: a change of the configuration does not break them */
 	char *username;	       /* with which it was let in; its session's from then on; NULL: none */
 	struct login *login;   /* its password is being checked; NULL: not */
+	struct token *token;   /* by which it was let in; its session's from then on; NULL: none */
 	bool login_known;      /* it was, and this came of it: */
 	int login_result;      /* 0 or enum mqtt_reason */
 	uint64_t access_epoch; /* by which rules it was let in */

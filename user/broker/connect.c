@@ -16,6 +16,7 @@
 #include "broker/memory.h"
 #include "broker/mount.h"
 #include "broker/subscribe.h"
+#include "broker/token.h"
 #include "broker/will.h"
 #include "mqtt/topic.h"
 
@@ -377,6 +378,9 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	s->username = c->username;
 	s->listener = c->listener;
 	c->username = NULL;
+	token_free(s->token);
+	s->token = c->token;
+	c->token = NULL;
 	free(c->client_id);
 	c->client_id = NULL;
 	c->state = CONN_OPEN;
@@ -414,6 +418,8 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	access_done(c);
 	session_online(s, &c->sink);
 	conn_keepalive(c);
+	if (s->token)
+		token_watch(c);
 	return 0;
 }
 

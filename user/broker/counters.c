@@ -13,6 +13,7 @@ const struct close_text close_texts[CLOSE_REASONS] = {
 	[CLOSE_NOT_AUTHORISED] = {"not_authorised", "not authorised", MQTT_RC_NOT_AUTHORIZED},
 	[CLOSE_BAD_METHOD] = {"bad_authentication_method", "bad authentication method",
 			      MQTT_RC_BAD_AUTHENTICATION_METHOD},
+	[CLOSE_TOKEN_EXPIRED] = {"token_expired", "token expired", MQTT_RC_MAXIMUM_CONNECT_TIME},
 	[CLOSE_TOPIC_INVALID] = {"topic_invalid", "invalid topic", MQTT_RC_TOPIC_NAME_INVALID},
 	[CLOSE_FILTER_INVALID] = {"topic_filter_invalid", "invalid topic filter", MQTT_RC_TOPIC_FILTER_INVALID},
 	[CLOSE_TOPIC_ALIAS] = {"topic_alias_invalid", "invalid topic alias", MQTT_RC_TOPIC_ALIAS_INVALID},

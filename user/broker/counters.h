@@ -30,7 +30,8 @@ enum close_reason {
 	CLOSE_PROTOCOL,
 	CLOSE_OVERSIZE,
 	CLOSE_NOT_AUTHORISED,
-	CLOSE_BAD_METHOD, /* of enhanced authentication */
+	CLOSE_BAD_METHOD,    /* of enhanced authentication */
+	CLOSE_TOKEN_EXPIRED, /* by which it was let in */
 	CLOSE_TOPIC_INVALID,
 	CLOSE_FILTER_INVALID,
 	CLOSE_TOPIC_ALIAS,

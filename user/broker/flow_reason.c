@@ -17,7 +17,7 @@ static const struct {
 	[FLOW_TOPIC_TOO_LONG] = {"topic_too_long", "the topic is longer than the kernel's keys"},
 	[FLOW_PUBLISHER_UNKNOWN] = {"publisher_unknown", "there is no such client"},
 	[FLOW_PUBLISHER_AWAY] = {"publisher_away", "the publisher is not connected"},
-	[FLOW_PUBLISHER_DENIED] = {"publisher_denied", "the publisher may not publish to it (acl_file)"},
+	[FLOW_PUBLISHER_DENIED] = {"publisher_denied", "the publisher may not publish to it (acl_file, or its token)"},
 	[FLOW_PUBLISHER_NO_ROAD] = {"publisher_no_road", "the publisher's connection is on no road of the kernel"},
 	[FLOW_SHARED] = {"shared", "it matches a shared subscription, of which the daemon chooses the member"},
 	[FLOW_KEPT_FOR_OFFLINE] = {"kept_for_offline",

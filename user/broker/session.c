@@ -12,6 +12,7 @@
 #include "broker/memory.h"
 #include "broker/mount.h"
 #include "broker/replay.h"
+#include "broker/token.h"
 #include "mqtt/encode.h"
 #include "sn/topics.h"
 
@@ -894,6 +895,7 @@ void session_free(struct session *s)
 	table_free(&s->subs);
 	access_rights_free(s->rights);
 	sn_topics_free(s->sn_topics);
+	token_free(s->token);
 	access_forget_username(&s->username);
 	memory_gave(sizeof(*s) + s->id_len);
 	free(s->id);

@@ -128,6 +128,7 @@ struct session {
 	struct timer will_delay;
 	bool came; /* its client was there since the daemon started; else its rights are not known, and looked at when it comes */
 	char *username;		     /* of its client; NULL: none */
+	struct token *token;	     /* by which it came in; NULL: none */
 	unsigned listener;	     /* where it came in */
 	struct sn_topics *sn_topics; /* ids of MQTT-SN; NULL: none */
 

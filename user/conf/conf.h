@@ -71,6 +71,11 @@ struct conf_listener {
 	char **tls_certificates; /* "CERTFILE KEYFILE" */
 	bool require_certificate, use_identity_as_username, use_subject_as_username;
 
+	/* Tokens; see struct jwt_rules. */
+	char **jwt_keys; /* "ALGORITHM FILE [KID]"; NULL: none, no tokens are taken */
+	char *jwt_issuer, *jwt_audience, *jwt_username_claim;
+	uint32_t jwt_leeway; /* seconds; default 0 */
+
 	/* MQTT-SN */
 	uint8_t sn_gateway_id;	/* default 1 */
 	uint16_t sn_advertise;	/* seconds between ADVERTISE; 0 off */

@@ -130,6 +130,7 @@ int conf_parse_guard_interface(struct conf *, const struct conf_option *, void *
 int conf_parse_guard_networks(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_guard_rate(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_control_socket(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_jwt_key(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_http_listener(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_http_host(struct conf *, const struct conf_option *, void *, const char *, const char *);
 

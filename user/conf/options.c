@@ -225,6 +225,57 @@ const struct conf_option conf_options[] = {
 	.help = "The form of `keyfile`. mosquitto's other one, `engine`, is refused.",
 },
 
+/* ---- tokens ----------------------------------------------------------------------------------------------------- */
+{
+	.name = "jwt_key_file", IN_LISTENER(jwt_keys), .type = CONF_LIST, .parse = conf_parse_jwt_key,
+	.argument = "ALGORITHM FILE [KID]", .fallback = "none: no tokens are accepted",
+	.help = "Clients of this listener may give a JSON Web Token (RFC 7519) for their password, which this key has signed. "
+		"ALGORITHM is RS256 or ES256 with a public key or certificate in PEM, or HS256 with a secret of at least 32 bytes, "
+		"all that is in FILE but the end of its line. A token with a Key ID in its header has to be signed by the key with "
+		"that KID, one without by a key without. May be given many times.\n"
+		"\n"
+		"\tlistener 8883\n"
+		"\tjwt_key_file ES256 /etc/shunt/issuer.pem\n"
+		"\tjwt_issuer https://login.example.org\n"
+		"\tjwt_audience shunt\n"
+		"\n"
+		"A token has to say when it expires (`exp`), and is accepted from `nbf` and `iat` on, if it has them. It names the user, "
+		"see `jwt_username_claim`. The user name in the CONNECT may be missing or empty, or has to be the same. A client "
+		"with a user name and without a token is refused, unless `password_file` lets it in: with both, what begins with "
+		"`ey` and has two dots is a token, anything else a password. One without either is let in or not by `allow_anonymous`.\n"
+		"When its token expires a client is disconnected, by MQTT 5.0 with reason 0xA0, maximum connect time.\n"
+		"The claim `acl` limits what the client may do, beside `acl_file`: both have to allow it. It names filters of topics, "
+		"with %c and %u as there, and what is not named is denied; without the claim there is no such limit.\n"
+		"\n"
+		"\t\"acl\": {\"publish\": [\"in/%c/#\"], \"subscribe\": [\"out/#\"]}\n"
+		"\n"
+		"A client whose token has an `acl` of another form, or whose names have a `+` or `#` that would come into a filter, is "
+		"refused. The rights stay with the session, for messages that wait while its client is away, until that comes with "
+		"another token.\n"
+		"Keys are read when the daemon starts, before it gives up being root, and again on SIGHUP, as the user it runs as. "
+		"Who is connected by a token whose key is not there any more, or whose user, issuer or audience is another by what "
+		"the options say then, is disconnected.\n"
+		"Not with `use_identity_as_username` and `use_subject_as_username`, nor for listeners of `protocol mqtt-sn`: its "
+		"clients have no passwords. An option of Shunt's own, as the next ones.",
+}, {
+	.name = "jwt_issuer", IN_LISTENER(jwt_issuer), .type = CONF_STRING,
+	.argument = "TEXT", .fallback = "any",
+	.help = "Accept only tokens of this issuer (`iss`).",
+}, {
+	.name = "jwt_audience", IN_LISTENER(jwt_audience), .type = CONF_STRING,
+	.argument = "TEXT", .fallback = "any",
+	.help = "Accept only tokens for this audience (`aud`), perhaps beside others.",
+}, {
+	.name = "jwt_username_claim", IN_LISTENER(jwt_username_claim), .type = CONF_STRING,
+	.argument = "NAME", .fallback = "sub",
+	.help = "The claim of a token that is the user name, for `acl_file` and the log. A token without it is refused.",
+}, {
+	.name = "jwt_leeway", IN_LISTENER(jwt_leeway), .type = CONF_UINT, .max = 3600,
+	.argument = "SECONDS", .value = "0",
+	.help = "Let the clock of who makes the tokens differ from ours by SECONDS: they are accepted so much earlier, and expire so "
+		"much later.",
+},
+
 /* ---- WebSocket and proxies -------------------------------------------------------------------------------------- */
 {
 	.name = "websockets_origin", IN_LISTENER(websockets_origins), .type = CONF_LIST, .parse = conf_parse_origin,
@@ -270,7 +321,7 @@ const struct conf_option conf_options[] = {
 		"\n"
 		"Its clients have sessions like others: they get what those publish, and the other way round, are taken over by "
 		"their client identifier, have their session kept if they connect without CleanSession, and their rights "
-		"by `acl_file`, with no user name. As MQTT-SN has no passwords either, they are let in only where "
+		"by `acl_file`, with no user name. As MQTT-SN has no passwords, and so no tokens, they are let in only where "
 		"`allow_anonymous` is true; anybody who can send datagrams can be any client. An address is a client's from its "
 		"CONNECT on, until it is silent for longer than it said; `max_keepalive` refuses those that never want to be found "
 		"missing. A client that sleeps has its messages kept as one that does not read, see `max_output_bytes` and "
@@ -330,8 +381,8 @@ const struct conf_option conf_options[] = {
 	.name = "allow_anonymous", IN_CONF(allow_anonymous), OR_LISTENER(own_allow_anonymous), .type = CONF_OTHER,
 	.parse = conf_parse_maybe,
 	.argument = true_false, .fallback = "true without any listener line, else false",
-	.help = "Accept clients that give no user name; and those that give one, where there is no `password_file`: then "
-		"nobody knows whether they are who they say.",
+	.help = "Accept clients that give no user name; and those that give one, where there is no `password_file` and no "
+		"`jwt_key_file`: then nobody knows whether they are who they say.",
 }, {
 	.name = "password_file", IN_CONF(password_file), OR_LISTENER(own_password_file), .type = CONF_STRING,
 	.argument = "FILE", .fallback = "none",

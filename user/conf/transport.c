@@ -71,6 +71,17 @@ int conf_parse_certificate(struct conf *c, const struct conf_option *o, void *fi
 	return conf_add_string((char ***)field, value, where);
 }
 
+int conf_parse_jwt_key(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
+{
+	size_t len = strcspn(value, " \t");
+
+	(void)c;
+	if (!value[len + strspn(value + len, " \t")])
+		return conf_error(where, "%s: write \"%s ALGORITHM FILE\", as in \"%s ES256 /etc/shunt/issuer.pem\"",
+				  o->name, o->name, o->name);
+	return conf_add_string((char ***)field, value, where);
+}
+
 int conf_parse_group(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
 {
 	struct net_address a = {0};
@@ -126,6 +137,23 @@ static int check_socket(const struct conf_listener *l)
 	return 0;
 }
 
+/* Tokens, which clients give for their passwords. */
+static int check_tokens(const struct conf_listener *l)
+{
+	if (!l->jwt_keys)
+		return l->jwt_issuer || l->jwt_audience || l->jwt_username_claim || l->jwt_leeway
+			       ? conf_error(l->where, "the options jwt_... do nothing without jwt_key_file")
+			       : 0;
+	if (l->protocol == CONF_MQTT_SN)
+		return conf_error(l->where, "jwt_key_file: clients of mqtt-sn have no passwords: take the line out");
+	if (l->use_identity_as_username || l->use_subject_as_username)
+		return conf_error(l->where,
+				  "jwt_key_file: clients of this listener are who their certificates or keys say: "
+				  "take out that line, or use_identity_as_username and "
+				  "use_subject_as_username");
+	return 0;
+}
+
 int conf_check_transport(const struct conf_listener *l)
 {
 	const struct {
@@ -146,7 +174,7 @@ int conf_check_transport(const struct conf_listener *l)
 		/* A proxy can tell the name of a certificate, too. */
 		{"use_identity_as_username", l->use_identity_as_username && !l->proxy_protocol},
 	};
-	int err = check_sn(l) | check_socket(l);
+	int err = check_sn(l) | check_socket(l) | check_tokens(l);
 
 	for (size_t i = 0; !conf_has_tls(l) && i < sizeof(options) / sizeof(options[0]); i++) {
 		if (options[i].given)
