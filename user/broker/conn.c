@@ -581,12 +581,15 @@ void conn_close(struct conn *c, enum close_reason why)
 		if (c->transport && !c->broken)
 			transport_end(c->transport, c->watch.fd, &c->sink.out, why);
 	}
+	/* Who sees that it is closed, or counted as such, finds its place free. */
 	log_close(c, why);
 	banning_connection_ends(c, why);
-	COUNTER_ADD(closed[why], 1);
-	COUNTER_ADD(sockets, -1);
-	count_waiting(c, 0, 0);
 	__atomic_sub_fetch(&w->broker->listener_connections[c->listener], 1, __ATOMIC_RELAXED);
+	if (c->session)
+		COUNTER_ADD(clients_connected, -1);
+	COUNTER_ADD(sockets, -1);
+	COUNTER_ADD(closed[why], 1);
+	count_waiting(c, 0, 0);
 	unlink_conn(c);
 	c->state = CONN_CLOSED;
 	if (c->session)
@@ -594,10 +597,8 @@ void conn_close(struct conn *c, enum close_reason why)
 	end_connection(c, why);
 	if (why == CLOSE_DISCONNECT && c->peer_reason == MQTT_RC_SUCCESS) /* [MQTT-3.14.4-3] */
 		message_drop(&c->will);
-	if (c->session) {
-		COUNTER_ADD(clients_connected, -1);
+	if (c->session)
 		leave_session(c);
-	}
 	free_buffers(c);
 }
 
