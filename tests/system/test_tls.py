@@ -104,7 +104,7 @@ class Certificates(Tls):
                 while sock.recv(4096):
                     pass
             sock.close()
-        daemon.wait_log("(?s)(disconnected: TLS: .*?){4}")
+        daemon.wait_log("disconnected: TLS: ", count=4)
         self.assertIn("an HTTP request", daemon.log())
         other.alive()
 
@@ -137,7 +137,7 @@ class Certificates(Tls):
             client.alive()
         late = Client(transports.wrap_tls(self.network.socket(self.port), self.context(bad)), "late", version=self.level)
         self.addCleanup(late.close)
-        self.daemon.wait_log("(?s)(New connection from .*?on port %d.*?){3}" % self.port)
+        self.daemon.wait_log(f"New connection from .* on port {self.port}", count=3)
         self.authority.revoke(bad[0])
         self.daemon.reload()
         self.assertEqual([x.code for x in clients["bad"].closed()], [NOT_AUTHORIZED])
@@ -180,7 +180,7 @@ class Certificates(Tls):
         before = self.join("before", self.context(pair), username="liar")
         early = Client(transports.wrap_tls(self.network.socket(self.port), self.context(pair)), "early", version=self.level)
         self.addCleanup(early.close)
-        daemon.wait_log("(?s)(New connection from .*?on port %d.*?){2}" % self.port)
+        daemon.wait_log(f"New connection from .* on port {self.port}", count=2)
         write("use_identity_as_username true")
         daemon.reload()
         self.assertEqual([x.code for x in before.closed()], [NOT_AUTHORIZED])
@@ -362,5 +362,5 @@ class Storm(Tls):
         self.join("c").alive()
         for sock in held:
             sock.close()
-        daemon.wait_log("(?s)(disconnected: TLS: .*?){49}")
+        daemon.wait_log("disconnected: TLS: ", count=49)
         self.join("d").alive()

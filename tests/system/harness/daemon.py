@@ -2,6 +2,7 @@
 """A daemon under test: its start, its log, its control socket, and an end that must be clean."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -135,7 +136,7 @@ class Daemon:
         """SIGHUP, and wait until the configuration is taken over."""
         before = self.log().count("Config reloaded")
         self.signal(signal.SIGHUP)
-        self.wait_log(rf"(?s)(Config reloaded.*?){{{before + 1}}}")
+        self.wait_log("Config reloaded", count=before + 1)
 
     @contextlib.contextmanager
     def stopped(self):
@@ -203,13 +204,14 @@ class Daemon:
         found = SANITIZER.search(text)
         return text[found.start():][:6000] if found else "\n".join(line[:160] for line in text.splitlines()[-lines:])
 
-    def wait_log(self, pattern, timeout=TIMEOUT):
-        """The match of a regular expression in the log, once it is there."""
+    def wait_log(self, pattern, timeout=TIMEOUT, count=1):
+        """The match of a regular expression in the log, once it is there so often. Counted here: to find what is repeated
+        often by one expression takes for ever as long as the last is missing."""
         deadline = time.monotonic() + timeout
         while True:
-            found = re.search(pattern, self.log(), re.MULTILINE)
-            if found:
-                return found
+            found = [*itertools.islice(re.finditer(pattern, self.log(), re.MULTILINE), count)]
+            if len(found) == count:
+                return found[-1]
             if time.monotonic() > deadline:
                 raise Timeout(f"not in the log: {pattern}\n{self.tail()}")
             time.sleep(0.01)
