@@ -7,7 +7,7 @@ import signal
 import socket
 
 from harness import packets as p
-from harness.client import Client
+from harness.client import TIMEOUT, Client
 from harness.suite import APART, SystemTest, own, roads
 
 BANNED, ADMINISTRATIVE, REFUSED = 0x8A, 0x98, 5
@@ -27,7 +27,7 @@ class Bans(SystemTest):
 
     def come(self, daemon, address=OTHER, name="", level=5):
         """A connection from another address of this host."""
-        sock = socket.create_connection((daemon.network.address, daemon.port), 5, source_address=(address, 0))
+        sock = socket.create_connection((daemon.network.address, daemon.port), TIMEOUT, source_address=(address, 0))
         client = Client(sock, name, None, level)
         self.addCleanup(client.close)
         return client
@@ -35,7 +35,7 @@ class Bans(SystemTest):
     def shut_out(self, client):
         """Closed, by end or by reset, without a byte."""
         with contextlib.suppress(OSError):
-            client.sock.settimeout(5)
+            client.sock.settimeout(TIMEOUT)
             self.assertEqual(client.sock.recv(1), b"")
 
     def refused(self, client, client_id, code, **fields):

@@ -75,15 +75,19 @@ class Clients(SystemTest):
         client.receive()
         client.send(packet)
         client.sock.recv(1, socket.MSG_PEEK)
-        late = threading.Timer(0.1, client.send, [packet])
-        late.start()
         client.sock.settimeout(None)  # with a timeout Python makes the socket non-blocking, which does not wait for all
-        got = client.sock.recv(2 * len(packet), socket.MSG_WAITALL)
+        got = []
+        reader = threading.Thread(target=lambda: got.append(client.sock.recv(2 * len(packet), socket.MSG_WAITALL)),
+                                  daemon=True)
+        reader.start()
+        reader.join(TIMEOUT if road == "local" else 0.1)
+        self.assertEqual([len(data) for data in got], [len(packet)] if road == "local" else [])
+        client.send(packet)
+        reader.join(TIMEOUT)
         client.sock.settimeout(TIMEOUT)
-        late.join()
-        self.assertEqual(len(got), len(packet) if road == "local" else 2 * len(packet))
         if road == "local":
-            client.sock.recv(len(packet), socket.MSG_WAITALL)
+            got.append(client.sock.recv(len(packet), socket.MSG_WAITALL))
+        self.assertEqual(b"".join(got), 2 * packet)
         client.unsubscribe(topic)
 
     def assert_carried(self, publisher, subscriber, daemon):
@@ -287,14 +291,21 @@ class Networks(Clients):
         one, two = namespaces.clients(), namespaces.clients()
         daemon = self.start(network=one)
         self.assert_road(self.foreign("first", daemon), "local", daemon)
-        taken = self.taken(daemon)
+        self.until_taken(daemon, 1)  # the one by which the daemon was seen to listen may take its time to end
         stranger = cgroup.foreign_socket(two)
         with stranger, inside(namespaces.daemon_ns), socket.create_server((two.address, daemon.port)) as server:
             stranger.connect((two.address, daemon.port))
             server.accept()[0].close()
-            self.assertEqual(self.taken(daemon), taken)
+            self.assertEqual(self.taken(daemon), 1)
         self.foreign("second", daemon)
-        self.assertEqual(self.taken(daemon), taken + 1)
+        self.assertEqual(self.taken(daemon), 2)
+
+    def until_taken(self, daemon, count):
+        """So many."""
+        deadline = time.monotonic() + TIMEOUT
+        while (taken := self.taken(daemon)) != count:
+            self.assertLess(time.monotonic(), deadline, f"{taken} taken, not {count}")
+            time.sleep(0.01)
 
     def taken(self, daemon):
         """How many sockets the programs have taken for clients."""

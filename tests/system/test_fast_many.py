@@ -4,7 +4,8 @@ nobody can tell. PINGREQ too."""
 
 import time
 
-from harness.fast import flow_topics
+from harness import packets as p
+from harness.client import TIMEOUT
 from harness.suite import SystemTest, own, recorded
 
 RECEIVERS = 12
@@ -65,7 +66,7 @@ class Many(SystemTest):
                 publisher.publish(topic, b"%d" % n)
                 self.assertEqual(subscriber.payloads(1), [b"%d" % n])
             if self.road == "local":
-                self.assertIn(topic, flow_topics(self.daemon.flows()))
+                self.install(publisher, subscriber, topic, count=0)
 
     def test_subscribers_come_and_go(self):
         """Who subscribes gets the next message, who unsubscribes or leaves none, and the others miss nothing."""
@@ -122,12 +123,14 @@ class Share(SystemTest):
         for client in members:
             client.subscribe("$share/g/" + self.topic("+"))
         publishers = [self.client(name) for name in "pq"]
-        before = self.forwarded()
-        for n in range(90):
-            publishers[n % 2].publish(self.topic(str(n // 45)), b"%d" % n, int(n % 10 == 9))
-            self.assertEqual(members[n % 3].payloads(1), [b"%d" % n])
-        if self.road == "local":
-            self.assertGreater(self.forwarded() - before, 30)
+        before, n, deadline = self.forwarded(), 0, time.monotonic() + TIMEOUT
+        # How many of them the kernel takes is a matter of how soon the daemon is done with the ones before.
+        while n < 90 or (self.road == "local" and self.forwarded() - before <= 30):
+            self.assertLess(time.monotonic(), deadline, f"{n} messages, {self.forwarded() - before} by the kernel")
+            for n in range(n, n + 90):
+                publishers[n % 2].publish(self.topic(str(n // 45 % 2)), b"%d" % n, int(n % 10 == 9))
+                self.assertEqual(members[n % 3].payloads(1), [b"%d" % n])
+            n += 1
 
     def gone(self):
         """Sessions have ended whose connections the daemon has closed: it does both before it tells of its clients."""
@@ -166,15 +169,18 @@ class Ping(SystemTest):
         """They count as received, and answers as sent, as if the daemon had done it, and keep the client alive.
         [MQTT-3.12.4-1] [MQTT-3.1.2-24]"""
         daemon = self.start()
-        client = self.client("c", daemon, keepalive=2)
-        before = self.counted(daemon)
+        before = self.counted(daemon)  # which may take longer than the client may be silent
+        client = self.raw("c", daemon)
+        hello, connack = client.hello(self.id("c"), keepalive=2), b"\x20\2\0\0"
+        client.send(hello)
+        client.expect(p.CONNACK)
         for _ in range(20):
             client.ping()
             time.sleep(0.2)
         after = self.counted(daemon)
-        for what, size in ("messages", 1), ("bytes", 2):
-            for way in "received", "sent":
-                self.assertEqual(after[what][way] - before[what][way], 20 * size)
+        for way, first in ("received", hello), ("sent", connack):
+            self.assertEqual(after["messages"][way] - before["messages"][way], 1 + 20)
+            self.assertEqual(after["bytes"][way] - before["bytes"][way], len(first) + 20 * 2)
         if self.fast:
             self.assertGreaterEqual(sum(after["fastpath"][road]["pings"] for road in ("local", "remote")), 15)
 

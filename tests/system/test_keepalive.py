@@ -54,8 +54,8 @@ class KeepAlive(SystemTest):
             "unsubscribe": lambda c, n: c.unsubscribe(self.topic("s")),
             "none": lambda c, n: None,
         }
-        clients = {name: self.client(name, keepalive=0 if name == "none" else 1) for name in signs}
-        for n in range(8):
+        clients = {name: self.client(name, keepalive=0 if name == "none" else 2) for name in signs}
+        for n in range(8):  # longer than 3 seconds, and no sign late by that, also on a machine that pauses
             time.sleep(0.4)
             for name, sign in signs.items():
                 sign(clients[name], n)

@@ -4,8 +4,10 @@
 import os
 import struct
 import subprocess
+import time
 
 from harness import build, run, sn
+from harness.client import TIMEOUT
 from harness.daemon import START_TIMEOUT
 from harness.suite import SystemTest, own, roads
 
@@ -48,6 +50,14 @@ class SnTest(SystemTest):
     def count(self, name):
         """A counter of the gateway."""
         return self.daemon.stats()["mqtt_sn"][name]
+
+    def until_count(self, name, least):
+        """A counter of the gateway, once it has come so far: what is never answered has been taken then."""
+        deadline = time.monotonic() + TIMEOUT
+        while (count := self.count(name)) < least:
+            self.assertLess(time.monotonic(), deadline, f"{name} is {count}, not {least}")
+            time.sleep(0.01)
+        return count
 
 
 @roads("off", "local")

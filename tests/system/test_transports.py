@@ -125,6 +125,7 @@ class Transports(SystemTest):
                 waiting = self.network.socket(port, plain=True)
                 self.addCleanup(waiting.close)
         self.client("x", daemon).alive()
+        daemon.wait_log("New connection from ", count=11)  # with that of start(); until then some wait to be accepted
         daemon.stop()
         self.assertEqual(len([line for line in daemon.log().splitlines() if "server shutting down" in line]), 10)
 

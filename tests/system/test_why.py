@@ -4,10 +4,11 @@
 import json
 import os
 import socket
+import time
 
 from harness import properties as pr
 from harness import run
-from harness.client import Client
+from harness.client import TIMEOUT, Client
 from harness.network import Network, inside
 from harness.suite import APART, SystemTest, own, roads
 
@@ -144,6 +145,10 @@ class Why(Reasons):
         subscriber.subscribe(self.topic("t"))
         self.one_by_one(publisher, self.topic("t"), subscriber, second)
         if self.road == "local":
+            deadline = time.monotonic() + TIMEOUT
+            while not self.why(self.topic("t"), self.id("p"))["carried"]:
+                self.assertLess(time.monotonic(), deadline)
+                self.one_by_one(publisher, self.topic("t"), subscriber, second, count=1)
             flow, = self.why(self.topic("t"), self.id("p"))["flows"]
             self.assertEqual(flow["receivers"], 2)
             self.assertIn(f"to {flow['receiver']} and 1 more: ", self.daemon.ctl("why", self.topic("t")))

@@ -40,6 +40,8 @@ class FastMixin:
     """Parts of a SystemTest. On the road `off`, and with a reference broker, they do the same without asking. On the road
     `both` there need not be a flow, but then the reason must be that publisher and receiver are on different roads."""
 
+    more = 0  # messages that were published until a flow was there, beside those that a test asked for
+
     @property
     def fast(self):
         """Is there a fast path in this run? On the road `both` it carries QoS 0 between some of the clients."""
@@ -77,6 +79,7 @@ class FastMixin:
             time.sleep(pause)
             pause = min(2 * pause, 0.1)
             publisher.publish(topic, b"more")
+            self.more += 1
             packet = subscriber.receive()[0]
             assert (packet.topic, packet.payload) == (topic, b"more"), packet
             if subscriber.log is not None:

@@ -14,6 +14,8 @@ import re
 import socket
 import subprocess
 
+from .client import TIMEOUT
+
 CLONE_NEWNET = 0x40000000
 PORTS = 10000, 30000  # of daemons: from, below; below the ephemeral ones
 UNSEEN = 6000, 10000  # of listeners for something else than MQTT in the clear, which is of no use in a capture
@@ -66,7 +68,7 @@ class Network:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
             if sndbuf:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sndbuf)
-            sock.settimeout(5)
+            sock.settimeout(TIMEOUT)
             sock.connect((address or self.address, port))
         except OSError:
             sock.close()
