@@ -70,7 +70,7 @@ enum shunt_without {
 
 /* Map `flows`: exact topic in a namespace -> the one receiver. */
 struct shunt_flow_key {
-	__u16 ns;  /* namespace: index of the listener */
+	__u16 ns;  /* number of the namespace; 0: the default one */
 	__u8 form; /* wire form of publisher and receiver: 0 versions 3.1 and 3.1.1, 1 version 5.0, no properties */
 	__u8 road; /* enum shunt_road of the publisher */
 	__u16 publisher; /* slot of the only one that may use it; 0: everybody who may publish to all topics */

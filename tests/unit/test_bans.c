@@ -66,6 +66,33 @@ static void test_names(void **state)
 	bans_free(b);
 }
 
+/* Names are those of a namespace. */
+static void test_namespaces(void **state)
+{
+	struct bans *b = bans_new();
+	struct ban_subject who = named(BAN_CLIENT, "a");
+	char text[BAN_WHO_MAX], plant[] = "plant";
+
+	(void)state;
+	who.space = "plant";
+	assert_string_equal(ban_who(&who, text), "client a of namespace plant");
+	assert_int_equal(add(b, who, 0), 0);
+	who.space = plant; /* by the name, wherever it is */
+	assert_true(bans_have(b, &who, 1));
+	who.space = "plan";
+	assert_false(bans_have(b, &who, 1));
+	who.space = NULL;
+	assert_false(bans_have(b, &who, 1));
+	assert_string_equal(ban_who(&who, text), "client a");
+	assert_int_equal(add(b, who, 0), 0);
+	assert_int_equal(bans_count(b), 2);
+	who.space = "";
+	assert_int_equal(bans_remove(b, &who), 0);
+	who.space = plant;
+	assert_true(bans_have(b, &who, 1));
+	bans_free(b);
+}
+
 static void test_networks(void **state)
 {
 	static const char *const banned[] = {"10.0.0.0/8", "192.0.2.7", "2001:db8::/32", "::ffff:198.51.100.0/120"};
@@ -206,8 +233,9 @@ static void test_strikes_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names), cmocka_unit_test(test_networks), cmocka_unit_test(test_observer),
-		cmocka_unit_test(test_full),  cmocka_unit_test(test_strikes),  cmocka_unit_test(test_strikes_full),
+		cmocka_unit_test(test_names),	     cmocka_unit_test(test_namespaces), cmocka_unit_test(test_networks),
+		cmocka_unit_test(test_observer),     cmocka_unit_test(test_full),	cmocka_unit_test(test_strikes),
+		cmocka_unit_test(test_strikes_full),
 	};
 
 	hash_init();

@@ -51,6 +51,7 @@ static const struct sample {
 	{"listener_allow_anonymous", "false", 0, NULL},
 	{"listener_auto_id_prefix", "edge 7-", 0, "edge 7-"},
 	{"mount_point", "hall 7/", 0, "hall 7/"},
+	{"namespace", "Plant_a-7.1", 0, "Plant_a-7.1"},
 	{"listener_password_file", "/etc/shunt/own users", 0, "/etc/shunt/own users"},
 	{"listener_acl_file", "/etc/shunt/own rules", 0, "/etc/shunt/own rules"},
 	{"protocol", "websockets", CONF_WEBSOCKETS, NULL},

@@ -152,6 +152,7 @@ static void test_listener_errors(void **state)
 		     "mount_point: \"#\" cannot begin topics, which are UTF-8 without the wildcards + and #.");
 	assert_error("mount_point $share/g/",
 		     "mount_point: \"$share/g/\": $share/ begins shared subscriptions, and no topics.");
+	assert_error("namespace a/b", "namespace: \"a/b\" is no name of up to 64 letters, digits, '-', '_' and '.'.");
 	read_text("protocol mqtt\n");
 }
 

@@ -138,9 +138,9 @@ static int any_session(void *arg, const struct store_op *session, uint64_t away_
 	return 0;
 }
 
-static int any_subscription(void *arg, struct store_bytes client, const struct store_op *subscription)
+static int any_subscription(void *arg, uint16_t ns, struct store_bytes client, const struct store_op *subscription)
 {
-	(void)arg, (void)client, (void)subscription;
+	(void)arg, (void)ns, (void)client, (void)subscription;
 	return 0;
 }
 

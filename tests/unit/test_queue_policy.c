@@ -94,7 +94,7 @@ static int set_up(void **state)
 	conf = (struct conf){.max_inflight_messages = 1, .max_queued_messages = 3, .max_output_bytes = 100000};
 	sink = (struct session_sink){
 		.version = MQTT_3_1_1, .receive_max = UINT16_MAX, .peer = "192.0.2.1:5", .dirty = on_dirty};
-	session = session_new("slow", 4, 0, &conf);
+	session = session_new(NULL, "slow", 4, 0, &conf);
 	if (!session)
 		return -1;
 	session->expiry_interval = SESSION_NEVER_EXPIRES;

@@ -177,6 +177,26 @@ static void test_bytes_of_deliveries(void **state)
 	db_close(&db, true);
 }
 
+/* From form 3 on there are namespaces: what was there before is in the default one, and retained messages of others may have the
+ * same topics. */
+static void test_namespaces(void **state)
+{
+	struct fixture *f = *state;
+	struct db db;
+
+	change(f, schema_1);
+	change(f, rows_1);
+	assert_int_equal(db_open(&db, &f->config), 0);
+	assert_answer(f, "SELECT count(*) FROM namespace", "0 ");
+	assert_answer(f, "SELECT ns FROM session", "0 ");
+	assert_answer(f, "SELECT DISTINCT ns FROM message", "0 ");
+	assert_answer(f, "SELECT topic, ns, message FROM retained", "r 0 1537 ");
+	db_close(&db, true);
+	change(f, "INSERT INTO retained VALUES('r', 1, 1025)");
+	assert_int_equal(sqlite3_exec(f->sqlite, "INSERT INTO retained VALUES('r', 1, 1281)", NULL, NULL, NULL),
+			 SQLITE_CONSTRAINT);
+}
+
 /* One that is not ours is not touched, not even to be read by many at once. */
 static void test_foreign(void **state)
 {
@@ -319,11 +339,11 @@ static void test_progress(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_first_form),	 TEST(test_bytes_of_deliveries),
-		TEST(test_foreign),	 TEST(test_newer),
-		TEST(test_steps),	 TEST(test_all_steps),
-		TEST(test_failing_step), TEST(test_failing_first),
-		TEST(test_progress),
+		TEST(test_first_form),	  TEST(test_bytes_of_deliveries),
+		TEST(test_namespaces),	  TEST(test_foreign),
+		TEST(test_newer),	  TEST(test_steps),
+		TEST(test_all_steps),	  TEST(test_failing_step),
+		TEST(test_failing_first), TEST(test_progress),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

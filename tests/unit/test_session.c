@@ -144,7 +144,7 @@ static int set_up(void **state)
 	sink = (struct session_sink){.version = MQTT_3_1_1, .receive_max = UINT16_MAX};
 	stream_at = stream_len = 0;
 	flushes = 0;
-	session = session_new("client", 6, 0, &conf);
+	session = session_new(NULL, "client", 6, 0, &conf);
 	if (!session)
 		return -1;
 	session->expiry_interval = SESSION_NEVER_EXPIRES;

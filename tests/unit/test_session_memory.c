@@ -45,7 +45,7 @@ static void begin(struct fixture *f)
 	assert_int_equal(store_open(&f->store, &config), 0);
 	f->client = (struct store_client){.store = f->store, .index = 1};
 	f->conf.max_inflight_messages = 20;
-	f->session = session_new("s", 1, 0, &f->conf);
+	f->session = session_new(NULL, "s", 1, 0, &f->conf);
 	assert_non_null(f->session);
 	assert_int_equal(session_store(f->session, store_new_id(&f->client), &f->client), 0);
 	f->sink = (struct session_sink){.version = MQTT_5_0,

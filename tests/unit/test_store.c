@@ -113,14 +113,20 @@ static struct message *message(struct fixture *f, const char *topic, const char 
 	return m;
 }
 
-static uint64_t session(struct fixture *f, const char *id)
+static uint64_t session_in(struct fixture *f, uint16_t ns, const char *id)
 {
 	struct store_op *op = store_op(&f->client, STORE_SESSION);
 
 	op->session = store_new_id(&f->client);
+	op->ns = ns;
 	op->text = text(id);
 	op->expiry = 100;
 	return op->session;
+}
+
+static uint64_t session(struct fixture *f, const char *id)
+{
+	return session_in(f, 0, id);
 }
 
 /* A delivery of the message, whose identifier it returns. */
@@ -215,8 +221,11 @@ struct loaded {
 	uint64_t bytes, expires_ns;
 };
 
-static void add_text(char *to, const uint8_t *s, uint32_t len)
+/* "a ", "7:a " in the namespace 7. */
+static void add_text(char *to, uint16_t ns, const uint8_t *s, uint32_t len)
 {
+	if (ns)
+		sprintf(to + strlen(to), "%u:", ns);
 	strncat(to, (const char *)s, len);
 	strcat(to, " ");
 }
@@ -231,24 +240,24 @@ static int on_session(void *arg, const struct store_op *op, uint64_t away_ms, co
 	l->deliveries += deliveries;
 	l->bytes += bytes;
 	assert_int_equal(op->expiry, 100);
-	add_text(l->ids, op->text.data, op->text.len);
+	add_text(l->ids, op->ns, op->text.data, op->text.len);
 	if (will) {
 		const struct mqtt_str topic = message_topic(will->message);
 
 		assert_int_equal(will->delay, 7);
 		assert_true(will->retain);
-		add_text(l->wills, topic.data, topic.len);
+		add_text(l->wills, will->message->ns, topic.data, topic.len);
 	}
 	return 0;
 }
 
-static int on_subscription(void *arg, struct store_bytes client, const struct store_op *op)
+static int on_subscription(void *arg, uint16_t ns, struct store_bytes client, const struct store_op *op)
 {
 	struct loaded *l = arg;
 
 	l->subscriptions++;
 	assert_int_equal(client.len, 1);
-	add_text(l->filters, op->text.data, op->text.len);
+	add_text(l->filters, ns, op->text.data, op->text.len);
 	assert_int_equal(op->options, 2);
 	assert_int_equal(op->number, 9);
 	return 0;
@@ -263,7 +272,7 @@ static int on_retained(void *arg, struct message *m)
 	l->expires_ns = m->expires ? m->expires_ns : 0;
 	assert_int_equal(m->origin, 77);
 	assert_int_equal(m->props_len, 4);
-	add_text(l->topics, topic.data, topic.len);
+	add_text(l->topics, m->ns, topic.data, topic.len);
 	return 0;
 }
 
@@ -347,6 +356,70 @@ static void test_retained(void **state)
 	assert_string_equal(l.topics, "o ");
 	assert_in_range(l.expires_ns, clock_ns() + 900 * NS_PER_S, clock_ns() + 1000 * NS_PER_S);
 	assert_int_equal(ask(f, "SELECT sum(refs) FROM message"), 1);
+}
+
+static int on_namespace(void *arg, uint64_t number, struct store_bytes name)
+{
+	add_text(arg, (uint16_t)number, name.data, name.len);
+	return number == 99;
+}
+
+/* Namespaces have their names, sessions and messages their namespaces; what has the same name in two is not the same. */
+static void test_namespaces(void **state)
+{
+	struct fixture *f = *state;
+	struct message *m[3], *will = message(f, "w", "1");
+	uint64_t s[3], last = 0;
+	struct store_page page = {.all = true};
+	struct store_op *op;
+	struct loaded l;
+	char names[64] = "";
+
+	assert_int_equal(store_namespaces(f->store, on_namespace, names), 0);
+	assert_string_equal(names, "");
+	for (uint16_t ns = 0; ns < 3; ns++) {
+		s[ns] = session_in(f, ns, "s");
+		subscribe(f, s[ns], ns ? "x" : "y");
+		m[ns] = message(f, "t", "1");
+		m[ns]->ns = ns;
+		store_op(&f->client, STORE_RETAIN)->message = message_ref(m[ns]);
+		last = deliver(f, s[ns], m[ns]);
+		message_unref(m[ns]);
+	}
+	will->ns = 2;
+	op = store_op(&f->client, STORE_WILL);
+	op->session = s[2];
+	op->message = will;
+	op->retain = true;
+	op->delay = 7;
+	l = load(f);
+	assert_string_equal(l.ids, "s 1:s 2:s ");
+	assert_string_equal(l.filters, "y 1:x 2:x ");
+	assert_string_equal(l.topics, "t 1:t 2:t ");
+	assert_string_equal(l.wills, "2:w ");
+	read_page(f, s[2], &page);
+	assert_int_equal(page.n, 1);
+	assert_int_equal(page.rows[0].id, last);
+	assert_int_equal(page.rows[0].message->ns, 2);
+	store_page_clear(&page);
+	op = store_op(&f->client, STORE_FORGET);
+	op->ns = 1;
+	op->text = text("t");
+	l = load(f);
+	assert_string_equal(l.topics, "t 2:t ");
+	sync_all(f);
+	store_close(f->store);
+	assert_int_equal(store_open(&f->store, &f->config), 0);
+	assert_int_equal(store_namespace(f->store, 1, "one"), 0);
+	assert_int_equal(store_namespace(f->store, 2, "one"), -EIO); /* that is taken, as is the number */
+	assert_int_equal(store_namespace(f->store, 1, "two"), -EIO);
+	assert_int_equal(store_namespace(f->store, 2, "two"), 0);
+	store_close(f->store);
+	start(f);
+	assert_int_equal(store_namespaces(f->store, on_namespace, names), 0);
+	assert_string_equal(names, "1:one 2:two ");
+	change(f, "UPDATE namespace SET id = 99 WHERE id = 1");
+	assert_int_equal(store_namespaces(f->store, on_namespace, names), 1);
 }
 
 /* Payloads are stored once however many sessions wait for them, and go with the last. */
@@ -790,13 +863,27 @@ static void test_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_sessions), TEST(test_retained),	TEST(test_payload_once),
-		TEST(test_states),   TEST(test_pages),		TEST(test_shared),
-		TEST(test_undone),   TEST(test_unit),		TEST(test_clean),
-		TEST(test_ids_grow), TEST(test_order_grows),	TEST(test_key),
-		TEST(test_locked),   TEST(test_newer),		TEST(test_foreign),
-		TEST(test_damaged),  TEST(test_damaged_inside), TEST(test_damaged_refused),
-		TEST(test_full),     TEST(test_sent_and_over),
+		TEST(test_sessions),
+		TEST(test_retained),
+		TEST(test_namespaces),
+		TEST(test_payload_once),
+		TEST(test_states),
+		TEST(test_pages),
+		TEST(test_shared),
+		TEST(test_undone),
+		TEST(test_unit),
+		TEST(test_clean),
+		TEST(test_ids_grow),
+		TEST(test_order_grows),
+		TEST(test_key),
+		TEST(test_locked),
+		TEST(test_newer),
+		TEST(test_foreign),
+		TEST(test_damaged),
+		TEST(test_damaged_inside),
+		TEST(test_damaged_refused),
+		TEST(test_full),
+		TEST(test_sent_and_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,11 @@
 void answer_error(struct json *j, const char *text);
 void answer_no_client(struct json *j, const char *id);
 
+/* The namespace that the request is about, "": the default one. NULL: there is no such one, which the answer says. */
+const char *answer_namespace(struct json *j, const cJSON *request);
+/* A member with the name of a namespace, if it is not the default one. */
+void answer_in(struct json *j, const char *space);
+
 /* A member of the request that is a string; NULL: there is none. */
 const char *answer_text(const cJSON *request, const char *name);
 

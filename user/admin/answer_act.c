@@ -7,24 +7,27 @@
 #include "broker/broker.h"
 #include "mqtt/packet.h"
 
-static void done(struct json *j, const char *what, const char *name, const char *value)
+static void done(struct json *j, const char *what, const char *space, const char *name, const char *value)
 {
 	json_open_object(j, NULL);
 	json_open_object(j, what);
 	json_string(j, name, value);
+	answer_in(j, space);
 	json_close_object(j);
 	json_close_object(j);
 }
 
 void answer_kick(struct json *j, const cJSON *request)
 {
-	const char *id = answer_text(request, "client");
+	const char *id = answer_text(request, "client"), *space = answer_namespace(j, request);
 
+	if (!space)
+		return;
 	if (!id) {
 		answer_error(j, "the command kick needs a \"client\"");
 		return;
 	}
-	switch (broker_kick(id)) {
+	switch (broker_kick(space, id)) {
 	case -ENOENT:
 		answer_no_client(j, id);
 		break;
@@ -32,8 +35,8 @@ void answer_kick(struct json *j, const cJSON *request)
 		answer_error(j, "the client is not connected");
 		break;
 	default:
-		log_notice("Client %s is disconnected by an administrator.", id);
-		done(j, "kick", "client", id);
+		log_notice("Client %s%s%s is disconnected by an administrator.", space, *space ? "/" : "", id);
+		done(j, "kick", space, "client", id);
 	}
 }
 
@@ -63,8 +66,11 @@ void answer_publish(struct json *j, const cJSON *request)
 	const cJSON *qos = cJSON_GetObjectItemCaseSensitive(request, "qos");
 	const cJSON *retain = cJSON_GetObjectItemCaseSensitive(request, "retain");
 	struct mqtt_publish p = {0};
+	const char *space = answer_namespace(j, request);
 	int rc;
 
+	if (!space)
+		return;
 	if (!topic || !payload) {
 		answer_error(j, "the command publish needs a \"topic\" and a \"payload\", which are texts");
 		return;
@@ -78,9 +84,9 @@ void answer_publish(struct json *j, const cJSON *request)
 	p.payload = (struct mqtt_str){(const uint8_t *)payload, (uint32_t)strlen(payload)};
 	p.qos = qos ? (uint8_t)qos->valueint : 0;
 	p.retain = cJSON_IsTrue(retain);
-	rc = broker_publish(&p);
+	rc = broker_publish(space, &p);
 	if (rc)
 		answer_error(j, fault_of(rc));
 	else
-		done(j, "publish", "topic", topic);
+		done(j, "publish", space, "topic", topic);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/answer.h"
 #include "base/clock.h"
 #include "broker/bans.h"
 #include "broker/broker.h"
@@ -46,7 +47,8 @@ static const char *take_subject(struct ban_subject *who, const cJSON *request)
 	if (who->kind == BAN_ADDRESS)
 		return take_network(who, name);
 	who->name = mqtt_str(name);
-	return NULL;
+	who->space = broker_namespace(string_of(request, "namespace"));
+	return who->space ? NULL : "there is no such namespace";
 }
 
 /* Its end, 0 for none. */
@@ -77,6 +79,7 @@ static int add_ban(const struct ban *ban, void *arg)
 	}
 	json_open_object(j, NULL);
 	json_string(j, ban_kind_names[ban->who.kind], text ? text : name);
+	answer_in(j, ban->who.space ? ban->who.space : "");
 	json_uint(j, "age_seconds", (now - ban->since_ns) / NS_PER_S);
 	if (ban->until_ns) /* rounded up: 0 would be none */
 		json_uint(j, "seconds", (ban->until_ns - now + NS_PER_S - 1) / NS_PER_S);

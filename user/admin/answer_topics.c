@@ -20,6 +20,7 @@ enum {
 struct listing {
 	struct json *j;
 	const char *client; /* whose subscriptions; NULL: all */
+	const char *space;  /* likewise, in which namespace */
 	uint64_t n, limit;
 	bool more;
 };
@@ -103,6 +104,7 @@ static int add_topic(const struct broker_topic *t, void *arg)
 		return 1;
 	json_open_object(l->j, NULL);
 	json_string(l->j, "topic", t->topic);
+	answer_in(l->j, t->space);
 	json_uint(l->j, "subscribers", t->subscribers);
 	json_uint(l->j, "shared", t->shared);
 	json_bool(l->j, "retained", t->retained);
@@ -114,11 +116,11 @@ static int add_topic(const struct broker_topic *t, void *arg)
 
 void answer_topics(struct json *j, const cJSON *request)
 {
-	const char *filter = take_filter(j, request);
+	const char *space = answer_namespace(j, request), *filter = space ? take_filter(j, request) : NULL;
 	struct listing l;
 
 	if (filter && begin(&l, j, request, "topics"))
-		end(&l, broker_topics(filter, add_topic, &l));
+		end(&l, broker_topics(space, filter, add_topic, &l));
 }
 
 /* ---- retained messages -------------------------------------------------------------------------------------------- */
@@ -155,6 +157,7 @@ static int add_retained(const struct broker_retained *r, void *arg)
 	topic[r->topic_len] = '\0';
 	json_open_object(l->j, NULL);
 	json_string(l->j, "topic", topic);
+	answer_in(l->j, r->space);
 	json_uint(l->j, "qos", r->qos);
 	json_uint(l->j, "bytes", r->payload_len);
 	add_preview(l->j, r->payload, r->payload_len);
@@ -164,11 +167,11 @@ static int add_retained(const struct broker_retained *r, void *arg)
 
 void answer_retained(struct json *j, const cJSON *request)
 {
-	const char *filter = take_filter(j, request);
+	const char *space = answer_namespace(j, request), *filter = space ? take_filter(j, request) : NULL;
 	struct listing l;
 
 	if (filter && begin(&l, j, request, "retained"))
-		end(&l, broker_retained(filter, add_retained, &l));
+		end(&l, broker_retained(space, filter, add_retained, &l));
 }
 
 /* ---- subscriptions ------------------------------------------------------------------------------------------------ */
@@ -177,12 +180,13 @@ static int add_subscription(const struct broker_subscription *s, void *arg)
 {
 	struct listing *l = arg;
 
-	if (l->client && strcmp(l->client, s->client) != 0)
+	if ((l->client && strcmp(l->client, s->client) != 0) || (l->space && strcmp(l->space, s->space) != 0))
 		return 0;
 	if (!room(l))
 		return 1;
 	json_open_object(l->j, NULL);
 	json_string(l->j, "client", s->client);
+	answer_in(l->j, s->space);
 	json_string(l->j, "filter", s->filter);
 	json_uint(l->j, "qos", s->qos);
 	json_bool(l->j, "no_local", s->no_local);
@@ -197,5 +201,8 @@ void answer_subscriptions(struct json *j, const cJSON *request)
 	if (!begin(&l, j, request, "subscriptions"))
 		return;
 	l.client = answer_text(request, "client");
+	l.space = answer_text(request, "namespace");
+	if (l.client && !l.space)
+		l.space = "";
 	end(&l, broker_subscriptions(add_subscription, &l));
 }

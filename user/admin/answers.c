@@ -35,6 +35,24 @@ const char *answer_text(const cJSON *request, const char *name)
 	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(request, name));
 }
 
+const char *answer_namespace(struct json *j, const cJSON *request)
+{
+	const char *space = answer_text(request, "namespace");
+	char text[128];
+
+	if (broker_namespace(space))
+		return broker_namespace(space);
+	snprintf(text, sizeof(text), "there is no namespace \"%.64s\"", space);
+	answer_error(j, text);
+	return NULL;
+}
+
+void answer_in(struct json *j, const char *space)
+{
+	if (*space)
+		json_string(j, "namespace", space);
+}
+
 /* ---- status ------------------------------------------------------------------------------------------------------ */
 
 static void fastpath_state(struct json *j, const struct fp_status *status)
@@ -54,6 +72,7 @@ static int add_listener(const struct broker_listener *l, void *arg)
 		json_uint(j, "port", l->port);
 	if (l->address)
 		json_string(j, "address", l->address);
+	answer_in(j, l->space);
 	json_string(j, "protocol", l->websockets ? "websockets" : "mqtt");
 	json_bool(j, "tls", l->tls);
 	json_uint(j, "connections", l->connections);
@@ -275,6 +294,7 @@ static int add_client(const struct broker_client *c, void *arg)
 
 	json_open_object(j, NULL);
 	json_string(j, "id", c->id);
+	answer_in(j, c->space);
 	if (c->username)
 		json_string(j, "username", c->username);
 	json_bool(j, "connected", c->connected);
@@ -325,9 +345,9 @@ static int add_only_client(const struct broker_client *c, void *arg)
 	return 0;
 }
 
-static void answer_client(struct json *j, const char *id)
+static void answer_client(struct json *j, const char *space, const char *id)
 {
-	int rc = broker_client(id, add_only_client, j);
+	int rc = broker_client(space, id, add_only_client, j);
 
 	if (rc == -ENOENT)
 		answer_no_client(j, id);
@@ -337,10 +357,12 @@ static void answer_client(struct json *j, const char *id)
 
 static void answer_clients(struct json *j, const cJSON *request)
 {
-	const char *id = answer_text(request, "client");
+	const char *id = answer_text(request, "client"), *space = answer_namespace(j, request);
 
+	if (!space)
+		return;
 	if (id) {
-		answer_client(j, id);
+		answer_client(j, space, id);
 		return;
 	}
 	json_open_object(j, NULL);
@@ -365,7 +387,7 @@ static int add_flow(const struct fp_flow_info *f, void *arg)
 	json_string(j, "receiver", f->receiver);
 	json_uint(j, "receivers", f->receivers);
 	json_string(j, "road", road_name(f->road));
-	json_uint(j, "namespace", f->ns);
+	answer_in(j, broker_namespace_name(f->ns));
 	json_string(j, "version", f->form ? "5" : "3");
 	json_uint(j, "messages", f->messages);
 	json_uint(j, "bytes", f->bytes);
@@ -390,14 +412,17 @@ static void answer_flows(struct json *j, const cJSON *request)
 
 static void answer_why(struct json *j, const cJSON *request)
 {
-	const char *topic = answer_text(request, "topic"), *client = answer_text(request, "client");
+	const char *topic = answer_text(request, "topic"), *client = answer_text(request, "client"), *space;
 	struct broker_why why;
 
 	if (!topic) {
 		answer_error(j, "the command why needs a \"topic\"");
 		return;
 	}
-	if (broker_why(topic, client, &why)) {
+	space = answer_namespace(j, request);
+	if (!space)
+		return;
+	if (broker_why(space, topic, client, &why)) {
 		answer_error(j, "this is no topic that a client can publish to");
 		return;
 	}
@@ -406,6 +431,7 @@ static void answer_why(struct json *j, const cJSON *request)
 	json_string(j, "topic", topic);
 	if (client)
 		json_string(j, "client", client);
+	answer_in(j, space);
 	json_bool(j, "carried", why.nflows);
 	json_string(j, "reason", why.reason);
 	json_string(j, "text", why.text);

@@ -168,7 +168,7 @@ static void login_free(struct login *l)
 
 static int log_refused(const struct conn *c, struct mqtt_str username, const char *why)
 {
-	log_notice("Client %s [%s] is not let in: %s (u'%.*s').", c->client_id, c->peer, why, (int)username.len,
+	log_notice("Client %s [%s] is not let in: %s (u'%.*s').", c->client_name, c->peer, why, (int)username.len,
 		   (const char *)username.data);
 	return MQTT_RC_NOT_AUTHORIZED;
 }
@@ -194,7 +194,7 @@ static void login_done(struct inbox_item *item, void *worker)
 		c->token = l->check.token;
 		l->check.token = NULL;
 		if (l->check.why)
-			log_notice("Client %s [%s] is not let in by its token: %s.", c->client_id, c->peer,
+			log_notice("Client %s [%s] is not let in by its token: %s.", c->client_name, c->peer,
 				   l->check.why);
 		c->login_result = l->check.result ? mqtt_refusal(l->check.result) : 0;
 		c->login_known = true;
@@ -349,7 +349,7 @@ int access_check(struct conn *c, const struct mqtt_connect *connect)
 	if (!connect->has_username) {
 		if (l->allow_anonymous)
 			return 0;
-		log_notice("Client %s [%s] is not let in: it gave no user name.", c->client_id, c->peer);
+		log_notice("Client %s [%s] is not let in: it gave no user name.", c->client_name, c->peer);
 		return MQTT_RC_NOT_AUTHORIZED;
 	}
 	if (!passwords && access_of(c)->tokens)

@@ -13,6 +13,7 @@
 /* ---- disconnecting ------------------------------------------------------------------------------------------------ */
 
 struct kick {
+	const struct namespace *space;
 	const char *id;
 	int rc;
 };
@@ -21,17 +22,19 @@ struct kick {
 static void kick(struct worker *w, void *arg)
 {
 	struct kick *k = arg;
-	const struct session *s = worker_session(w, k->id, strlen(k->id));
+	const struct session *s = worker_session(w, k->space, k->id, strlen(k->id));
 
 	k->rc = !s ? -ENOENT : !s->conn ? -ENOTCONN : 0;
 	if (!k->rc)
 		conn_close(s->conn, CLOSE_KICKED);
 }
 
-int broker_kick(const char *id)
+int broker_kick(const char *space, const char *id)
 {
-	struct kick k = {.id = id};
+	struct kick k = {.space = namespace_named(&the_broker, space), .id = id};
 
+	if (!k.space)
+		return -ENOENT;
 	worker_call(worker_of(&the_broker, id, strlen(id)), kick, &k);
 	return k.rc;
 }
@@ -42,6 +45,7 @@ int broker_kick(const char *id)
 static const char origin[] = "\001administrator";
 
 struct publication {
+	const struct namespace *space;
 	const struct mqtt_publish *publish;
 	int rc;
 };
@@ -72,16 +76,19 @@ static void publish(struct worker *w, void *arg)
 		p->rc = -ENOMEM;
 		return;
 	}
+	m->ns = p->space->number;
 	message_published(m, w->loop.now_ns);
 	p->rc = route_publish(w, &(struct route){.message = m, .retain = p->publish->retain, .bound = ROUTE_REFUSE},
 			      NULL);
 	message_unref(m);
 }
 
-int broker_publish(const struct mqtt_publish *p)
+int broker_publish(const char *space, const struct mqtt_publish *p)
 {
-	struct publication publication = {.publish = p};
+	struct publication publication = {.space = namespace_named(&the_broker, space), .publish = p};
 
+	if (!publication.space)
+		return -ENOENT;
 	worker_call(&the_broker.workers[0], publish, &publication);
 	return publication.rc;
 }

@@ -85,7 +85,7 @@ static void send_auth(struct conn *c, enum mqtt_reason reason)
 
 static const char *name_of(const struct conn *c)
 {
-	return c->session ? c->session->id : c->client_id ? c->client_id : "<unknown>";
+	return c->session ? c->session->name : c->client_name ? c->client_name : "<unknown>";
 }
 
 /* Keep who it is. False: without memory, or another user than at first, whose rights were given. */

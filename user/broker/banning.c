@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/hash.h"
@@ -50,10 +51,11 @@ static bool is_banned_peer(const struct worker *w, const char *peer)
 	return bans_have_address(w->broker->bans, &a, w->loop.now_ns);
 }
 
-static bool is_banned_name(const struct worker *w, enum ban_kind kind, struct mqtt_str name)
+static bool is_banned_name(const struct conn *c, enum ban_kind kind, struct mqtt_str name)
 {
-	return name.len &&
-	       bans_have(w->broker->bans, &(struct ban_subject){.kind = kind, .name = name}, w->loop.now_ns);
+	const struct ban_subject who = {.kind = kind, .name = name, .space = conn_namespace(c)->name};
+
+	return name.len && bans_have(c->worker->broker->bans, &who, c->worker->loop.now_ns);
 }
 
 static struct mqtt_str string(const char *s)
@@ -71,8 +73,7 @@ bool banning_refuses_peer(struct worker *w, const char *peer)
 
 bool banning_refuses(const struct conn *c, struct mqtt_str username)
 {
-	if (!is_banned_name(c->worker, BAN_CLIENT, string(c->client_id)) &&
-	    !is_banned_name(c->worker, BAN_USER, username))
+	if (!is_banned_name(c, BAN_CLIENT, string(c->client_id)) && !is_banned_name(c, BAN_USER, username))
 		return false;
 	COUNTER_ADD(connections_banned, 1);
 	return true;
@@ -84,9 +85,8 @@ static bool is_banned(const struct conn *c)
 {
 	const struct session *s = c->session;
 
-	return is_banned_peer(c->worker, c->peer) ||
-	       is_banned_name(c->worker, BAN_CLIENT, string(s ? s->id : c->client_id)) ||
-	       is_banned_name(c->worker, BAN_USER, string(s ? s->username : c->username));
+	return is_banned_peer(c->worker, c->peer) || is_banned_name(c, BAN_CLIENT, string(s ? s->id : c->client_id)) ||
+	       is_banned_name(c, BAN_USER, string(s ? s->username : c->username));
 }
 
 static void sweep(struct worker *w, void *arg)
@@ -226,8 +226,12 @@ static void ban_now(struct worker *w, const struct ban_subject *who, const char 
 
 static void strike(struct worker *w, const struct ban_subject *who, uint32_t limit, const char *what, const char *last)
 {
-	uint64_t key = who->kind == BAN_ADDRESS ? hash_bytes(&who->network.address, sizeof(who->network.address))
-						: hash_bytes(who->name.data, who->name.len);
+	uint64_t key;
+
+	if (who->kind == BAN_ADDRESS)
+		key = hash_bytes(&who->network.address, sizeof(who->network.address));
+	else
+		key = hash_mix(hash_bytes(who->name.data, who->name.len), hash_bytes(who->space, strlen(who->space)));
 
 	/* The limit makes a change of it count at once, and keeps what is counted for one from the other. */
 	key = hash_mix(key, (uint64_t)limit << 2 | who->kind);
@@ -288,6 +292,7 @@ static void note_flapping(const struct conn *c, enum close_reason why)
 		strike_address(c->worker, c->peer, conf->ban_after_flapping, flapping, close_texts[why].name);
 	} else if (c->session && !c->assigned_id && !is_exempt(conf, &a)) {
 		who.name = mqtt_str(c->session->id);
+		who.space = c->session->space->name;
 		strike(c->worker, &who, conf->ban_after_flapping, flapping, close_texts[why].name);
 	}
 }

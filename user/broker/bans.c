@@ -67,12 +67,18 @@ void bans_free(struct bans *b)
 
 /* ---- finding ----------------------------------------------------------------------------------------------------- */
 
+static const char *space_of(const struct ban_subject *who)
+{
+	return who->space ? who->space : "";
+}
+
 static uint64_t hash_of(const struct ban_subject *who)
 {
 	const struct network *n = &who->network;
 
 	if (who->kind != BAN_ADDRESS)
-		return hash_mix(hash_bytes(who->name.data, who->name.len), who->kind);
+		return hash_mix(hash_mix(hash_bytes(who->name.data, who->name.len), who->kind),
+				hash_bytes(space_of(who), strlen(space_of(who))));
 	return hash_mix(hash_bytes(n->address.bytes, sizeof(n->address.bytes)),
 			(uint64_t)n->address.family << 16 | n->prefix << 2 | BAN_ADDRESS);
 }
@@ -82,7 +88,7 @@ static bool same(const struct ban_subject *a, const struct ban_subject *b)
 	if (a->kind != b->kind)
 		return false;
 	if (a->kind != BAN_ADDRESS)
-		return mqtt_str_eq(a->name, b->name);
+		return mqtt_str_eq(a->name, b->name) && !strcmp(space_of(a), space_of(b));
 	return a->network.prefix == b->network.prefix && a->network.address.family == b->network.address.family &&
 	       !memcmp(a->network.address.bytes, b->network.address.bytes, sizeof(a->network.address.bytes));
 }
@@ -340,7 +346,7 @@ const char *ban_who(const struct ban_subject *who, char text[BAN_WHO_MAX])
 	if (who->kind == BAN_ADDRESS)
 		snprintf(text, BAN_WHO_MAX, "%s %s", ban_kind_names[who->kind], network_name(&who->network, name));
 	else
-		snprintf(text, BAN_WHO_MAX, "%s %.*s", ban_kind_names[who->kind], (int)who->name.len,
-			 (const char *)who->name.data);
+		snprintf(text, BAN_WHO_MAX, "%s %.*s%s%s", ban_kind_names[who->kind], (int)who->name.len,
+			 (const char *)who->name.data, *space_of(who) ? " of namespace " : "", space_of(who));
 	return text;
 }

@@ -34,7 +34,8 @@ extern const char *const ban_kind_names[BAN_KINDS]; /* "client", "user", "addres
 /* Who is banned. */
 struct ban_subject {
 	enum ban_kind kind;
-	struct mqtt_str name;	/* of BAN_CLIENT and BAN_USER */
+	struct mqtt_str name; /* of BAN_CLIENT and BAN_USER */
+	const char *space;    /* likewise, the namespace: its name, which is not copied; NULL or "": the default one */
 	struct network network; /* of BAN_ADDRESS, not of AF_UNIX; no bits are set behind its prefix */
 };
 
@@ -87,7 +88,7 @@ void bans_observe(struct bans *b, struct ban_observer *o);
 void bans_unobserve(struct bans *b, struct ban_observer *o);
 
 enum { BAN_WHO_MAX = 160 };
-/* "client sensor-7", "address 192.0.2.0/24": as far as there is room. */
+/* "client sensor-7", "client sensor-7 of namespace hall", "address 192.0.2.0/24": as far as there is room. */
 const char *ban_who(const struct ban_subject *who, char text[BAN_WHO_MAX]);
 
 #endif

@@ -286,16 +286,17 @@ static int start(struct broker *b)
 
 	if (rc)
 		return rc;
-	rc = -ENOMEM;
 	rcu_start();
 	b->start_ns = clock_ns();
 	b->half_memory = (uint64_t)sysconf(_SC_PHYS_PAGES) / 2 * (uint64_t)sysconf(_SC_PAGESIZE);
-	b->tree = tree_new();
-	if (b->tree && posix_memalign((void **)&b->workers, 64, b->nworkers * sizeof(b->workers[0])) == 0) {
+	rc = namespaces_open(b);
+	if (!rc && posix_memalign((void **)&b->workers, 64, b->nworkers * sizeof(b->workers[0])) == 0) {
 		memset(b->workers, 0, b->nworkers * sizeof(b->workers[0]));
 		for (unsigned i = 0; i < b->nworkers; i++)
 			b->workers[i].loop.epoll_fd = b->workers[i].loop.wake_fd = -1;
 		rc = start_workers(b);
+	} else if (!rc) {
+		rc = -ENOMEM;
 	}
 	if (rc)
 		broker_stop();
@@ -311,7 +312,6 @@ int broker_start(void)
 	/* The store was not what it seemed to be when it was opened. Now it is looked at more closely, and set aside. */
 	if (rc == -EBADMSG && !b->conf->refuse_damaged) {
 		counters_shared = before;
-		b->clients = b->kept = 0;
 		rc = start(b);
 	}
 	if (rc)
@@ -439,7 +439,7 @@ void broker_stop(void)
 {
 	struct broker *b = &the_broker;
 
-	if (!b->tree)
+	if (!b->namespaces && !b->store)
 		return;
 	log_topic_stop();
 	on_all(b, stop_accepting);
@@ -460,12 +460,13 @@ void broker_stop(void)
 		drain_all(b);
 		for (unsigned i = 0; i < b->nworkers; i++)
 			worker_destroy(&b->workers[i]);
+	} else {
+		durable_close(b);
 	}
-	tree_free(b->tree);
+	namespaces_close(b);
 	rcu_thread_end();
 	free(b->workers);
 	b->workers = NULL;
-	b->tree = NULL;
 	b->started = 0;
 }
 

@@ -73,8 +73,16 @@ struct broker_stats {
 };
 void broker_stats(struct broker_stats *out);
 
+/* Namespaces have names; NULL and "" is the default one's. What is asked for in one that there is not is not there. */
+
+/* The broker's own copy of the name, valid until broker_stop(); NULL: there is no such one. */
+const char *broker_namespace(const char *space);
+/* The name of the one with this number; "", too, if there is none. Likewise. */
+const char *broker_namespace_name(uint16_t number);
+
 /* A client: connected, or a session that waits for it. */
 struct broker_client {
+	const char *space; /* its namespace */
 	const char *id;
 	const char *username; /* NULL: none, or it was not there since the daemon started */
 	const char *address;  /* "ADDRESS:PORT"; "" when it is not connected */
@@ -104,13 +112,14 @@ struct broker_client {
  * the caller's thread from a snapshot of each worker's clients; the strings are valid during the call. */
 int broker_clients(int (*each)(const struct broker_client *c, void *arg), void *arg);
 
-/* The same for the client with this identifier, if there is one: else -ENOENT. */
-int broker_client(const char *id, int (*each)(const struct broker_client *c, void *arg), void *arg);
+/* The same for the client with this identifier in this namespace, if there is one: else -ENOENT. */
+int broker_client(const char *space, const char *id, int (*each)(const struct broker_client *c, void *arg), void *arg);
 
 struct broker_listener {
 	const char *path;    /* of a Unix socket; NULL: TCP */
 	const char *address; /* as configured; NULL: all */
 	uint16_t port;
+	const char *space; /* the namespace of its clients */
 	bool websockets, tls;
 	uint32_t connections; /* open */
 };
@@ -120,25 +129,30 @@ int broker_listeners(int (*each)(const struct broker_listener *l, void *arg), vo
 /* What is known of a topic or filter: it is subscribed to or something is retained there. Strings are valid during the
  * call. look_tree.c */
 struct broker_topic {
+	const char *space; /* where, as in the next two */
 	const char *topic;
 	uint32_t subscribers; /* subscriptions to exactly this, */
 	uint32_t shared;      /* and shared ones */
 	bool retained;
 	uint32_t retained_bytes; /* payload */
 };
-/* Call `each` for those that the filter matches, as if they were topics, in no order, until it returns non-zero; returns
- * that, or 0, -EINVAL: no filter, or -ENOMEM. It keeps nobody waiting, but memory is not freed meanwhile. */
-int broker_topics(const char *filter, int (*each)(const struct broker_topic *t, void *arg), void *arg);
+/* Call `each` for those of a namespace that the filter matches, as if they were topics, in no order, until it returns non-zero;
+ * returns that, or 0, -EINVAL: no filter, -ENOENT: no such namespace, or -ENOMEM. It keeps nobody waiting, but memory is
+ * not freed meanwhile. */
+int broker_topics(const char *space, const char *filter, int (*each)(const struct broker_topic *t, void *arg),
+		  void *arg);
 
 struct broker_subscription {
+	const char *space;
 	const char *client, *filter;
 	uint8_t qos;
 	bool no_local;
 };
-/* The same for every subscription. */
+/* The same for every subscription in all namespaces. */
 int broker_subscriptions(int (*each)(const struct broker_subscription *s, void *arg), void *arg);
 
 struct broker_retained {
+	const char *space;
 	const char *topic; /* without a NUL */
 	size_t topic_len;
 	const uint8_t *payload;
@@ -146,7 +160,8 @@ struct broker_retained {
 	uint8_t qos;
 };
 /* The same for the retained messages that the filter matches. */
-int broker_retained(const char *filter, int (*each)(const struct broker_retained *r, void *arg), void *arg);
+int broker_retained(const char *space, const char *filter, int (*each)(const struct broker_retained *r, void *arg),
+		    void *arg);
 
 /* ---- bans, broker/bans.h: likewise ------------------------------------------------------------------------------- */
 
@@ -171,19 +186,19 @@ struct broker_why {
 	size_t nflows;
 	struct fp_flow_info flows[4]; /* of the topic: by these the kernel carries them; none: it does not */
 };
-/* For what `client` publishes; NULL: for clients on whatever road the receiver is. 0, or -EINVAL when it is no topic name.
- * why.c */
-int broker_why(const char *topic, const char *client, struct broker_why *out);
+/* For what `client` of this namespace publishes; NULL: for clients on whatever road the receiver is. 0, -EINVAL when it is no
+ * topic name, or -ENOENT: there is no such namespace. why.c */
+int broker_why(const char *space, const char *topic, const char *client, struct broker_why *out);
 
 /* ---- acting: as looking; act.c ------------------------------------------------------------------------------------ */
 
-/* Disconnect a client. 0, -ENOENT: there is no such client, -ENOTCONN: there is, but it is not connected. */
-int broker_kick(const char *id);
+/* Disconnect a client of this namespace. 0, -ENOENT: there is no such client, -ENOTCONN: there is, but it is not connected. */
+int broker_kick(const char *space, const char *id);
 
-/* Publish a message as nobody's. 0; -EINVAL: no topic, or one with a $ in front; -E2BIG: it has too many levels; -EPERM:
+/* Publish a message in this namespace, as nobody's. 0; -ENOENT: there is no such namespace; -EINVAL: no topic, or one with a $ in front; -E2BIG: it has too many levels; -EPERM:
  * nothing may be retained; -EMSGSIZE; -EDQUOT: a session has no room; -ENOMEM. */
 struct mqtt_publish;
-int broker_publish(const struct mqtt_publish *p);
+int broker_publish(const char *space, const struct mqtt_publish *p);
 
 /* Log the tree of subscriptions, a line each level, as notices. tree_dump.c */
 void broker_log_tree(void);

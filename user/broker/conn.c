@@ -433,7 +433,7 @@ void conn_flush(struct conn *c)
 
 static const char *name_of(const struct conn *c)
 {
-	return c->session ? c->session->id : c->client_id ? c->client_id : "<unknown>";
+	return c->session ? c->session->name : c->client_name ? c->client_name : "<unknown>";
 }
 
 static void log_close(const struct conn *c, enum close_reason why)
@@ -585,8 +585,10 @@ void conn_close(struct conn *c, enum close_reason why)
 	log_close(c, why);
 	banning_connection_ends(c, why);
 	__atomic_sub_fetch(&w->broker->listener_connections[c->listener], 1, __ATOMIC_RELAXED);
-	if (c->session)
+	if (c->session) {
 		COUNTER_ADD(clients_connected, -1);
+		namespace_count(&c->session->space->connected, -1);
+	}
 	COUNTER_ADD(sockets, -1);
 	COUNTER_ADD(closed[why], 1);
 	count_waiting(c, 0, 0);
@@ -605,7 +607,7 @@ void conn_close(struct conn *c, enum close_reason why)
 void conn_free(struct conn *c)
 {
 	free(c->identity);
-	free(c->client_id);
+	free(c->client_name);
 	token_free(c->token);
 	access_forget_username(&c->username);
 	memory_gave(sizeof(*c));

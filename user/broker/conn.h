@@ -7,6 +7,7 @@
 #ifndef SHUNT_CONN_H
 #define SHUNT_CONN_H
 
+#include "broker/internal.h"
 #include "broker/session.h"
 #include "broker/worker.h"
 #include "net/listener.h"
@@ -71,7 +72,8 @@ struct conn {
 	char peer[NET_ADDRESS_MAX];
 	char *identity;	       /* who it is by its certificate or key, where the listener goes by that; NULL: */
 	const char *lacks;     /* it lacks that, static text; NULL: the listener does not ask */
-	char *client_id;       /* between CONNECT and the session */
+	char *client_name;     /* for the log, as session->name; between CONNECT and the session */
+	char *client_id;       /* the end of it; NULL with it */
 	bool assigned_id;      /* it is ours */
 	bool problem_info;     /* Request Problem Information, section 3.1.2.11.7 of 5.0 */
 	bool not_kept;	       /* max_sessions: its session ends with it, whatever it wants */
@@ -231,6 +233,12 @@ struct connack {
 void conn_send_connack(struct conn *c, const struct connack *a);
 /* A DISCONNECT for this reason to a client of 5.0, section 3.14; nothing to others. */
 void conn_send_disconnect(struct conn *c, enum close_reason why);
+
+/* Where it is, that of its listener. */
+static inline struct namespace *conn_namespace(const struct conn *c)
+{
+	return c->worker->broker->listener_namespaces[c->listener];
+}
 
 static inline int conn_fail(enum close_reason why)
 {

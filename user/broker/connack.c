@@ -144,7 +144,7 @@ void conn_send_connack(struct conn *c, const struct connack *a)
 	if (!a->connect && too_large(c, n)) /* without Reason String 5.0 [MQTT-3.2.2-19] */
 		n = encode_connack(b + cap, cap + 16, a, NULL);
 	if (log_wants(LOG_TYPE_DEBUG) && n)
-		log_debug("Sending CONNACK to %s (%d, %d)", c->session ? c->session->id : c->peer, a->session_present,
+		log_debug("Sending CONNACK to %s (%d, %d)", c->session ? c->session->name : c->peer, a->session_present,
 			  mqtt_connack_code(a->version, (uint8_t)a->reason));
 	/* No bytes: 3.1 and 3.1.1 have no code for some reasons. */
 	if (too_large(c, n)) /* 5.0 [MQTT-3.1.2-24] */
@@ -175,7 +175,7 @@ void conn_send_disconnect(struct conn *c, enum close_reason why)
 	}
 	n = mqtt_encode(&p, b + cap, cap + 16);
 	if (log_wants(LOG_TYPE_DEBUG))
-		log_debug("Sending DISCONNECT to %s (rc%u)", c->session->id, p.reason);
+		log_debug("Sending DISCONNECT to %s (rc%u)", c->session->name, p.reason);
 	if (n && !too_large(c, n))
 		conn_send(c, b + cap, n);
 	free(b);

@@ -48,24 +48,28 @@ static int take_client_id(struct conn *c, const struct mqtt_connect *con)
 {
 	const struct conf_listener *l = &c->worker->broker->conf->listeners[c->listener];
 	struct mqtt_str id = con->client_id;
+	char *own = NULL;
 
 	if (l->use_username_as_clientid) {
 		if (!con->has_username || !con->username.len)
 			return MQTT_RC_NOT_AUTHORIZED;
 		id = con->username;
 	}
-	if (id.len) {
-		c->client_id = mqtt_str_dup(id);
-	} else {
+	if (!id.len) {
 		/* 3.1 wants 1 to 23 bytes; the upper limit is not kept by anybody. 3.1.1: [MQTT-3.1.3-7],
 		 * [MQTT-3.1.3-8]. 5.0: [MQTT-3.1.3-6]. */
 		if (con->version == MQTT_3_1 || (con->version < MQTT_5_0 && !con->clean_start) ||
 		    !l->allow_zero_length_clientid)
 			return MQTT_RC_CLIENT_IDENTIFIER_NOT_VALID;
-		c->client_id = auto_id(l->auto_id_prefix);
+		own = auto_id(l->auto_id_prefix);
+		if (!own)
+			return MQTT_RC_SERVER_UNAVAILABLE;
+		id = mqtt_str(own);
 		c->assigned_id = true;
 	}
-	return c->client_id ? 0 : MQTT_RC_SERVER_UNAVAILABLE;
+	c->client_name = namespace_client(conn_namespace(c), (const char *)id.data, id.len, &c->client_id);
+	free(own);
+	return c->client_name ? 0 : MQTT_RC_SERVER_UNAVAILABLE;
 }
 
 static bool keep_alive_allowed(const struct conf *conf, uint16_t keep_alive)
@@ -164,7 +168,7 @@ static int admit(struct conn *c, const struct mqtt_packet *p, const uint8_t *bod
  * been taken over by now. */
 static bool came_too_late(const struct conn *c)
 {
-	const struct session *s = worker_session(c->worker, c->client_id, strlen(c->client_id));
+	const struct session *s = worker_session(c->worker, conn_namespace(c), c->client_id, strlen(c->client_id));
 
 	return s && s->conn && s->conn->order > c->order;
 }
@@ -180,7 +184,8 @@ static struct session *new_session(struct conn *c, size_t len)
 {
 	struct worker *w = c->worker;
 	uint32_t max = w->broker->conf->global_max_clients;
-	uint32_t now = __atomic_add_fetch(&w->broker->clients, 1, __ATOMIC_RELAXED);
+	struct namespace *space = conn_namespace(c);
+	uint32_t now = __atomic_add_fetch(&space->clients, 1, __ATOMIC_RELAXED);
 	struct session *s = NULL;
 
 	if (max && now > max)
@@ -188,9 +193,9 @@ static struct session *new_session(struct conn *c, size_t len)
 	else if (memory_short())
 		log_denied(c, "memory_limit");
 	else
-		s = worker_session_new(w, c->client_id, len);
+		s = worker_session_new(w, space, c->client_id, len);
 	if (!s)
-		__atomic_sub_fetch(&w->broker->clients, 1, __ATOMIC_RELAXED);
+		__atomic_sub_fetch(&space->clients, 1, __ATOMIC_RELAXED);
 	return s;
 }
 
@@ -198,9 +203,9 @@ static struct session *new_session(struct conn *c, size_t len)
 static struct session *take_over(struct conn *c, struct session *s)
 {
 	if (c->worker->broker->conf->connection_messages)
-		log_notice("Client %s already connected, closing old connection.", c->client_id);
+		log_notice("Client %s already connected, closing old connection.", s->name);
 	conn_close(s->conn, CLOSE_TAKEN_OVER);
-	return worker_session(c->worker, c->client_id, strlen(c->client_id));
+	return worker_session(c->worker, conn_namespace(c), c->client_id, strlen(c->client_id));
 }
 
 /* The session of the client: the stored one unless a clean one is wanted [MQTT-3.1.2-4], [MQTT-3.1.2-6]. NULL when
@@ -209,7 +214,7 @@ static struct session *take_session(struct conn *c, bool clean, bool *present)
 {
 	struct worker *w = c->worker;
 	size_t len = strlen(c->client_id);
-	struct session *s = worker_session(w, c->client_id, len);
+	struct session *s = worker_session(w, conn_namespace(c), c->client_id, len);
 
 	if (s && s->conn)
 		s = take_over(c, s);
@@ -230,7 +235,8 @@ static struct session *take_session(struct conn *c, bool clean, bool *present)
 /* The session of the client is in the store, and has to be read from there first: then the CONNECT is handled again. */
 static bool must_load(struct conn *c, bool clean)
 {
-	struct session *s = clean ? NULL : worker_session(c->worker, c->client_id, strlen(c->client_id));
+	struct session *s = clean ? NULL
+				  : worker_session(c->worker, conn_namespace(c), c->client_id, strlen(c->client_id));
 
 	if (s && s->conn && s->stored)
 		s = take_over(c, s);
@@ -250,11 +256,11 @@ static uint32_t expiry_interval(const struct conf *conf, const struct mqtt_packe
 }
 
 /* May this session not outlive its connection, although it is to? As many as may do already. */
-static bool too_many_kept(const struct broker *b, const struct session *s)
+static bool too_many_kept(const struct session *s)
 {
-	uint32_t max = b->conf->max_sessions;
+	uint32_t max = s->conf->max_sessions;
 
-	return max && !s->kept && __atomic_load_n(&b->kept, __ATOMIC_RELAXED) >= max;
+	return max && !s->kept && __atomic_load_n(&s->space->kept, __ATOMIC_RELAXED) >= max;
 }
 
 /* How long the session will outlive its connection. False: it should, and may not, and a client before 5.0 cannot be told
@@ -264,10 +270,10 @@ static bool take_expiry(struct conn *c, const struct mqtt_packet *p, struct sess
 	struct broker *b = c->worker->broker;
 
 	s->expiry_interval = expiry_interval(b->conf, p);
-	if (session_ends_with_connection(s) || !too_many_kept(b, s))
+	if (session_ends_with_connection(s) || !too_many_kept(s))
 		return true;
 	if (b->conf->connection_messages)
-		log_notice("The session of client %s [%.*s] is not kept: max_sessions exceeded.", s->id,
+		log_notice("The session of client %s [%.*s] is not kept: max_sessions exceeded.", s->name,
 			   net_host_len(c->peer), c->peer);
 	COUNTER_ADD(sessions_refused, 1);
 	c->not_kept = true;
@@ -307,7 +313,7 @@ static enum fp_road road_of(const struct conn *c)
 
 static void log_connect(const struct conn *c, const struct mqtt_connect *con)
 {
-	const char *id = c->session->id, *name = c->session->username;
+	const char *id = c->session->name, *name = c->session->username;
 
 	if (!c->worker->broker->conf->connection_messages)
 		return;
@@ -381,12 +387,13 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	token_free(s->token);
 	s->token = c->token;
 	c->token = NULL;
-	free(c->client_id);
-	c->client_id = NULL;
+	free(c->client_name);
+	c->client_name = c->client_id = NULL;
 	c->state = CONN_OPEN;
 	s->conn = c;
 	COUNTER_ADD(clients_connected, 1);
-	worker_session_kept(w, s);
+	namespace_count(&s->space->connected, 1);
+	worker_session_kept(s);
 	c->expires_at_close = session_ends_with_connection(s) && !c->not_kept;
 	if (s->stored) {
 		if (present)
@@ -402,7 +409,7 @@ static int open_connection(struct conn *c, const struct mqtt_packet *p)
 	else if (c->wire)
 		c->link.no_road = "it speaks MQTT-SN";
 	else if (!access_of(c)->gate)
-		fp_attach(&c->link, c->watch.fd, FLOW_NAMESPACE, flow_form(c->version), s->id, c->received);
+		fp_attach(&c->link, c->watch.fd, s->space->number, flow_form(c->version), s->id, c->received);
 	else
 		c->link.no_road = "it comes by TLS, WebSocket or a proxy";
 	if (subscriptions_online(w->broker, s, road_of(c), flow_form(c->version)))

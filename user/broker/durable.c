@@ -63,6 +63,7 @@ static int say_session(struct worker *w, const struct session *s, bool away)
 	if (!op)
 		return -ENOMEM;
 	op->session = s->stored;
+	op->ns = s->space->number;
 	op->expiry = s->expiry_interval;
 	op->away = away;
 	return 0;
@@ -147,15 +148,19 @@ void durable_retain(struct worker *w, struct message *m)
 	store_flush(&w->store);
 }
 
-void durable_forget(struct worker *w, struct mqtt_str topic)
+void durable_forget(struct worker *w, uint16_t ns, struct mqtt_str topic)
 {
-	if (on(w) && !is_ours(topic) && say(w, STORE_FORGET, topic))
-		store_flush(&w->store);
+	struct store_op *op = on(w) && !is_ours(topic) ? say(w, STORE_FORGET, topic) : NULL;
+
+	if (!op)
+		return;
+	op->ns = ns;
+	store_flush(&w->store);
 }
 
 void durable_retained_expired(struct message *m, void *worker)
 {
-	durable_forget(worker, message_topic(m));
+	durable_forget(worker, m->ns, message_topic(m));
 }
 
 /* ---- packets that wait --------------------------------------------------------------------------------------------- */

@@ -37,7 +37,8 @@ void durable_unsubscribe(struct worker *w, const struct session *s, struct mqtt_
 /* ---- retained messages: under the subscription lock, so that they are said in the order they are done ----------------- */
 
 void durable_retain(struct worker *w, struct message *m);
-void durable_forget(struct worker *w, struct mqtt_str topic);
+/* ns: the number of the namespace. */
+void durable_forget(struct worker *w, uint16_t ns, struct mqtt_str topic);
 /* For tree_expire(). */
 void durable_retained_expired(struct message *m, void *worker);
 

@@ -12,7 +12,7 @@
 #include "mqtt/topic.h"
 
 /* The group of "$share/NAME/FILTER", with a reference; NULL: it is not there any more. */
-static struct tree_share *find_share(struct broker *b, const struct store_bytes *text)
+static struct tree_share *find_share(struct broker *b, const struct namespace *space, const struct store_bytes *text)
 {
 	struct mqtt_str name, filter;
 	struct tree_share *share = NULL;
@@ -21,7 +21,7 @@ static struct tree_share *find_share(struct broker *b, const struct store_bytes 
 	if (!text->data || topic_share((struct mqtt_str){text->data, text->len}, &name, &filter) != 1)
 		return NULL;
 	subscriptions_lock(b);
-	n = tree_find(b->tree, filter);
+	n = tree_find(space->tree, filter);
 	if (n)
 		share = tree_find_share(n, name);
 	if (share)
@@ -35,6 +35,8 @@ static int take_row(struct broker *b, struct session *s, struct store_row *r)
 	struct tree_share *share;
 	int rc;
 
+	if (r->message) /* whatever the file says */
+		r->message->ns = s->space->number;
 	if (r->state == STORE_IS_HELD)
 		return session_take_held(s, r);
 	/* Its message is gone: somebody else changed the database. */
@@ -42,7 +44,7 @@ static int take_row(struct broker *b, struct session *s, struct store_row *r)
 		session_stored_over(s, NULL, r->id);
 		return session_knows(s, r->id);
 	}
-	share = find_share(b, &r->text);
+	share = find_share(b, s->space, &r->text);
 	rc = session_knows(s, r->id);
 	if (!rc)
 		rc = session_take_row(s, r, share);
@@ -82,7 +84,7 @@ static void refuse_loading(struct worker *w, const struct session *s)
 		struct conn *c = container_of(l, struct conn, loading);
 
 		next = l->next;
-		if (c->client_id && strcmp(c->client_id, s->id) == 0)
+		if (c->client_id && conn_namespace(c) == s->space && strcmp(c->client_id, s->id) == 0)
 			conn_close(c, CLOSE_NO_MEMORY);
 	}
 }
@@ -99,7 +101,7 @@ static void receive_page(struct inbox_item *item, void *receiver)
 		s->tail.asked = NULL;
 		rc = take_page(w->broker, s, page);
 		if (rc) {
-			log_error("Error: Unable to read the session of client %s from the store: %s.", s->id,
+			log_error("Error: Unable to read the session of client %s from the store: %s.", s->name,
 				  strerror(-rc));
 			session_cool(s);
 			refuse_loading(w, s);
@@ -135,11 +137,15 @@ static void receive_shared(struct inbox_item *item, void *receiver)
 	struct worker *w = receiver;
 
 	for (unsigned i = 0; i < page->n; i++) {
-		struct tree_share *share = page->rows[i].qos == 1 ? find_share(w->broker, &page->rows[i].text) : NULL;
+		struct message *m = page->rows[i].qos == 1 ? page->rows[i].message : NULL;
+		struct tree_share *share;
 
+		if (!m || m->ns >= w->broker->nnamespaces)
+			continue;
+		share = find_share(w->broker, message_namespace(w->broker, m), &page->rows[i].text);
 		if (!share)
 			continue;
-		route_to_share(w, page->rows[i].message, share);
+		route_to_share(w, m, share);
 		tree_share_unref(share);
 	}
 	store_page_clear(page);

@@ -11,20 +11,30 @@
 #include "broker/will.h"
 #include "store/folder.h"
 
+/* What has a number that none has is not as it was written. */
+static struct namespace *find(const struct broker *b, uint64_t number)
+{
+	return number < b->nnamespaces ? &b->namespaces[number] : NULL;
+}
+
 static int load_session(void *arg, const struct store_op *op, uint64_t away_ms, const struct store_op *will,
 			uint32_t deliveries, uint64_t bytes)
 {
 	struct broker *b = arg;
 	struct worker *w = worker_of(b, (const char *)op->text.data, op->text.len);
-	struct session *s = worker_session_new(w, (const char *)op->text.data, op->text.len);
+	struct namespace *space = find(b, op->ns);
+	struct session *s;
 	uint64_t limit = b->conf->persistent_client_expiration;
 	uint64_t left = limit && limit < op->expiry ? limit : op->expiry;
 
+	if (!space || (will && will->message->ns != op->ns))
+		return -EBADMSG;
+	s = worker_session_new(w, space, (const char *)op->text.data, op->text.len);
 	if (!s || session_store(s, op->session, &w->store))
 		return -ENOMEM;
-	__atomic_add_fetch(&b->clients, 1, __ATOMIC_RELAXED);
+	namespace_count(&space->clients, 1);
 	s->expiry_interval = op->expiry;
-	worker_session_kept(w, s);
+	worker_session_kept(s);
 	s->stored_messages = deliveries;
 	s->stored_bytes = bytes;
 	session_cool(s);
@@ -35,11 +45,12 @@ static int load_session(void *arg, const struct store_op *op, uint64_t away_ms, 
 	return 0;
 }
 
-static int load_subscription(void *arg, struct store_bytes client, const struct store_op *op)
+static int load_subscription(void *arg, uint16_t ns, struct store_bytes client, const struct store_op *op)
 {
 	struct broker *b = arg;
 	struct worker *w = worker_of(b, (const char *)client.data, client.len);
-	struct session *s = worker_session(w, (const char *)client.data, client.len);
+	const struct namespace *space = find(b, ns);
+	struct session *s = space ? worker_session(w, space, (const char *)client.data, client.len) : NULL;
 
 	return s ? subscription_restore(b, s, (struct mqtt_str){op->text.data, op->text.len}, op->options, op->number)
 		 : 0;
@@ -48,14 +59,19 @@ static int load_subscription(void *arg, struct store_bytes client, const struct 
 static int load_retained(void *arg, struct message *m)
 {
 	struct broker *b = arg;
+	struct namespace *space = find(b, m->ns);
 	bool added = false;
 	int rc;
 
+	if (!space)
+		return -EBADMSG;
 	subscriptions_lock(b);
-	rc = tree_retain(b->tree, m, &added);
+	rc = tree_retain(space->tree, m, &added);
 	subscriptions_unlock(b);
-	if (added)
+	if (added) {
 		COUNTER_ADD(retained, 1);
+		namespace_count(&space->retained, 1);
+	}
 	return rc == -E2BIG ? 0 : rc;
 }
 

@@ -204,8 +204,8 @@ static enum flow_reason no_target_reason(const struct session *s)
 }
 
 /* Match again, under the lock, now that no subscription can change. */
-static enum flow_reason match_again(struct worker *w, struct mqtt_str topic, uint8_t form, enum fp_road road,
-				    struct session **about)
+static enum flow_reason match_again(struct worker *w, const struct namespace *space, struct mqtt_str topic,
+				    uint8_t form, enum fp_road road, struct session **about)
 {
 	struct flow_receivers *to = w->found;
 	enum flow_reason reason;
@@ -213,7 +213,7 @@ static enum flow_reason match_again(struct worker *w, struct mqtt_str topic, uin
 	*about = NULL;
 	w->hits.publisher = NULL;
 	w->hits.duplicates = w->broker->conf->allow_duplicate_messages;
-	if (tree_match(w->broker->tree, topic, &w->hits))
+	if (tree_match(space->tree, topic, &w->hits))
 		return FLOW_NO_MEMORY;
 	reason = find_receivers(road, form, topic, &w->hits, to, about);
 	for (size_t i = 0; !reason && i < to->n; i++) {
@@ -238,11 +238,11 @@ static int install(struct worker *w, struct conn *publisher, const struct messag
 	int rc = -EAGAIN;
 
 	subscriptions_lock(w->broker);
-	if (!match_again(w, topic, form, road, &about)) {
+	if (!match_again(w, message_namespace(w->broker, m), topic, form, road, &about)) {
 		if (to->share)
 			turn = turn_of(to->share);
 		rc = to->share && !turn ? -ENOSPC
-					: fp_flow_install(publisher ? &publisher->link : NULL, FLOW_NAMESPACE, form,
+					: fp_flow_install(publisher ? &publisher->link : NULL, m->ns, form,
 							  (const char *)topic.data, topic.len, to->receiver, to->n,
 							  turn, to->session[0]->id);
 	}
@@ -315,8 +315,8 @@ void flow_consider(struct conn *publisher, struct message *m, bool retain, const
 		publisher->flow_retry_ns = w->loop.now_ns + RETRY_NS;
 }
 
-enum flow_reason flow_explain(struct worker *w, const struct conn *publisher, struct mqtt_str topic,
-			      struct session **about)
+enum flow_reason flow_explain(struct worker *w, const struct namespace *space, const struct conn *publisher,
+			      struct mqtt_str topic, struct session **about)
 {
 	uint8_t form = publisher ? flow_form(publisher->version) : 0;
 	enum fp_road road = publisher ? publisher->link.road : FP_ROAD_LOCAL;
@@ -328,9 +328,9 @@ enum flow_reason flow_explain(struct worker *w, const struct conn *publisher, st
 	if (reason)
 		return reason;
 	subscriptions_lock(w->broker);
-	reason = match_again(w, topic, form, road, about);
+	reason = match_again(w, space, topic, form, road, about);
 	if (!publisher && (reason == FLOW_OTHER_ROAD || reason == FLOW_OTHER_FORM))
-		reason = match_again(w, topic, (*about)->form, (enum fp_road)(*about)->road, about);
+		reason = match_again(w, space, topic, (*about)->form, (enum fp_road)(*about)->road, about);
 	subscriptions_unlock(w->broker);
 	/* -EAGAIN: what had changed between two looks was looked at again now. */
 	if (reason || !publisher || w->loop.now_ns >= publisher->flow_retry_ns || publisher->flow_error == -EAGAIN)

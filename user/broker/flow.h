@@ -15,12 +15,6 @@ static inline uint8_t flow_form(uint8_t version)
 	return version >= MQTT_5_0;
 }
 
-enum {
-	/* The namespace of flows. Without mount points all listeners share one space of topics, and so one
-	 * namespace. */
-	FLOW_NAMESPACE = 0,
-};
-
 /* Who gets a message; one a worker. */
 struct flow_receivers {
 	size_t n;
@@ -44,8 +38,8 @@ void flow_open_sink(struct worker *w);
 /* As which flow_consider() would find a plain message on the topic, and what would follow; `publisher` NULL: of one on the
  * receiver's road and of its form. *about: the session that the reason is about, or NULL; valid until the worker's next
  * quiescent state. On the worker's thread. */
-enum flow_reason flow_explain(struct worker *w, const struct conn *publisher, struct mqtt_str topic,
-			      struct session **about);
+enum flow_reason flow_explain(struct worker *w, const struct namespace *space, const struct conn *publisher,
+			      struct mqtt_str topic, struct session **about);
 
 /* Why the connection cannot receive flows although it has a road, for people; NULL: it can. */
 const char *flow_receiver_limit(const struct conn *c);

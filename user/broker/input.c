@@ -250,7 +250,7 @@ static void read_failed(struct conn *c, ssize_t error)
 	if (error == -EAGAIN) {
 		c->readable = false;
 	} else if (error == -EPROTO) {
-		log_notice("Client %s [%s]: TLS: %s.", c->session ? c->session->id : "<unknown>", c->peer, why);
+		log_notice("Client %s [%s]: TLS: %s.", c->session ? c->session->name : "<unknown>", c->peer, why);
 		conn_close(c, CLOSE_TLS);
 	} else {
 		bool gone = error == -ENODATA || error == -ECONNRESET || error == -EPIPE;
@@ -263,7 +263,7 @@ static void read_failed(struct conn *c, ssize_t error)
 static void end_websocket(struct conn *c, const char *why)
 {
 	if (why)
-		log_notice("Client %s [%s]: WebSocket: %s.", c->session ? c->session->id : "<unknown>", c->peer, why);
+		log_notice("Client %s [%s]: WebSocket: %s.", c->session ? c->session->name : "<unknown>", c->peer, why);
 	conn_close(c, why ? CLOSE_WEBSOCKET : CLOSE_PEER);
 }
 

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "broker/message.h"
+#include "broker/namespace.h"
 #include "broker/tree.h"
 #include "conf/conf.h"
 #include "net/unix.h"
@@ -42,20 +44,20 @@ struct broker {
 				      for a worker */
 	struct worker *workers;
 	unsigned nworkers;
-	unsigned started; /* threads; main thread only */
-	struct tree *tree;
-	struct store *store;	     /* NULL without persistence */
-	struct access *access;	     /* who may come in, and do what; changes while no worker runs */
-	uint64_t access_epoch;	     /* how often it has changed */
-	struct tls_tickets *tickets; /* of all listeners with TLS; NULL: there is none */
-	struct bans *bans;	     /* banning.c's, as the next */
+	unsigned started;	      /* threads; main thread only */
+	struct namespace *namespaces; /* by their numbers, from broker_start() to broker_stop(), as the next two */
+	unsigned nnamespaces;
+	struct namespace **listener_namespaces; /* by listener */
+	struct store *store;			/* NULL without persistence */
+	struct access *access;			/* who may come in, and do what; changes while no worker runs */
+	uint64_t access_epoch;			/* how often it has changed */
+	struct tls_tickets *tickets;		/* of all listeners with TLS; NULL: there is none */
+	struct bans *bans;			/* banning.c's, as the next */
 	struct strikes *strikes;
 	/* The subscription lock: whoever changes the tree, a session's subscriptions or its receiver, or a flow. */
 	pthread_mutex_t lock;
 	uint64_t start_ns;
 	uint64_t half_memory; /* bytes, of the machine's */
-	uint32_t clients;     /* with a session, for global_max_clients; atomic */
-	uint32_t kept;	      /* sessions that outlive their connection, for max_sessions; atomic */
 	uint64_t clients_max; /* written by the worker that publishes $SYS; atomic */
 };
 
@@ -66,6 +68,12 @@ extern struct broker the_broker;
 static inline size_t topic_levels_max(const struct conf *c)
 {
 	return c->max_topic_levels ? c->max_topic_levels : TREE_LEVELS_MAX;
+}
+
+/* Where the message is routed and retained. */
+static inline struct namespace *message_namespace(const struct broker *b, const struct message *m)
+{
+	return &b->namespaces[m->ns];
 }
 
 static inline void subscriptions_lock(struct broker *b)

@@ -52,6 +52,18 @@ void broker_stats(struct broker_stats *out)
 	add_road(&out->sum, &out->fastpath.remote);
 }
 
+const char *broker_namespace(const char *space)
+{
+	const struct namespace *in = namespace_named(&the_broker, space);
+
+	return in ? in->name : NULL;
+}
+
+const char *broker_namespace_name(uint16_t number)
+{
+	return number < the_broker.nnamespaces ? the_broker.namespaces[number].name : "";
+}
+
 /* ---- clients ----------------------------------------------------------------------------------------------------- */
 
 /* A copy of one, with its strings. */
@@ -111,6 +123,7 @@ static int copy_session(struct client_copy *to, const struct session *s)
 {
 	struct broker_client *out = &to->client;
 
+	out->space = s->space->name;
 	out->id = strdup(s->id);
 	out->username = s->username ? strdup(s->username) : NULL;
 	if (!out->id || (s->username && !out->username)) {
@@ -147,6 +160,7 @@ static void take_snapshot(struct worker *w, void *arg)
 }
 
 struct one_client {
+	const struct namespace *space;
 	const char *id;
 	struct client_copy copy;
 	int rc;
@@ -155,16 +169,18 @@ struct one_client {
 static void take_one(struct worker *w, void *arg)
 {
 	struct one_client *one = arg;
-	const struct session *s = worker_session(w, one->id, strlen(one->id));
+	const struct session *s = worker_session(w, one->space, one->id, strlen(one->id));
 
 	one->rc = s ? copy_session(&one->copy, s) : -ENOENT;
 }
 
-int broker_client(const char *id, int (*each)(const struct broker_client *c, void *arg), void *arg)
+int broker_client(const char *space, const char *id, int (*each)(const struct broker_client *c, void *arg), void *arg)
 {
-	struct one_client one = {.id = id};
+	struct one_client one = {.space = namespace_named(&the_broker, space), .id = id};
 	int rc;
 
+	if (!one.space)
+		return -ENOENT;
 	worker_call(worker_of(&the_broker, id, strlen(id)), take_one, &one);
 	if (one.rc)
 		return one.rc;
@@ -211,6 +227,7 @@ int broker_listeners(int (*each)(const struct broker_listener *l, void *arg), vo
 		rc = each(&(struct broker_listener){.path = l->path,
 						    .address = l->address,
 						    .port = l->port,
+						    .space = l->namespace ? l->namespace : "",
 						    .websockets = l->protocol == CONF_WEBSOCKETS,
 						    .tls = b->listener_tls[i],
 						    .connections = __atomic_load_n(&b->listener_connections[i],

@@ -16,6 +16,7 @@
 enum { PATH_SIZE = TOPIC_LEN_MAX + 256 };
 
 struct walk {
+	const struct namespace *space;
 	struct mqtt_str filter;				       /* of what is looked at */
 	int (*topic)(const struct broker_topic *t, void *arg); /* one of the two */
 	int (*subscription)(const struct broker_subscription *s, void *arg);
@@ -43,7 +44,8 @@ static const struct sub_array *subs_of(struct sub_array *const *at)
 static int visit_topic(struct walk *w, const struct tree_node *n)
 {
 	const struct retained *r = __atomic_load_n(&n->retained, __ATOMIC_ACQUIRE);
-	struct broker_topic t = {.topic = w->path, .subscribers = count_subs(subs_of(&n->subs))};
+	struct broker_topic t = {
+		.space = w->space->name, .topic = w->path, .subscribers = count_subs(subs_of(&n->subs))};
 
 	for (const struct tree_share *s = __atomic_load_n(&n->shares, __ATOMIC_ACQUIRE); s;
 	     s = __atomic_load_n(&s->next, __ATOMIC_ACQUIRE))
@@ -68,7 +70,8 @@ static int visit_subs(struct walk *w, const char *filter, const struct sub_array
 		uint8_t options = sub ? __atomic_load_n(&sub->options, __ATOMIC_RELAXED) : 0;
 
 		if (s)
-			rc = w->subscription(&(struct broker_subscription){.client = s->id,
+			rc = w->subscription(&(struct broker_subscription){.space = w->space->name,
+									   .client = s->id,
 									   .filter = filter,
 									   .qos = options & SUB_QOS_MASK,
 									   .no_local = options & SUB_NO_LOCAL},
@@ -146,21 +149,26 @@ static int walk_tree(struct walk *w)
 	int rc;
 
 	rcu_thread_start();
-	rc = walk_below(w, the_broker.tree->root, 0, true);
+	rc = walk_below(w, w->space->tree->root, 0, true);
 	rcu_thread_end();
 	return rc;
 }
 
-int broker_topics(const char *filter, int (*each)(const struct broker_topic *t, void *arg), void *arg)
+int broker_topics(const char *space, const char *filter, int (*each)(const struct broker_topic *t, void *arg),
+		  void *arg)
 {
+	const struct namespace *in = namespace_named(&the_broker, space);
 	struct walk *w;
 	int rc;
 
 	if (!topic_filter_valid(str_of(filter)))
 		return -EINVAL;
+	if (!in)
+		return -ENOENT;
 	w = calloc(1, sizeof(*w));
 	if (!w)
 		return -ENOMEM;
+	w->space = in;
 	w->filter = str_of(filter);
 	w->topic = each;
 	w->arg = arg;
@@ -179,8 +187,9 @@ int broker_subscriptions(int (*each)(const struct broker_subscription *s, void *
 		return -ENOMEM;
 	w->subscription = each;
 	w->arg = arg;
-	for (unsigned i = 0; i < 2 && !rc; i++) {
-		w->filter = str_of(all[i]);
+	for (unsigned i = 0; i < 2 * the_broker.nnamespaces && !rc; i++) {
+		w->space = &the_broker.namespaces[i / 2];
+		w->filter = str_of(all[i % 2]);
 		rc = walk_tree(w);
 	}
 	free(w);
@@ -190,6 +199,7 @@ int broker_subscriptions(int (*each)(const struct broker_subscription *s, void *
 /* ---- retained messages -------------------------------------------------------------------------------------------- */
 
 struct retained_look {
+	const struct namespace *space;
 	int (*each)(const struct broker_retained *r, void *arg);
 	void *arg;
 	uint64_t now_ns;
@@ -203,7 +213,8 @@ static bool look_at_retained(struct message *m, void *arg)
 
 	if (message_expired(m, look->now_ns))
 		return true;
-	look->rc = look->each(&(struct broker_retained){.topic = (const char *)topic.data,
+	look->rc = look->each(&(struct broker_retained){.space = look->space->name,
+							.topic = (const char *)topic.data,
 							.topic_len = topic.len,
 							.payload = payload.data,
 							.payload_len = payload.len,
@@ -212,15 +223,19 @@ static bool look_at_retained(struct message *m, void *arg)
 	return !look->rc;
 }
 
-int broker_retained(const char *filter, int (*each)(const struct broker_retained *r, void *arg), void *arg)
+int broker_retained(const char *space, const char *filter, int (*each)(const struct broker_retained *r, void *arg),
+		    void *arg)
 {
-	struct retained_look look = {.each = each, .arg = arg, .now_ns = clock_ns()};
+	struct retained_look look = {
+		.space = namespace_named(&the_broker, space), .each = each, .arg = arg, .now_ns = clock_ns()};
 	struct tree_walk *walk;
 
 	if (!topic_filter_valid(str_of(filter)))
 		return -EINVAL;
+	if (!look.space)
+		return -ENOENT;
 	rcu_thread_start();
-	walk = tree_walk_new(the_broker.tree, str_of(filter), UINT64_MAX);
+	walk = tree_walk_new(look.space->tree, str_of(filter), UINT64_MAX);
 	if (walk)
 		(void)tree_walk(walk, UINT_MAX, look_at_retained, &look);
 	else

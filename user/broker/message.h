@@ -15,6 +15,7 @@ struct message {
 	bool dollar;   /* the topic begins with '$' */
 	bool expires;  /* it has a Message Expiry Interval, section 3.3.2.3.3 of 5.0 */
 	uint8_t header_len;
+	uint16_t ns; /* number of its namespace; set before anybody else has a reference; 0: the default one */
 	uint32_t topic_len;
 	uint32_t payload_len;
 	uint32_t wire_len;

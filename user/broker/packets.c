@@ -63,7 +63,7 @@ static void send_reason(struct conn *c, struct mqtt_packet *p, const char *why)
 static void send_ack(struct conn *c, uint8_t type, uint16_t pid, uint8_t reason, const char *why)
 {
 	if (log_wants(LOG_TYPE_DEBUG))
-		log_debug("Sending %s to %s (m%u, rc%u)", mqtt_type_name(type), c->session->id, pid, reason);
+		log_debug("Sending %s to %s (m%u, rc%u)", mqtt_type_name(type), c->session->name, pid, reason);
 	send_reason(c, &(struct mqtt_packet){.type = type, .pid = pid, .reason = reason}, why);
 }
 
@@ -73,7 +73,7 @@ static void log_publish(const struct conn *c, const struct mqtt_packet *p)
 {
 	const struct mqtt_publish *pub = &p->publish;
 
-	log_debug("Received PUBLISH from %s (d%d, q%d, r%d, m%u, '%.*s', ... (%u bytes))", c->session->id, pub->dup,
+	log_debug("Received PUBLISH from %s (d%d, q%d, r%d, m%u, '%.*s', ... (%u bytes))", c->session->name, pub->dup,
 		  pub->qos, pub->retain, p->pid, (int)pub->topic.len, (const char *)pub->topic.data, pub->payload.len);
 }
 
@@ -100,8 +100,8 @@ static struct message *take_message(struct conn *c, const struct mqtt_packet *p,
 		*out = (struct outcome){MQTT_RC_NOT_AUTHORIZED, NULL, false};
 		COUNTER_ADD(publish_denied, 1);
 		if (log_wants(LOG_TYPE_DEBUG))
-			log_debug("Denied PUBLISH from %s (q%d, '%.*s')", c->session->id, pub->qos, (int)pub->topic.len,
-				  (const char *)pub->topic.data);
+			log_debug("Denied PUBLISH from %s (q%d, '%.*s')", c->session->name, pub->qos,
+				  (int)pub->topic.len, (const char *)pub->topic.data);
 		return NULL;
 	}
 	if (conf->message_size_limit && pub->payload.len > conf->message_size_limit) {
@@ -110,10 +110,12 @@ static struct message *take_message(struct conn *c, const struct mqtt_packet *p,
 		return NULL;
 	}
 	m = message_new(pub, &p->props, c->session->origin);
-	if (m)
-		message_published(m, c->worker->loop.now_ns);
-	else
+	if (!m) {
 		*rc = conn_fail(CLOSE_NO_MEMORY);
+		return NULL;
+	}
+	m->ns = c->session->space->number;
+	message_published(m, c->worker->loop.now_ns);
 	return m;
 }
 
@@ -323,14 +325,14 @@ int conn_publish_again(struct conn *c, struct room_wait *wait)
 static void log_ack(const struct conn *c, const struct mqtt_packet *p)
 {
 	if (log_wants(LOG_TYPE_DEBUG))
-		log_debug("Received %s from %s (Mid: %u)", mqtt_type_name(p->type), c->session->id, p->pid);
+		log_debug("Received %s from %s (Mid: %u)", mqtt_type_name(p->type), c->session->name, p->pid);
 }
 
 static int acknowledged(struct conn *c, const struct mqtt_packet *p, int rc)
 {
 	if (rc == MQTT_RC_PACKET_IDENTIFIER_NOT_FOUND && log_wants(LOG_TYPE_WARNING))
 		log_warning("Received %s from %s for an unknown packet identifier.", mqtt_type_name(p->type),
-			    c->session->id);
+			    c->session->name);
 	return rc == MQTT_RC_PROTOCOL_ERROR ? conn_fail(CLOSE_PROTOCOL) : 0;
 }
 
@@ -388,7 +390,7 @@ static int handle_pubcomp(struct conn *c, struct mqtt_packet *p)
 static void log_received(const struct conn *c, const struct mqtt_packet *p)
 {
 	if (log_wants(LOG_TYPE_DEBUG))
-		log_debug("Received %s from %s", mqtt_type_name(p->type), c->session->id);
+		log_debug("Received %s from %s", mqtt_type_name(p->type), c->session->name);
 }
 
 typedef size_t encode_codes(uint8_t *buf, size_t cap, uint8_t version, uint16_t pid, const uint8_t *codes, size_t n);
@@ -399,7 +401,7 @@ static void send_codes(struct conn *c, encode_codes *encode, uint8_t type, uint1
 	uint8_t *b = malloc(len ? len : 1);
 
 	if (log_wants(LOG_TYPE_DEBUG))
-		log_debug("Sending %s to %s", mqtt_type_name(type), c->session->id);
+		log_debug("Sending %s to %s", mqtt_type_name(type), c->session->name);
 	if (b && len) {
 		encode(b, len, c->version, pid, codes, n);
 		durable_send(c, b, len, false);
@@ -460,7 +462,7 @@ static int handle_pingreq(struct conn *c, struct mqtt_packet *p)
 
 	log_received(c, p);
 	if (log_wants(LOG_TYPE_DEBUG))
-		log_debug("Sending PINGRESP to %s", c->session->id);
+		log_debug("Sending PINGRESP to %s", c->session->name);
 	c->pinged = lets_answer(c);
 	conn_send(c, b, mqtt_encode_pingresp(b, sizeof(b)));
 	c->pinged_at = c->bytes_out + c->sink.out.bytes;
@@ -476,7 +478,7 @@ static int handle_disconnect(struct conn *c, struct mqtt_packet *p)
 	if (expiry && c->expires_at_close && c->version >= MQTT_5_0)
 		return conn_fail(CLOSE_PROTOCOL);
 	c->session->expiry_interval = c->not_kept ? 0 : expiry;
-	worker_session_kept(c->worker, c->session);
+	worker_session_kept(c->session);
 	c->peer_reason = p->reason;
 	return conn_fail(CLOSE_DISCONNECT);
 }

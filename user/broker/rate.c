@@ -19,8 +19,8 @@ static void hold_back(struct conn *c, uint64_t ns)
 {
 	COUNTER_ADD(publish_paused, 1);
 	if (!c->said_too_fast)
-		log_notice("Client %s [%s] publishes faster than it may, it is read from more slowly.", c->session->id,
-			   c->peer);
+		log_notice("Client %s [%s] publishes faster than it may, it is read from more slowly.",
+			   c->session->name, c->peer);
 	c->said_too_fast = true;
 	loop_after(&c->worker->loop, &c->rate, ns / NS_PER_MS, go_on);
 }

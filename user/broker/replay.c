@@ -145,7 +145,7 @@ static bool go_on_later(struct broker *b, struct tree_walk *walk, const struct r
 
 static void send_all(struct broker *b, struct mqtt_str filter, uint64_t seq, struct retained_to *to)
 {
-	struct tree_walk *walk = tree_walk_new(b->tree, filter, seq);
+	struct tree_walk *walk = tree_walk_new(to->session->space->tree, filter, seq);
 
 	if (!walk) {
 		COUNTER_ADD(dropped[DROP_NO_MEMORY], 1);

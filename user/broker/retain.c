@@ -15,7 +15,8 @@ static bool fits(const struct conf *conf, const struct message *m)
 bool retain_allowed(const struct broker *b, const struct message *m)
 {
 	const struct conf *conf = b->conf;
-	struct tree_retained_sum sum = tree_retained_sum(b->tree);
+	struct tree *tree = message_namespace(b, m)->tree;
+	struct tree_retained_sum sum = tree_retained_sum(tree);
 	const struct message *old;
 
 	if (!m->payload_len || !m->origin)
@@ -24,7 +25,7 @@ bool retain_allowed(const struct broker *b, const struct message *m)
 		return false;
 	if (!conf->max_retained_messages && !conf->max_retained_bytes && !memory_short())
 		return true;
-	old = tree_retained_of(b->tree, message_topic(m));
+	old = tree_retained_of(tree, message_topic(m));
 	if (old && message_size(m) <= message_size(old))
 		return true;
 	if (memory_short())

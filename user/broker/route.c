@@ -114,7 +114,7 @@ static int match(struct worker *w, const struct route *r, struct tree_hits *hits
 
 	hits->publisher = r->publisher;
 	hits->duplicates = w->broker->conf->allow_duplicate_messages;
-	rc = tree_match(w->broker->tree, message_topic(r->message), hits);
+	rc = tree_match(message_namespace(w->broker, r->message)->tree, message_topic(r->message), hits);
 	if (!rc && refused(w, r, hits))
 		rc = -EDQUOT;
 	return rc;
@@ -157,7 +157,7 @@ int route_check(struct worker *w, const struct route *r)
 /* Under the lock. */
 static int retain(struct worker *w, struct message *m, bool keep, bool *added, bool *removed)
 {
-	struct tree *tree = w->broker->tree;
+	struct tree *tree = message_namespace(w->broker, m)->tree;
 	int rc = 0;
 
 	if (keep)
@@ -167,7 +167,7 @@ static int retain(struct worker *w, struct message *m, bool keep, bool *added, b
 	if (keep && !rc)
 		durable_retain(w, m);
 	else if (*removed)
-		durable_forget(w, message_topic(m));
+		durable_forget(w, m->ns, message_topic(m));
 	return rc;
 }
 
@@ -187,10 +187,10 @@ static int match_retained(struct worker *w, const struct route *r, struct tree_h
 	if (!rc)
 		rc = retain(w, r->message, keep, &added, &removed);
 	subscriptions_unlock(w->broker);
-	if (added)
-		COUNTER_ADD(retained, 1);
-	if (removed)
-		COUNTER_ADD(retained, -1);
+	if (added || removed) {
+		COUNTER_ADD(retained, added - removed);
+		namespace_count(&message_namespace(w->broker, r->message)->retained, added - removed);
+	}
 	return rc;
 }
 

@@ -110,7 +110,7 @@ static void log_publish(const struct session *s, const struct message *m, const 
 {
 	struct mqtt_str topic = message_topic(m);
 
-	log_debug("Sending PUBLISH to %s (d%d, q%u, r%d, m%u, '%.*s', ... (%u bytes))", s->id, p->dup, p->qos,
+	log_debug("Sending PUBLISH to %s (d%d, q%u, r%d, m%u, '%.*s', ... (%u bytes))", s->name, p->dup, p->qos,
 		  p->retain, p->pid, (int)topic.len, (const char *)topic.data, m->payload_len);
 }
 
@@ -821,18 +821,20 @@ int session_pubcomp(struct session *s, uint16_t pid)
 
 /* ---- life -------------------------------------------------------------------------------------------------------- */
 
-struct session *session_new(const char *id, size_t id_len, unsigned worker, const struct conf *conf)
+struct session *session_new(struct namespace *space, const char *id, size_t id_len, unsigned worker,
+			    const struct conf *conf)
 {
 	struct session *s = calloc(1, sizeof(*s));
 
 	if (!s)
 		return NULL;
-	s->id = strndup(id, id_len);
-	if (!s->id) {
+	s->name = namespace_client(space, id, id_len, &s->id);
+	if (!s->name) {
 		free(s);
 		return NULL;
 	}
 	memory_took(sizeof(*s) + id_len);
+	s->space = space;
 	s->id_len = id_len;
 	s->id_hash = hash_bytes(id, id_len);
 	s->origin = message_origin(id, id_len);
@@ -898,6 +900,6 @@ void session_free(struct session *s)
 	token_free(s->token);
 	access_forget_username(&s->username);
 	memory_gave(sizeof(*s) + s->id_len);
-	free(s->id);
+	free(s->name);
 	free(s);
 }

@@ -18,6 +18,7 @@
 #include "base/table.h"
 #include "broker/alias.h"
 #include "broker/counters.h"
+#include "broker/namespace.h"
 #include "broker/output.h"
 #include "broker/pid_map.h"
 #include "broker/tree.h"
@@ -86,8 +87,10 @@ struct session_tail {
 
 struct session {
 	/* constant, any thread */
-	uint64_t stored; /* its identifier in the store; 0: it is not there, and ends with the daemon */
-	char *id;
+	uint64_t stored;	 /* its identifier in the store; 0: it is not there, and ends with the daemon */
+	struct namespace *space; /* NULL in tests, as the default one */
+	char *name;		 /* for the log: namespace_client() */
+	char *id;		 /* the end of it */
 	size_t id_len;
 	uint64_t id_hash; /* hash_bytes() of it */
 	uint64_t origin;  /* message_origin() of it */
@@ -166,7 +169,8 @@ struct session {
 };
 
 /* NULL without memory. */
-struct session *session_new(const char *id, size_t id_len, unsigned worker, const struct conf *conf);
+struct session *session_new(struct namespace *space, const char *id, size_t id_len, unsigned worker,
+			    const struct conf *conf);
 /* Drop all messages and identifiers. */
 void session_clear(struct session *s);
 /* Free it and all messages; it has no subscriptions, no connection and no timer any more. */

@@ -28,7 +28,7 @@ static void count(struct session *s, enum drop_reason reason)
 static void begins(struct session *s, enum drop_reason reason, const char *where)
 {
 	if (clauses[reason] && !__atomic_exchange_n(&s->dropping, true, __ATOMIC_RELAXED))
-		log_notice("Outgoing messages are being dropped for client %s [%s]: %s.", s->id, where,
+		log_notice("Outgoing messages are being dropped for client %s [%s]: %s.", s->name, where,
 			   clauses[reason]);
 }
 
@@ -39,7 +39,7 @@ void session_drop(struct session *s, enum drop_reason reason)
 	if (reason != DROP_TOO_LARGE || s->said_too_large)
 		return;
 	s->said_too_large = true;
-	log_notice("Messages above the Maximum Packet Size of client %s [%s] are not sent to it.", s->id, address(s));
+	log_notice("Messages above the Maximum Packet Size of client %s [%s] are not sent to it.", s->name, address(s));
 }
 
 void session_drop_elsewhere(struct session *s, enum drop_reason reason)
@@ -75,7 +75,7 @@ void session_drops_end(struct session *s)
 	if (!__atomic_exchange_n(&s->dropping, false, __ATOMIC_RELAXED))
 		return;
 	n = since(s, text, sizeof(text));
-	log_notice("No more messages are being dropped for client %s [%s]: there were %llu (%s).", s->id, address(s),
+	log_notice("No more messages are being dropped for client %s [%s]: there were %llu (%s).", s->name, address(s),
 		   (unsigned long long)n, text);
 }
 

@@ -51,7 +51,7 @@ static struct store_op *tell(struct session *s, enum store_kind kind, uint64_t i
 	struct store_op *op = store_op(s->store, kind);
 
 	if (!op) {
-		log_error("Out of memory: after a restart client %s may get a message again.", s->id);
+		log_error("Out of memory: after a restart client %s may get a message again.", s->name);
 		return NULL;
 	}
 	op->session = s->stored;
@@ -150,7 +150,7 @@ void session_refused(struct session *s)
 {
 	__atomic_fetch_add(&s->refusals, 1, __ATOMIC_RELAXED);
 	if (!__atomic_exchange_n(&s->store_full, true, __ATOMIC_RELAXED))
-		log_notice("The queue of client %s on disk is full: messages for it are refused, or wait.", s->id);
+		log_notice("The queue of client %s on disk is full: messages for it are refused, or wait.", s->name);
 }
 
 /* It is over when the queue is empty: one that is taken from and filled again would fill the log, too. */
@@ -158,7 +158,7 @@ static void is_empty(struct session *s)
 {
 	if (!__atomic_exchange_n(&s->store_full, false, __ATOMIC_RELAXED))
 		return;
-	log_notice("The queue of client %s on disk is empty: it was full for %llu messages.", s->id,
+	log_notice("The queue of client %s on disk is empty: it was full for %llu messages.", s->name,
 		   (unsigned long long)__atomic_exchange_n(&s->refusals, 0, __ATOMIC_RELAXED));
 }
 

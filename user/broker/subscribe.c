@@ -39,9 +39,9 @@ static int take_apart(struct mqtt_str filter, struct parts *p)
 }
 
 /* Under the lock. */
-static struct subscription *find(struct tree *tree, const struct session *s, const struct parts *p)
+static struct subscription *find(const struct session *s, const struct parts *p)
 {
-	struct tree_node *node = tree_find(tree, p->inner);
+	struct tree_node *node = tree_find(s->space->tree, p->inner);
 	const struct tree_share *share = node && p->share.len ? tree_find_share(node, p->share) : NULL;
 
 	if (!node || (p->share.len && !share))
@@ -66,19 +66,26 @@ static void subscription_free_later(struct rcu_later *later)
 	subscription_free(container_of(later, struct subscription, later));
 }
 
-/* Out of the tree and the session. Under the lock. */
-static void drop(struct broker *b, struct session *s, struct subscription *sub)
+static void count(const struct session *s, const struct subscription *sub, int n)
 {
-	table_remove(&s->subs, &sub->by_node);
-	tree_unsubscribe(b->tree, &sub->in_tree);
-	rcu_call_later(&sub->later, subscription_free_later);
-	COUNTER_ADD(subscriptions, -1);
-	if (sub->share_len)
-		COUNTER_ADD(shared_subscriptions, -1);
+	COUNTER_ADD(subscriptions, n);
+	namespace_count(&s->space->subscriptions, n);
+	if (!sub->share_len)
+		return;
+	COUNTER_ADD(shared_subscriptions, n);
+	namespace_count(&s->space->shared_subscriptions, n);
 }
 
-static int add(struct broker *b, struct session *s, const struct mqtt_filter *f, const struct parts *p, uint8_t options,
-	       uint32_t id)
+/* Out of the tree and the session. Under the lock. */
+static void drop(struct session *s, struct subscription *sub)
+{
+	table_remove(&s->subs, &sub->by_node);
+	tree_unsubscribe(s->space->tree, &sub->in_tree);
+	rcu_call_later(&sub->later, subscription_free_later);
+	count(s, sub, -1);
+}
+
+static int add(struct session *s, const struct mqtt_filter *f, const struct parts *p, uint8_t options, uint32_t id)
 {
 	struct subscription *sub = malloc(sizeof(*sub) + f->topic.len);
 	int rc;
@@ -90,19 +97,17 @@ static int add(struct broker *b, struct session *s, const struct mqtt_filter *f,
 	sub->filter_len = f->topic.len;
 	sub->share_len = f->topic.len - p->inner.len;
 	memcpy(sub->filter, f->topic.data, f->topic.len);
-	rc = tree_subscribe(b->tree, p->inner, p->share, &sub->in_tree);
+	rc = tree_subscribe(s->space->tree, p->inner, p->share, &sub->in_tree);
 	if (rc) {
 		subscription_free(sub);
 		return rc;
 	}
 	if (table_insert(&s->subs, &sub->by_node, node_hash(sub->in_tree.node))) {
-		tree_unsubscribe(b->tree, &sub->in_tree);
+		tree_unsubscribe(s->space->tree, &sub->in_tree);
 		rcu_call_later(&sub->later, subscription_free_later);
 		return -ENOMEM;
 	}
-	COUNTER_ADD(subscriptions, 1);
-	if (sub->share_len)
-		COUNTER_ADD(shared_subscriptions, 1);
+	count(s, sub, 1);
 	return 0;
 }
 
@@ -115,13 +120,13 @@ static void log_filter(const struct session *s, const struct mqtt_filter *f, enu
 		if (log_wants(LOG_TYPE_DEBUG))
 			log_debug("\t%.*s", len, filter);
 		if (log_wants(type))
-			log_msg(type, "%s %.*s", s->id, len, filter);
+			log_msg(type, "%s %.*s", s->name, len, filter);
 		return;
 	}
 	if (log_wants(LOG_TYPE_DEBUG))
 		log_debug("\t%.*s (QoS %d)", len, filter, f->qos);
 	if (log_wants(type))
-		log_msg(type, "%s %d %.*s", s->id, f->qos, len, filter);
+		log_msg(type, "%s %d %.*s", s->name, f->qos, len, filter);
 }
 
 /* What the configuration rules out, section 3.9.3 of 5.0; 0: nothing. */
@@ -147,9 +152,9 @@ static bool may_subscribe(const struct conf *conf, const struct session *s, stru
 						   : acl_may_read_any(rights, filter);
 }
 
-static void invalidate(struct mqtt_str filter)
+static void invalidate(const struct session *s, struct mqtt_str filter)
 {
-	fp_flow_invalidate(FLOW_NAMESPACE, (const char *)filter.data, filter.len);
+	fp_flow_invalidate(s->space->number, (const char *)filter.data, filter.len);
 }
 
 /* One filter. Under the lock. Returns the reason code. */
@@ -173,7 +178,7 @@ static uint8_t subscribe_one(struct broker *b, struct session *s, const struct m
 		reason = MQTT_RC_NOT_AUTHORIZED;
 	if (reason)
 		return reason;
-	sub = find(b->tree, s, &p);
+	sub = find(s, &p);
 	*is_new = !sub;
 	memory_look(b); /* a packet may hold thousands of filters, and each of them 200 levels */
 	if (!sub && (memory_short() || (b->conf->max_subscriptions && s->subs.count >= b->conf->max_subscriptions)))
@@ -181,11 +186,11 @@ static uint8_t subscribe_one(struct broker *b, struct session *s, const struct m
 	if (sub)
 		tree_set_options(&sub->in_tree, options, id);
 	else
-		rc = add(b, s, f, &p, options, id);
+		rc = add(s, f, &p, options, id);
 	if (rc)
 		return rc == -E2BIG ? MQTT_RC_TOPIC_FILTER_INVALID : MQTT_RC_UNSPECIFIED_ERROR;
 	durable_subscribe(s->conn->worker, s, f->topic, options, id);
-	invalidate(p.inner);
+	invalidate(s, p.inner);
 	return qos;
 }
 
@@ -235,7 +240,7 @@ int subscribe(struct broker *b, struct session *s, struct mqtt_packet *packet, u
 				break;
 			codes[i] = subscribe_mounted(b, s, f, id, &is_new);
 			due[i].wanted = wants_retained(&f, codes[i], is_new);
-			due[i].seq = tree_seq(b->tree);
+			due[i].seq = tree_seq(s->space->tree);
 		} while (++i % FILTERS_PER_LOCK);
 		subscriptions_unlock(b);
 	}
@@ -252,33 +257,33 @@ int subscription_restore(struct broker *b, struct session *s, struct mqtt_str fi
 	if (take_apart(filter, &p) < 0)
 		return 0;
 	subscriptions_lock(b);
-	rc = add(b, s, &f, &p, options, id);
+	rc = add(s, &f, &p, options, id);
 	subscriptions_unlock(b);
 	return rc == -E2BIG ? 0 : rc;
 }
 
 /* One filter. Under the lock. Returns the reason code. */
-static uint8_t unsubscribe_one(struct broker *b, struct session *s, struct mqtt_str filter)
+static uint8_t unsubscribe_one(struct session *s, struct mqtt_str filter)
 {
 	struct subscription *sub = NULL;
 	struct parts p;
 
 	if (take_apart(filter, &p) >= 0)
-		sub = find(b->tree, s, &p);
+		sub = find(s, &p);
 	if (!sub)
 		return MQTT_RC_NO_SUBSCRIPTION_EXISTED;
-	drop(b, s, sub);
+	drop(s, sub);
 	durable_unsubscribe(s->conn->worker, s, filter);
-	invalidate(p.inner);
+	invalidate(s, p.inner);
 	return MQTT_RC_SUCCESS;
 }
 
 /* One filter of the client, without its mount point. Likewise. */
-static uint8_t unsubscribe_mounted(struct broker *b, struct session *s, struct mqtt_filter f)
+static uint8_t unsubscribe_mounted(struct session *s, struct mqtt_filter f)
 {
 	uint8_t *made = NULL;
 	int rc = mount_filter(s->sink->mount, &f.topic, &made);
-	uint8_t code = rc ? mount_reason(rc) : unsubscribe_one(b, s, f.topic);
+	uint8_t code = rc ? mount_reason(rc) : unsubscribe_one(s, f.topic);
 
 	log_filter(s, &f, LOG_TYPE_UNSUBSCRIBE);
 	free(made);
@@ -312,7 +317,7 @@ void unsubscribe(struct broker *b, struct session *s, struct mqtt_packet *packet
 			more = mqtt_next_filter(packet, &f);
 			if (!more)
 				break;
-			codes[i] = unsubscribe_mounted(b, s, f);
+			codes[i] = unsubscribe_mounted(s, f);
 		} while (++i % FILTERS_PER_LOCK);
 		subscriptions_unlock(b);
 	}
@@ -327,7 +332,7 @@ void unsubscribe_all(struct broker *b, struct session *s)
 	while (s->subs.count) {
 		subscriptions_lock(b);
 		for (unsigned k = 0; k < FILTERS_PER_LOCK && (n = table_any(&s->subs, &bucket)); k++)
-			drop(b, s, container_of(n, struct subscription, by_node));
+			drop(s, container_of(n, struct subscription, by_node));
 		subscriptions_unlock(b);
 	}
 }
@@ -347,7 +352,7 @@ int subscriptions_online(struct broker *b, struct session *s, enum fp_road road,
 		for (const struct table_node *n = s->subs.buckets[i]; n; n = n->next) {
 			const struct subscription *sub = container_of(n, struct subscription, by_node);
 
-			fp_flow_invalidate(FLOW_NAMESPACE, sub->filter + sub->share_len,
+			fp_flow_invalidate(s->space->number, sub->filter + sub->share_len,
 					   sub->filter_len - sub->share_len);
 		}
 out:

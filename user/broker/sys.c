@@ -24,6 +24,8 @@ enum {
 struct sample {
 	struct broker_stats stats;
 	uint64_t heap, heap_maximum; /* bytes that malloc() has given out */
+	/* of the namespace where it is published: */
+	uint64_t clients, connected, clients_maximum, expired, subscriptions, shared_subscriptions, retained;
 };
 
 typedef uint64_t value_fn(const struct sample *s);
@@ -34,16 +36,10 @@ typedef uint64_t value_fn(const struct sample *s);
 	{                                             \
 		return (uint64_t)s->stats.sum.member; \
 	}
-SUM(clients_connected, clients_connected)
-SUM(clients_total, sessions)
-SUM(clients_expired, expired)
 SUM(messages_received, messages_received)
 SUM(messages_sent, messages_sent)
 SUM(messages_stored, stored_messages)
 SUM(stored_bytes, stored_bytes)
-SUM(subscriptions, subscriptions)
-SUM(shared_subscriptions, shared_subscriptions)
-SUM(retained, retained)
 SUM(bytes_received, bytes_received)
 SUM(bytes_sent, bytes_sent)
 SUM(publish_received, publish_received)
@@ -56,14 +52,23 @@ SUM(connections, connections)
 SUM(connects_received, connects_received)
 #undef SUM
 
+#define OWN(name, member)                            \
+	static uint64_t name(const struct sample *s) \
+	{                                            \
+		return s->member;                    \
+	}
+OWN(clients_total, clients)
+OWN(clients_connected, connected)
+OWN(clients_maximum, clients_maximum)
+OWN(clients_expired, expired)
+OWN(subscriptions, subscriptions)
+OWN(shared_subscriptions, shared_subscriptions)
+OWN(retained, retained)
+#undef OWN
+
 static uint64_t clients_disconnected(const struct sample *s)
 {
-	return clients_total(s) - clients_connected(s);
-}
-
-static uint64_t clients_maximum(const struct sample *s)
-{
-	return s->stats.clients_maximum;
+	return s->clients > s->connected ? s->clients - s->connected : 0;
 }
 
 static uint64_t publish_dropped(const struct sample *s)
@@ -86,38 +91,40 @@ static uint64_t heap_maximum(const struct sample *s)
 	return s->heap_maximum;
 }
 
+/* Those of a namespace are published in each, those of the whole process in the default one. */
 static const struct {
 	const char *topic; /* behind "$SYS/broker/" */
 	value_fn *value;
+	bool own; /* of a namespace */
 } values[] = {
-	{"clients/total", clients_total},
-	{"clients/maximum", clients_maximum},
-	{"clients/disconnected", clients_disconnected},
-	{"clients/inactive", clients_disconnected},
-	{"clients/connected", clients_connected},
-	{"clients/active", clients_connected},
-	{"clients/expired", clients_expired},
-	{"messages/stored", messages_stored},
-	{"messages/received", messages_received},
-	{"messages/sent", messages_sent},
-	{"store/messages/count", messages_stored},
-	{"store/messages/bytes", stored_bytes},
-	{"subscriptions/count", subscriptions},
-	{"shared_subscriptions/count", shared_subscriptions},
-	{"retained messages/count", retained},
-	{"bytes/received", bytes_received},
-	{"bytes/sent", bytes_sent},
-	{"publish/bytes/received", publish_bytes_received},
-	{"publish/bytes/sent", publish_bytes_sent},
-	{"publish/messages/dropped", publish_dropped},
-	{"publish/messages/received", publish_received},
-	{"publish/messages/sent", publish_sent},
-	{"packet/out/count", out_packets},
-	{"packet/out/bytes", out_bytes},
-	{"heap/current", heap_current},
-	{"heap/maximum", heap_maximum},
+	{"clients/total", clients_total, true},
+	{"clients/maximum", clients_maximum, true},
+	{"clients/disconnected", clients_disconnected, true},
+	{"clients/inactive", clients_disconnected, true},
+	{"clients/connected", clients_connected, true},
+	{"clients/active", clients_connected, true},
+	{"clients/expired", clients_expired, true},
+	{"messages/stored", messages_stored, false},
+	{"messages/received", messages_received, false},
+	{"messages/sent", messages_sent, false},
+	{"store/messages/count", messages_stored, false},
+	{"store/messages/bytes", stored_bytes, false},
+	{"subscriptions/count", subscriptions, true},
+	{"shared_subscriptions/count", shared_subscriptions, true},
+	{"retained messages/count", retained, true},
+	{"bytes/received", bytes_received, false},
+	{"bytes/sent", bytes_sent, false},
+	{"publish/bytes/received", publish_bytes_received, false},
+	{"publish/bytes/sent", publish_bytes_sent, false},
+	{"publish/messages/dropped", publish_dropped, false},
+	{"publish/messages/received", publish_received, false},
+	{"publish/messages/sent", publish_sent, false},
+	{"packet/out/count", out_packets, false},
+	{"packet/out/bytes", out_bytes, false},
+	{"heap/current", heap_current, false},
+	{"heap/maximum", heap_maximum, false},
 	/* All since the start, as mosquitto counts them. */
-	{"connections/socket/count", connections},
+	{"connections/socket/count", connections, false},
 };
 
 /* ---- load: moving averages of what happens in a minute ----------------------------------------------------------- */
@@ -152,12 +159,17 @@ enum {
 	SPANS = sizeof(spans) / sizeof(spans[0]),
 };
 
-/* What was published last, and what the next averages start from. */
-struct sys_state {
-	uint64_t published; /* the interval that was published last, by the clock on the wall; 0: none */
+/* What was published last in a namespace. */
+struct sys_space {
 	char version[VALUE_MAX];
 	char uptime[VALUE_MAX];
 	char value[VALUES][VALUE_MAX];
+	uint64_t clients_maximum; /* the most connected at once, as seen each second */
+};
+
+/* What was published last in the default one alone, and what the next averages start from. */
+struct sys_state {
+	uint64_t published; /* the interval that was published last, by the clock on the wall; 0: none */
 	char guard_packets[VALUE_MAX], guard_allowed[VALUE_MAX];
 	char guard_dropped[SHUNT_GUARD_REASONS][VALUE_MAX];
 	char load_text[LOADS][SPANS][VALUE_MAX];
@@ -169,7 +181,8 @@ struct sys_state {
 
 /* ---- publishing -------------------------------------------------------------------------------------------------- */
 
-void sys_publish(struct worker *w, const char *topic, const char *payload, size_t len, uint32_t seconds)
+static void publish(struct worker *w, const struct namespace *space, const char *topic, const char *payload, size_t len,
+		    uint32_t seconds)
 {
 	char full[128];
 	const struct mqtt_publish p = {
@@ -187,54 +200,76 @@ void sys_publish(struct worker *w, const char *topic, const char *payload, size_
 	m = message_new(&p, &expiry.props, 0);
 	if (!m)
 		return;
+	m->ns = space->number;
 	message_published(m, w->loop.now_ns);
 	(void)route_publish(w, &(struct route){.message = m, .retain = p.retain}, NULL);
 	message_unref(m);
 }
 
-static void publish_if_changed(struct worker *w, const char *topic, char *last, const char *value)
+void sys_publish(struct worker *w, const char *topic, const char *payload, size_t len, uint32_t seconds)
+{
+	publish(w, &w->broker->namespaces[0], topic, payload, len, seconds);
+}
+
+static void publish_if_changed(struct worker *w, const struct namespace *space, const char *topic, char *last,
+			       const char *value)
 {
 	if (strcmp(last, value) == 0)
 		return;
 	snprintf(last, VALUE_MAX, "%s", value);
-	sys_publish(w, topic, value, strlen(value), 0);
+	publish(w, space, topic, value, strlen(value), 0);
 }
 
-static void publish_number(struct worker *w, const char *topic, char *last, uint64_t value)
+static void publish_number(struct worker *w, const struct namespace *space, const char *topic, char *last,
+			   uint64_t value)
 {
 	char text[VALUE_MAX];
 
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-	publish_if_changed(w, topic, last, text);
+	publish_if_changed(w, space, topic, last, text);
 }
 
-static void publish_values(struct worker *w, const struct sample *s)
+static void take_own(struct sample *s, const struct namespace *space)
 {
-	struct sys_state *st = w->sys_state;
+	s->connected = __atomic_load_n(&space->connected, __ATOMIC_RELAXED);
+	s->clients = __atomic_load_n(&space->clients, __ATOMIC_RELAXED);
+	s->clients_maximum = space->sys->clients_maximum;
+	s->expired = __atomic_load_n(&space->expired, __ATOMIC_RELAXED);
+	s->subscriptions = __atomic_load_n(&space->subscriptions, __ATOMIC_RELAXED);
+	s->shared_subscriptions = __atomic_load_n(&space->shared_subscriptions, __ATOMIC_RELAXED);
+	s->retained = __atomic_load_n(&space->retained, __ATOMIC_RELAXED);
+}
+
+static void publish_values(struct worker *w, struct namespace *space, struct sample *s)
+{
+	struct sys_space *last = space->sys;
 	char text[VALUE_MAX];
 
-	publish_if_changed(w, "version", st->version, "shunt version " SHUNT_VERSION);
+	publish_if_changed(w, space, "version", last->version, "shunt version " SHUNT_VERSION);
 	snprintf(text, sizeof(text), "%llu seconds", (unsigned long long)(s->stats.uptime_ms / 1000));
-	publish_if_changed(w, "uptime", st->uptime, text);
+	publish_if_changed(w, space, "uptime", last->uptime, text);
+	take_own(s, space);
 	for (unsigned i = 0; i < VALUES; i++)
-		publish_number(w, values[i].topic, st->value[i], values[i].value(s));
+		if (values[i].own || namespace_is_default(space))
+			publish_number(w, space, values[i].topic, last->value[i], values[i].value(s));
 }
 
 /* Shunt's own; nothing where there is no guard. */
 static void publish_guard(struct worker *w)
 {
 	struct sys_state *st = w->sys_state;
+	const struct namespace *space = &w->broker->namespaces[0];
 	struct guard_stats stats;
 	char topic[64];
 
 	guard_stats(&stats);
 	if (!stats.on)
 		return;
-	publish_number(w, "guard/packets", st->guard_packets, stats.sum.packets);
-	publish_number(w, "guard/allowed", st->guard_allowed, stats.sum.allowed);
+	publish_number(w, space, "guard/packets", st->guard_packets, stats.sum.packets);
+	publish_number(w, space, "guard/allowed", st->guard_allowed, stats.sum.allowed);
 	for (unsigned r = 0; r < SHUNT_GUARD_REASONS; r++) {
 		snprintf(topic, sizeof(topic), "guard/dropped/%s", guard_reason_name(r));
-		publish_number(w, topic, st->guard_dropped[r], stats.sum.dropped[r]);
+		publish_number(w, space, topic, st->guard_dropped[r], stats.sum.dropped[r]);
 	}
 }
 
@@ -266,7 +301,7 @@ static void publish_loads(struct worker *w, const struct sample *s)
 			st->load[i][k] = rate + decay_over(k, whole) * (st->load[i][k] - rate);
 			snprintf(topic, sizeof(topic), "load/%s/%s", loads[i].topic, spans[k].name);
 			snprintf(text, sizeof(text), "%.2f", st->load[i][k]);
-			publish_if_changed(w, topic, st->load_text[i][k], text);
+			publish_if_changed(w, &w->broker->namespaces[0], topic, st->load_text[i][k], text);
 		}
 	}
 }
@@ -305,6 +340,23 @@ static void measure_heap(struct sys_state *st, struct sample *s)
 	s->heap_maximum = st->heap_maximum;
 }
 
+/* Nobody can see what is published where no listener leads to; but the default one has what is of the whole process. */
+static struct sys_space *sys_of(struct namespace *space)
+{
+	if (!space->sys && (space->has_listener || namespace_is_default(space)))
+		space->sys = calloc(1, sizeof(*space->sys));
+	return space->sys;
+}
+
+static void look_at(struct namespace *space)
+{
+	struct sys_space *sys = sys_of(space);
+	uint64_t connected = __atomic_load_n(&space->connected, __ATOMIC_RELAXED);
+
+	if (sys && connected > sys->clients_maximum)
+		sys->clients_maximum = connected;
+}
+
 /* Once a second, for the maximum. */
 static void tick(struct timer *t)
 {
@@ -312,17 +364,22 @@ static void tick(struct timer *t)
 	struct broker *b = w->broker;
 	struct sample s = {0};
 	uint64_t connected;
+	bool due = is_due(w->sys_state, b->conf->sys_interval);
 
 	loop_after(&w->loop, t, ms_to_next_second(), tick);
 	broker_stats(&s.stats);
-	connected = clients_connected(&s);
+	connected = (uint64_t)s.stats.sum.clients_connected;
+	for (unsigned i = 0; i < b->nnamespaces; i++)
+		look_at(&b->namespaces[i]);
 	if (connected > s.stats.clients_maximum) {
 		s.stats.clients_maximum = connected;
 		__atomic_store_n(&b->clients_max, connected, __ATOMIC_RELAXED);
 	}
-	if (is_due(w->sys_state, b->conf->sys_interval)) {
+	if (due) {
 		measure_heap(w->sys_state, &s);
-		publish_values(w, &s);
+		for (unsigned i = 0; i < b->nnamespaces; i++)
+			if (b->namespaces[i].sys)
+				publish_values(w, &b->namespaces[i], &s);
 		publish_loads(w, &s);
 		publish_guard(w);
 	}
@@ -337,6 +394,12 @@ void sys_start(struct worker *w)
 	}
 	w->sys_state->load_ns = w->loop.now_ns;
 	tick(&w->sys);
+}
+
+void sys_space_free(struct namespace *space)
+{
+	free(space->sys);
+	space->sys = NULL;
 }
 
 void sys_free(struct worker *w)

@@ -7,13 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct namespace;
 struct worker;
 
 /* On the thread of worker 0. */
 void sys_start(struct worker *w);
 void sys_free(struct worker *w);
 
-/* Publish $SYS/broker/TOPIC: retained, or not retained and to be delivered within so many seconds, if they are not 0. On
+/* What was published in a namespace last; it may be none. */
+void sys_space_free(struct namespace *space);
+
+/* Publish $SYS/broker/TOPIC in the default namespace: retained, or not retained and to be delivered within so many seconds, if they are not 0. On
  * a worker's thread. */
 void sys_publish(struct worker *w, const char *topic, const char *payload, size_t len, uint32_t seconds);
 

@@ -83,6 +83,13 @@ static void dump_below(struct dump *d, const struct tree_node *n, unsigned depth
 	}
 }
 
+static void dump_namespace(struct dump *d, const struct namespace *space)
+{
+	if (!namespace_is_default(space) && has_subscriptions(space->tree->root))
+		fprintf(d->f, " namespace %s\n", space->name);
+	dump_below(d, space->tree->root, 1);
+}
+
 void broker_log_tree(void)
 {
 	struct broker *b = &the_broker;
@@ -96,7 +103,8 @@ void broker_log_tree(void)
 		return;
 	}
 	subscriptions_lock(b);
-	dump_below(&d, b->tree->root, 1);
+	for (unsigned i = 0; i < b->nnamespaces; i++)
+		dump_namespace(&d, &b->namespaces[i]);
 	subscriptions_unlock(b);
 	if (fclose(d.f)) {
 		log_error("Out of memory, unable to log the subscriptions.");

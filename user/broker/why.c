@@ -11,6 +11,7 @@
 #include "mqtt/topic.h"
 
 struct question {
+	const struct namespace *space;
 	struct mqtt_str topic;
 	const char *client; /* NULL: anybody */
 	struct broker_why *out;
@@ -47,7 +48,7 @@ static void compare(struct question *q, const struct conn *publisher, const stru
 static void ask_publisher(struct worker *w, void *arg)
 {
 	struct question *q = arg;
-	const struct session *s = q->client ? worker_session(w, q->client, strlen(q->client)) : NULL;
+	const struct session *s = q->client ? worker_session(w, q->space, q->client, strlen(q->client)) : NULL;
 	const struct conn *publisher = s ? s->conn : NULL;
 	struct session *about;
 
@@ -55,7 +56,7 @@ static void ask_publisher(struct worker *w, void *arg)
 		q->reason = s ? FLOW_PUBLISHER_AWAY : FLOW_PUBLISHER_UNKNOWN;
 		return;
 	}
-	q->reason = flow_explain(w, publisher, q->topic, &about);
+	q->reason = flow_explain(w, q->space, publisher, q->topic, &about);
 	if (publisher) {
 		q->link = publisher->link;
 		q->version = publisher->version;
@@ -73,7 +74,7 @@ static void ask_publisher(struct worker *w, void *arg)
 static void ask_receiver(struct worker *w, void *arg)
 {
 	struct question *q = arg;
-	const struct session *s = worker_session(w, q->out->session, strlen(q->out->session));
+	const struct session *s = worker_session(w, q->space, q->out->session, strlen(q->out->session));
 	const struct conn *c = s ? s->conn : NULL;
 
 	if (!c)
@@ -93,17 +94,18 @@ static void find_flows(struct question *q)
 		for (unsigned road = FP_ROAD_LOCAL; road <= FP_ROAD_REMOTE; road++) {
 			if (q->client && (form != flow_form(q->version) || road != q->link.road))
 				continue;
-			out->nflows += fp_flow_find(q->client ? &q->link : NULL, FLOW_NAMESPACE, (uint8_t)form,
+			out->nflows += fp_flow_find(q->client ? &q->link : NULL, q->space->number, (uint8_t)form,
 						    (enum fp_road)road, (const char *)q->topic.data, q->topic.len,
 						    &out->flows[out->nflows]);
 		}
 	}
 }
 
-int broker_why(const char *topic, const char *client, struct broker_why *out)
+int broker_why(const char *space, const char *topic, const char *client, struct broker_why *out)
 {
 	struct broker *b = &the_broker;
 	struct question q = {
+		.space = namespace_named(b, space),
 		.topic = {.data = (const uint8_t *)topic, .len = (uint32_t)strlen(topic)},
 		.client = client,
 		.out = out,
@@ -113,6 +115,8 @@ int broker_why(const char *topic, const char *client, struct broker_why *out)
 	memset(out, 0, sizeof(*out));
 	if (!topic_name_valid(q.topic))
 		return -EINVAL;
+	if (!q.space)
+		return -ENOENT;
 	worker_call(client ? worker_of(b, client, strlen(client)) : &b->workers[0], ask_publisher, &q);
 	if (q.reason == FLOW_OFF) {
 		fp_status(&status);

@@ -27,7 +27,10 @@ int will_take(struct conn *c, const struct mqtt_connect *connect)
 	c->will_delay = mqtt_props_number(&connect->will_props, MQTT_PROP_WILL_DELAY_INTERVAL, 0);
 	c->will = message_new(&will, &connect->will_props, message_origin(id.data, id.len));
 	free(mounted);
-	return c->will ? 0 : -ENOMEM;
+	if (!c->will)
+		return -ENOMEM;
+	c->will->ns = conn_namespace(c)->number;
+	return 0;
 }
 
 int will_change(struct conn *c, const struct mqtt_publish *will)
@@ -38,6 +41,7 @@ int will_change(struct conn *c, const struct mqtt_publish *will)
 		m = message_new(will, NULL, c->session->origin);
 		if (!m)
 			return -ENOMEM;
+		m->ns = c->session->space->number;
 	}
 	message_drop(&c->will);
 	c->will = m;

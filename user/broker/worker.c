@@ -37,20 +37,20 @@ struct worker *worker_of(struct broker *b, const char *id, size_t len)
 	return &b->workers[(hash_bytes(id, len) >> 32) % b->nworkers];
 }
 
-struct session *worker_session(struct worker *w, const char *id, size_t len)
+struct session *worker_session(struct worker *w, const struct namespace *space, const char *id, size_t len)
 {
 	for (struct table_node *n = table_first(&w->sessions, hash_bytes(id, len)); n; n = table_next(n)) {
 		struct session *s = container_of(n, struct session, by_id);
 
-		if (s->id_len == len && memcmp(s->id, id, len) == 0)
+		if (s->space == space && s->id_len == len && memcmp(s->id, id, len) == 0)
 			return s;
 	}
 	return NULL;
 }
 
-struct session *worker_session_new(struct worker *w, const char *id, size_t len)
+struct session *worker_session_new(struct worker *w, struct namespace *space, const char *id, size_t len)
 {
-	struct session *s = session_new(id, len, w->index, w->broker->conf);
+	struct session *s = session_new(space, id, len, w->index, w->broker->conf);
 
 	if (!s)
 		return NULL;
@@ -90,14 +90,14 @@ static void pass_on_shared(struct worker *w, struct session *s)
 	}
 }
 
-void worker_session_kept(struct worker *w, struct session *s)
+void worker_session_kept(struct session *s)
 {
 	bool kept = !s->ended && !session_ends_with_connection(s);
 
 	if (kept == s->kept)
 		return;
 	s->kept = kept;
-	__atomic_add_fetch(&w->broker->kept, kept ? 1 : UINT32_MAX, __ATOMIC_RELAXED);
+	namespace_count(&s->space->kept, kept ? 1 : -1);
 }
 
 void worker_session_end(struct worker *w, struct session *s)
@@ -105,7 +105,7 @@ void worker_session_end(struct worker *w, struct session *s)
 	timer_stop(&w->loop.timers, &s->expiry);
 	will_session_ends(w, s);
 	s->ended = true;
-	worker_session_kept(w, s);
+	worker_session_kept(s);
 	if (s->stored)
 		durable_session_ends(w, s);
 	unsubscribe_all(w->broker, s);
@@ -113,7 +113,7 @@ void worker_session_end(struct worker *w, struct session *s)
 	session_drops_end(s);
 	table_remove(&w->sessions, &s->by_id);
 	COUNTER_ADD(sessions, -1);
-	__atomic_sub_fetch(&w->broker->clients, 1, __ATOMIC_RELAXED);
+	namespace_count(&s->space->clients, -1);
 	replay_end(s);
 	session_clear(s);
 	rcu_call_later(&s->later, session_free_later);
@@ -123,8 +123,9 @@ static void expire_session(struct timer *t)
 {
 	struct session *s = container_of(t, struct session, expiry);
 
-	log_notice("Expiring client %s due to timeout.", s->id);
+	log_notice("Expiring client %s due to timeout.", s->name);
 	COUNTER_ADD(expired, 1);
+	__atomic_add_fetch(&s->space->expired, 1, __ATOMIC_RELAXED);
 	worker_session_end(&the_broker.workers[s->worker], s);
 }
 
@@ -434,20 +435,32 @@ static void heartbeat(struct timer *t)
 	loop_after(&w->loop, t, wanted ? HEARTBEAT_MS - 10 : HEARTBEAT_IDLE_MS, heartbeat);
 }
 
+/* True: there may be more. */
+static bool expire_in(struct worker *w, struct namespace *space)
+{
+	unsigned n;
+
+	subscriptions_lock(w->broker);
+	n = tree_expire(space->tree, w->loop.now_ns, EXPIRE_AT_ONCE, durable_retained_expired, w);
+	subscriptions_unlock(w->broker);
+	if (!n)
+		return false;
+	COUNTER_ADD(retained, -(int64_t)n);
+	namespace_count(&space->retained, -(int)n);
+	return n == EXPIRE_AT_ONCE;
+}
+
 /* Retained messages whose Message Expiry Interval has passed go; those that a subscription finds before are not sent
  * either. */
 static void expire(struct timer *t)
 {
 	struct worker *w = container_of(t, struct worker, expire);
-	unsigned n;
+	bool more = false;
 
-	subscriptions_lock(w->broker);
-	n = tree_expire(w->broker->tree, w->loop.now_ns, EXPIRE_AT_ONCE, durable_retained_expired, w);
-	subscriptions_unlock(w->broker);
-	if (n)
-		COUNTER_ADD(retained, -(int64_t)n);
+	for (unsigned i = 0; i < w->broker->nnamespaces; i++)
+		more |= expire_in(w, &w->broker->namespaces[i]);
 	banning_tick(w);
-	loop_after(&w->loop, t, n == EXPIRE_AT_ONCE ? 1 : EXPIRE_MS, expire);
+	loop_after(&w->loop, t, more ? 1 : EXPIRE_MS, expire);
 }
 
 static void *run(void *arg)

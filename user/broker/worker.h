@@ -127,13 +127,13 @@ void worker_destroy(struct worker *w);
 /* Run fn(worker, arg) on the worker's thread and wait for it. Not from a worker. */
 void worker_call(struct worker *w, void (*fn)(struct worker *, void *), void *arg);
 
-/* The worker a client identifier belongs to. */
+/* The worker a client identifier belongs to, in whatever namespace. */
 struct worker *worker_of(struct broker *b, const char *id, size_t len);
 
-/* The session of a client identifier, NULL if it has none here. */
-struct session *worker_session(struct worker *w, const char *id, size_t len);
+/* The session of a client identifier in a namespace, NULL if it has none here. */
+struct session *worker_session(struct worker *w, const struct namespace *space, const char *id, size_t len);
 /* A new one, in the table; NULL without memory. */
-struct session *worker_session_new(struct worker *w, const char *id, size_t len);
+struct session *worker_session_new(struct worker *w, struct namespace *space, const char *id, size_t len);
 /* End a session that has no connection: publish its will, remove its subscriptions, give messages of shared subscriptions
  * to other members, free it when nobody can see it. */
 void worker_session_end(struct worker *w, struct session *s);
@@ -142,7 +142,7 @@ void worker_session_end(struct worker *w, struct session *s);
 void worker_session_expires(struct worker *w, struct session *s, uint64_t ms);
 
 /* Count it among those that outlive their connections, or not, for max_sessions: its expiry_interval has changed. */
-void worker_session_kept(struct worker *w, struct session *s);
+void worker_session_kept(struct session *s);
 
 /* Hand a delivery to the worker of its session; takes what `as` holds. `from` may be NULL. */
 void worker_deliver(struct worker *w, struct session *s, struct message *m, struct deliver_as as, struct conn *from);

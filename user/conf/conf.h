@@ -19,7 +19,10 @@
 /* memory_limit: half of the machine's. */
 #define CONF_MEMORY_AUTO UINT64_MAX
 
-enum { CONF_PORTS_MAX = 10 }; /* options -p */
+enum {
+	CONF_PORTS_MAX = 10,	 /* options -p */
+	CONF_NAMESPACE_MAX = 64, /* bytes of the name of one */
+};
 
 /* What happens when the queue of a client is full, option queue_policy. */
 enum conf_queue_policy {
@@ -54,6 +57,7 @@ struct conf_listener {
 	uint8_t max_qos;		 /* default 2 */
 	uint16_t max_topic_alias;	 /* that clients may use towards us; 5.0; default 10 */
 	char *mount_point;		 /* what the topics of its clients begin with; NULL: nothing */
+	char *namespace;		 /* which its clients are in, see broker/namespace.h; NULL: the default one */
 	uint16_t max_topic_alias_broker; /* that we use towards a client at most; 5.0; default 10 */
 	unsigned accept_versions;	 /* mask of 1u << enum mqtt_version; default all */
 	bool use_username_as_clientid;	 /* default false */

@@ -107,6 +107,7 @@ int conf_parse_per_listener_settings(struct conf *, const struct conf_option *, 
 int conf_parse_include_dir(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_maybe(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_mount_point(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_namespace(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_prefix(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_queue_policy(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_acl_subscribe(struct conf *, const struct conf_option *, void *, const char *, const char *);

@@ -105,10 +105,37 @@ const struct conf_option conf_options[] = {
 		"Let PREFIX end with `/`, as nothing puts one in between; with another PREFIX, clients cannot subscribe to filters "
 		"that begin with `+` or `#`. It must have no wildcards. The rules of an `acl_file`, the log and "
 		"shuntctl(1) have the topics with PREFIX. A topic may have 65535 bytes together with it. Client identifiers "
-		"are those of all listeners: a client that comes back by a listener with another mount point has the "
+		"are those of all listeners of its `namespace`: a client that comes back by a listener with another mount point has the "
 		"subscriptions it made, and is not sent what its new mount point does not hold.\n"
 		"Not for listeners of `protocol mqtt-sn`. The kernel carries no messages past the daemon for clients of a "
 		"listener with a mount point.",
+}, {
+	.name = "namespace", IN_LISTENER(namespace), .type = CONF_STRING, .parse = conf_parse_namespace,
+	.argument = "NAME", .fallback = "the default one, which has no name", .restart = true,
+	.help = "Make clients of this listener those of another broker, called NAME, in the same process: with topics, "
+		"subscriptions, retained messages and client identifiers of its own. Listeners with the same NAME share it, those "
+		"without this option are in the default namespace. Clients of different namespaces cannot see each other, nor can "
+		"they get in each other's way by a client identifier or topic: the same client identifier may be connected in each of "
+		"them, with a session of its own. An option of Shunt's own.\n"
+		"\n"
+		"\tlistener 1884\n"
+		"\tnamespace plant_a\n"
+		"\tlistener_password_file /etc/shunt/plant_a.passwords\n"
+		"\n"
+		"NAME has up to 64 letters, digits, `-`, `_` and `.`. A `mount_point` is within the namespace. Topics are written "
+		"without NAME everywhere, also in an `acl_file`. Users and rules are those of the listener: let each namespace have its own, "
+		"by `listener_password_file` and `listener_acl_file` or `per_listener_settings`; the files of the "
+		"default namespace hold for it otherwise.\n"
+		"Limits that count what is there hold for each namespace by itself: `global_max_clients`, `max_sessions`, "
+		"`max_retained_messages` and `max_retained_bytes`; those of connections are the listeners', or, as `memory_limit`, of the "
+		"whole process. What is told below `$SYS` in a namespace is its own: `version`, `uptime`, all of `clients/`, "
+		"`subscriptions/count`, `shared_subscriptions/count` and `retained messages/count`. The other names are there in the default "
+		"namespace alone, and are of the whole process, as are the lines of `log_dest topic`; "
+		"shuntctl(1) tells of all of it.\n"
+		"A client identifier or user name is banned in one namespace, by `ban_after_flapping` and `shuntctl ban --namespace`; "
+		"an address in all of them.\n"
+		"The log calls a client of a namespace NAME/ID, shuntctl(1) and HTTP name the namespace. With `persistence`, what is in "
+		"the store of a namespace that no listener has any more stays there, and goes on when one has it again.",
 }, {
 	.name = "max_topic_alias", IN_LISTENER(max_topic_alias), .type = CONF_UINT, .max = 65535,
 	.argument = "COUNT", .value = "10",

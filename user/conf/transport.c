@@ -107,6 +107,17 @@ int conf_parse_mount_point(struct conf *c, const struct conf_option *o, void *fi
 	return conf_set_string(field, value, where);
 }
 
+int conf_parse_namespace(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
+{
+	size_t len = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+
+	(void)c;
+	if (value[len] || len > CONF_NAMESPACE_MAX)
+		return conf_error(where, "%s: \"%.80s\" is no name of up to %d letters, digits, '-', '_' and '.'",
+				  o->name, value, CONF_NAMESPACE_MAX);
+	return conf_set_string(field, value, where);
+}
+
 /* Of a listener of MQTT-SN, and of one that is not. */
 static int check_sn(const struct conf_listener *l)
 {

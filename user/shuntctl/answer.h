@@ -20,6 +20,8 @@ int answer_print(const cJSON *answer);
 const cJSON *answer_find(const cJSON *item, const char *path);
 uint64_t answer_number(const cJSON *item, const char *path);
 const char *answer_string(const cJSON *item, const char *path);
+/* What stands in front of the name of a client, so that it is called as in the log: for "%s%s". */
+#define IN_NAMESPACE(space) (space), *(space) ? "/" : ""
 bool answer_true(const cJSON *item, const char *path);
 
 /* In an object of numbers by reason: is this one of them and not zero? And their sum. The object may hold their total

@@ -56,10 +56,12 @@ static const char *rest_of(const cJSON *ban, char text[DURATION_MAX])
 int show_ban(const cJSON *answer)
 {
 	const cJSON *ban = cJSON_GetArrayItem(answer_find(answer, "banned"), 0);
+	const char *space = answer_string(ban, "namespace");
 	char rest[DURATION_MAX];
 
-	return text_line(stdout, "Banned %s %s %s%s.", kind_of(ban), answer_string(ban, kind_of(ban)),
-			 answer_find(ban, "seconds") ? "for " : "", rest_of(ban, rest));
+	return text_line(stdout, "Banned %s %s%s%s %s%s.", kind_of(ban), IN_NAMESPACE(space),
+			 answer_string(ban, kind_of(ban)), answer_find(ban, "seconds") ? "for " : "",
+			 rest_of(ban, rest));
 }
 
 int show_unban(const cJSON *answer)
@@ -80,8 +82,10 @@ int show_bans(const cJSON *answer)
 
 	cJSON_ArrayForEach(ban, answer_find(answer, "bans"))
 	{
+		const char *space = answer_string(ban, "namespace");
+
 		text_cell(&t, "%s", kind_of(ban));
-		text_cell(&t, "%s", answer_string(ban, kind_of(ban)));
+		text_cell(&t, "%s%s%s", IN_NAMESPACE(space), answer_string(ban, kind_of(ban)));
 		text_cell(&t, "%s", rest_of(ban, time));
 		format_duration(time, answer_number(ban, "age_seconds"));
 		text_cell(&t, "%s", time);

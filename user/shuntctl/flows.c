@@ -39,9 +39,10 @@ static int show(const struct flow_row *rows, size_t n, size_t all, bool measured
 		format_duration(age, r->idle_ms / 1000);
 		text_cell(&t, "%s", r->topic);
 		if (r->receivers > 1)
-			text_cell(&t, "%s and %" PRIu64 " more", r->receiver, r->receivers - 1);
+			text_cell(&t, "%s%s%s and %" PRIu64 " more", IN_NAMESPACE(r->space), r->receiver,
+				  r->receivers - 1);
 		else
-			text_cell(&t, "%s", r->receiver);
+			text_cell(&t, "%s%s%s", IN_NAMESPACE(r->space), r->receiver);
 		text_cell(&t, "%s", r->road);
 		text_cell(&t, "%s", r->version);
 		if (measured)

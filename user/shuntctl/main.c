@@ -43,6 +43,7 @@ enum argument {
 	ADDRESS,
 	FOR,
 	REASON,
+	NAMESPACE,
 	HELP,
 	VERSION,
 	MAN,
@@ -112,6 +113,11 @@ static const struct cli_option options[] = {
 		 "With `ban`: it holds for TIME, a number and s, min, h, d or w, as in 15min.\n"
 		 "Without it: until it is lifted by `unban`, or the daemon stops."},
 	[REASON] = {0, "reason", "TEXT", "With `ban`: why, for the log and the list."},
+	[NAMESPACE] =
+		{0, "namespace", "NAME",
+		 "With `why`, `ban` and `unban`: the topic, client or user is one of the namespace NAME, see `namespace` in "
+		 "`shunt.conf`(5).\n"
+		 "Without it, of the default namespace. Clients of others are shown as NAME/ID."},
 	[HELP] = {'h', "help", NULL, "Print this and exit."},
 	[VERSION] = {0, "version", NULL, "Print the version and exit."},
 	[MAN] = {0, "man", NULL, "Print the source of the manual page and exit."},
@@ -201,11 +207,11 @@ static const char *const synopsis[] = {
 	"[-s FILE] [--json] stats|clients",
 	"[-s FILE] [--json] [--interval S] [--limit N] flows",
 	"[-s FILE] [--interval S] [--limit N] [--sort KEY] [--count N] top",
-	"[-s FILE] [--json] why TOPIC [CLIENT]",
+	"[-s FILE] [--json] [--namespace NAME] why TOPIC [CLIENT]",
 	"[-s FILE] [--json] fastpath on|off",
 	"[-s FILE] [--json] guard",
-	"[-s FILE] [--json] [--address|--client|--user] [--for TIME] [--reason TEXT] ban WHO",
-	"[-s FILE] [--json] [--address|--client|--user] unban WHO",
+	"[-s FILE] [--json] [--address|--client|--user] [--namespace NAME] [--for TIME] [--reason TEXT] ban WHO",
+	"[-s FILE] [--json] [--address|--client|--user] [--namespace NAME] unban WHO",
 	"[-s FILE] [--json] bans",
 	"scram [--iterations N | --delete] FILE USER",
 	"passwd [-c] [-H KIND] [-I N] FILE USER",
@@ -392,6 +398,12 @@ static int run_top(const struct order *o)
 	return finish(top(&settings));
 }
 
+static void add_namespace(const struct order *o, cJSON *request)
+{
+	if (given(o, NAMESPACE))
+		cJSON_AddStringToObject(request, "namespace", o->values[NAMESPACE]);
+}
+
 static int run_why(const struct order *o)
 {
 	cJSON *request = request_for("why");
@@ -399,6 +411,7 @@ static int run_why(const struct order *o)
 	cJSON_AddStringToObject(request, "topic", o->words[1]);
 	if (o->nwords > 2)
 		cJSON_AddStringToObject(request, "client", o->words[2]);
+	add_namespace(o, request);
 	return ask_and_show(o, request, show_why);
 }
 
@@ -420,11 +433,16 @@ static bool add_subject(const struct order *o, cJSON *request)
 {
 	const char *kind = given(o, CLIENT) ? "client" : given(o, USER) ? "user" : "address";
 
+	if (given(o, NAMESPACE) && !given(o, CLIENT) && !given(o, USER)) {
+		cli_usage_error(&cli, "--namespace goes with --client and --user: an address is banned in all of them");
+		return false;
+	}
 	if (given(o, CLIENT) + given(o, USER) + given(o, ADDRESS) > 1) {
 		cli_usage_error(&cli, "either --address, --client or --user");
 		return false;
 	}
 	cJSON_AddStringToObject(request, kind, o->words[1]);
+	add_namespace(o, request);
 	return true;
 }
 
@@ -562,12 +580,14 @@ static const struct {
 	{run_clients, 1u << SOCKET | 1u << JSON, 1, 1},
 	{run_flows, 1u << SOCKET | 1u << JSON | 1u << INTERVAL | 1u << LIMIT, 1, 1},
 	{run_top, 1u << SOCKET | 1u << INTERVAL | 1u << LIMIT | 1u << SORT | 1u << COUNT, 1, 1},
-	{run_why, 1u << SOCKET | 1u << JSON, 2, 3},
+	{run_why, 1u << SOCKET | 1u << JSON | 1u << NAMESPACE, 2, 3},
 	{run_fastpath, 1u << SOCKET | 1u << JSON, 2, 2},
 	{run_guard, 1u << SOCKET | 1u << JSON, 1, 1},
-	{run_ban, 1u << SOCKET | 1u << JSON | 1u << ADDRESS | 1u << CLIENT | 1u << USER | 1u << FOR | 1u << REASON, 2,
-	 2},
-	{run_unban, 1u << SOCKET | 1u << JSON | 1u << ADDRESS | 1u << CLIENT | 1u << USER, 2, 2},
+	{run_ban,
+	 1u << SOCKET | 1u << JSON | 1u << ADDRESS | 1u << CLIENT | 1u << USER | 1u << FOR | 1u << REASON |
+		 1u << NAMESPACE,
+	 2, 2},
+	{run_unban, 1u << SOCKET | 1u << JSON | 1u << ADDRESS | 1u << CLIENT | 1u << USER | 1u << NAMESPACE, 2, 2},
 	{run_bans, 1u << SOCKET | 1u << JSON, 1, 1},
 	{run_scram, 1u << ITERATIONS | 1u << DELETE, 3, 3},
 	{run_passwd, 1u << CREATE | 1u << BATCH | 1u << HASH | 1u << ITERATIONS | 1u << DELETE | 1u << UPGRADE, 2, 4},

@@ -21,7 +21,7 @@ static int by_key(const void *a, const void *b)
 		order = strcmp(x->road, y->road);
 	if (!order)
 		order = strcmp(x->version, y->version);
-	return order ? order : compare(x->ns, y->ns);
+	return order ? order : strcmp(x->space, y->space);
 }
 
 int flow_row_order(const void *a, const void *b)
@@ -40,10 +40,10 @@ static struct flow_row row_of(cJSON *item)
 	return (struct flow_row){
 		.item = item,
 		.topic = answer_string(item, "topic"),
+		.space = answer_string(item, "namespace"),
 		.receiver = answer_string(item, "receiver"),
 		.road = answer_string(item, "road"),
 		.version = answer_string(item, "version"),
-		.ns = answer_number(item, "namespace"),
 		.receivers = answer_number(item, "receivers"),
 		.messages = answer_number(item, "messages"),
 		.bytes = answer_number(item, "bytes"),

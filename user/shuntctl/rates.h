@@ -11,8 +11,8 @@
 /* A flow; what it points to belongs to the answer. */
 struct flow_row {
 	cJSON *item;
-	const char *topic, *receiver, *road, *version;
-	uint64_t ns, receivers, messages, bytes;
+	const char *topic, *space, *receiver, *road, *version;
+	uint64_t receivers, messages, bytes;
 	uint64_t idle_ms; /* UINT64_MAX: never used */
 	double rate;	  /* messages a second */
 };

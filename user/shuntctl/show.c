@@ -168,11 +168,12 @@ int show_clients(const cJSON *answer)
 
 	cJSON_ArrayForEach(c, answer_find(answer, "clients"))
 	{
+		const char *space = answer_string(c, "namespace");
 		bool connected = answer_true(c, "connected");
 		uint64_t in = answer_number(c, "fastpath.messages_in"), out = answer_number(c, "fastpath.messages_out");
 
 		format_duration(age, answer_number(c, "connected_seconds"));
-		text_cell(&t, "%s", answer_string(c, "id"));
+		text_cell(&t, "%s%s%s", IN_NAMESPACE(space), answer_string(c, "id"));
 		text_cell(&t, "%s", connected ? answer_string(c, "address") : "-");
 		text_cell(&t, "%s", connected ? answer_string(c, "version") : "-");
 		text_cell(&t, "%s", connected ? age : "-");
@@ -198,6 +199,7 @@ int show_fastpath(const cJSON *answer)
 
 static int show_carried(const cJSON *flow)
 {
+	const char *space = answer_string(flow, "namespace");
 	uint64_t receivers = answer_number(flow, "receivers");
 	char more[64] = "", last[DURATION_MAX + 32] = "", age[DURATION_MAX];
 
@@ -207,8 +209,8 @@ static int show_carried(const cJSON *flow)
 		format_duration(age, answer_number(flow, "idle_ms") / 1000);
 		snprintf(last, sizeof(last), ", the last one %s ago", age);
 	}
-	return text_line(stdout, "The kernel carries it on the %s road to %s%s: %" PRIu64 " messages until now%s.",
-			 answer_string(flow, "road"), answer_string(flow, "receiver"), more,
+	return text_line(stdout, "The kernel carries it on the %s road to %s%s%s%s: %" PRIu64 " messages until now%s.",
+			 answer_string(flow, "road"), IN_NAMESPACE(space), answer_string(flow, "receiver"), more,
 			 answer_number(flow, "messages"), last);
 }
 
@@ -216,11 +218,13 @@ int show_why(const cJSON *answer)
 {
 	const cJSON *why = answer_find(answer, "why"), *flow;
 	const char *detail = answer_string(why, "detail"), *session = answer_string(why, "session");
+	const char *space = *session ? answer_string(why, "namespace") : "";
 	int err = 0;
 
 	if (!answer_true(why, "carried"))
-		return text_line(stdout, "The daemon carries it: %s%s%s%s%s%s.", answer_string(why, "text"),
-				 *detail ? ": " : "", detail, *session ? " (" : "", session, *session ? ")" : "");
+		return text_line(stdout, "The daemon carries it: %s%s%s%s%s%s%s%s.", answer_string(why, "text"),
+				 *detail ? ": " : "", detail, *session ? " (" : "", IN_NAMESPACE(space), session,
+				 *session ? ")" : "");
 	cJSON_ArrayForEach(flow, answer_find(why, "flows")) err |= show_carried(flow);
 	return err;
 }

@@ -36,7 +36,7 @@ void top_look_free(struct top_look *look)
 /* ---- clients ----------------------------------------------------------------------------------------------------- */
 
 struct client_row {
-	const char *id, *road;
+	const char *id, *space, *road;
 	uint64_t in, out, of_kernel, queued, dropped;
 	double in_rate, out_rate, dropped_rate;
 	double by; /* what is sorted by */
@@ -48,6 +48,7 @@ static struct client_row client_row(const cJSON *c)
 
 	return (struct client_row){
 		.id = answer_string(c, "id"),
+		.space = answer_string(c, "namespace"),
 		.road = answer_true(c, "connected") ? answer_string(c, "fastpath.road") : "away",
 		.in = answer_number(c, "messages_in") + in,
 		.out = answer_number(c, "messages_out") + out,
@@ -59,7 +60,10 @@ static struct client_row client_row(const cJSON *c)
 
 static int by_id(const void *a, const void *b)
 {
-	return strcmp(((const struct client_row *)a)->id, ((const struct client_row *)b)->id);
+	const struct client_row *x = a, *y = b;
+	int order = strcmp(x->id, y->id);
+
+	return order ? order : strcmp(x->space, y->space);
 }
 
 static int by_value(const void *a, const void *b)
@@ -160,7 +164,7 @@ static int show_clients(FILE *f, const struct client_row *rows, size_t n)
 		text_cell(&t, "%" PRIu64, c->dropped);
 		text_cell(&t, "%" PRIu64, c->queued);
 		text_cell(&t, "%s", c->road);
-		text_cell(&t, "%s", c->id);
+		text_cell(&t, "%s%s%s", IN_NAMESPACE(c->space), c->id);
 	}
 	return text_table_print(&t, f);
 }
@@ -187,9 +191,10 @@ static int show_topics(FILE *f, const struct flow_row *rows, size_t n)
 		text_cell(&t, "%s", r->road);
 		text_cell(&t, "%s", r->topic);
 		if (r->receivers > 1)
-			text_cell(&t, "%s and %" PRIu64 " more", r->receiver, r->receivers - 1);
+			text_cell(&t, "%s%s%s and %" PRIu64 " more", IN_NAMESPACE(r->space), r->receiver,
+				  r->receivers - 1);
 		else
-			text_cell(&t, "%s", r->receiver);
+			text_cell(&t, "%s%s%s", IN_NAMESPACE(r->space), r->receiver);
 	}
 	return text_table_print(&t, f);
 }

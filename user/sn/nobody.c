@@ -18,7 +18,8 @@ int sn_nobody_open(struct sn_gateway *g)
 
 	if (!name || g->nobody)
 		return 0;
-	s = session_new(name, strlen(name), g->worker->index, g->broker->conf);
+	s = session_new(g->broker->listener_namespaces[g->listener], name, strlen(name), g->worker->index,
+			g->broker->conf);
 	if (!s)
 		return -ENOMEM;
 	g->nobody = s;
@@ -92,6 +93,7 @@ static void publish(struct sn_gateway *g, const struct sn_packet *p, struct mqtt
 		COUNTER_ADD(dropped[DROP_TOO_LARGE], 1);
 		return;
 	}
+	m->ns = g->nobody->space->number;
 	message_published(m, g->worker->loop.now_ns);
 	(void)route_publish(g->worker, &(struct route){.message = m, .retain = p->retain, .publisher = g->nobody},
 			    NULL);

@@ -32,6 +32,7 @@ static int message_wanted(struct db *db, const struct message *m, uint32_t refs)
 	db_bind_bytes(st, 6, props.len ? props.data : NULL, props.len);
 	bind_expires(st, 7, m);
 	db_bind_number(st, 8, m->origin);
+	db_bind_number(st, 9, m->ns);
 	return db_run(st);
 }
 
@@ -110,6 +111,7 @@ static int put_session(struct db *db, const struct store_op *op)
 		db_bind_number(st, 4, db_now_ms());
 	else
 		sqlite3_bind_null(st, 4);
+	db_bind_number(st, 5, op->ns);
 	return db_run(st);
 }
 
@@ -236,26 +238,36 @@ static int held_early(struct db *db, const struct store_op *op)
 
 /* ---- retained messages ------------------------------------------------------------------------------------------- */
 
-static int forget(struct db *db, const struct store_bytes *topic)
+/* A statement of this topic's. */
+static sqlite3_stmt *use_topic(struct db *db, enum db_statement which, uint16_t ns, const struct store_bytes *topic)
 {
-	int rc = message_let_go(db, use_text(db, DB_RETAINED_GET, 1, topic));
+	sqlite3_stmt *st = use_text(db, which, 1, topic);
 
-	return rc == SQLITE_OK ? db_run(use_text(db, DB_RETAINED_DELETE, 1, topic)) : rc;
+	db_bind_number(st, 2, ns);
+	return st;
+}
+
+static int forget(struct db *db, uint16_t ns, const struct store_bytes *topic)
+{
+	int rc = message_let_go(db, use_topic(db, DB_RETAINED_GET, ns, topic));
+
+	return rc == SQLITE_OK ? db_run(use_topic(db, DB_RETAINED_DELETE, ns, topic)) : rc;
 }
 
 static int retain(struct db *db, struct db_unit *unit, const struct store_op *op)
 {
 	const struct mqtt_str topic = message_topic(op->message);
 	const struct store_bytes text = {(uint8_t *)topic.data, topic.len};
+	uint16_t ns = op->message->ns;
 	sqlite3_stmt *st;
-	int rc = message_let_go(db, use_text(db, DB_RETAINED_GET, 1, &text));
+	int rc = message_let_go(db, use_topic(db, DB_RETAINED_GET, ns, &text));
 
 	if (rc == SQLITE_OK)
 		rc = want(db, unit, op->message);
 	if (rc != SQLITE_OK)
 		return rc;
-	st = use_text(db, DB_RETAINED_PUT, 1, &text);
-	db_bind_number(st, 2, op->message->stored);
+	st = use_topic(db, DB_RETAINED_PUT, ns, &text);
+	db_bind_number(st, 3, op->message->stored);
 	return db_run(st);
 }
 
@@ -300,7 +312,7 @@ int db_apply_op(struct db *db, struct db_unit *unit, const struct store_op *op)
 	case STORE_RETAIN:
 		return retain(db, unit, op);
 	case STORE_FORGET:
-		return forget(db, &op->text);
+		return forget(db, op->ns, &op->text);
 	case STORE_READ:
 		break;
 	}

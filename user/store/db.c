@@ -15,13 +15,13 @@
 #include "base/log.h"
 #include "store/schema.h"
 
-#define MESSAGE_COLUMNS "m.qos, m.topic, m.payload, m.properties, m.expires, m.origin"
+#define MESSAGE_COLUMNS "m.qos, m.topic, m.payload, m.properties, m.expires, m.origin, m.ns"
 
 static const char *const texts[DB_STATEMENTS] = {
 	[DB_BEGIN] = "BEGIN IMMEDIATE",
 	[DB_COMMIT] = "COMMIT",
 	[DB_ROLLBACK] = "ROLLBACK",
-	[DB_SESSION_PUT] = "INSERT INTO session(id, client_id, expiry, away) VALUES(?1, ?2, ?3, ?4)"
+	[DB_SESSION_PUT] = "INSERT INTO session(id, client_id, expiry, away, ns) VALUES(?1, ?2, ?3, ?4, ?5)"
 			   " ON CONFLICT(id) DO UPDATE SET expiry = ?3, away = ?4",
 	[DB_SESSION_AWAY] = "UPDATE session SET away = ?2 WHERE id = ?1",
 	[DB_SESSION_WILL] = "SELECT will FROM session WHERE id = ?1",
@@ -34,8 +34,8 @@ static const char *const texts[DB_STATEMENTS] = {
 				" ON CONFLICT(session, filter) DO UPDATE SET options = ?3, identifier = ?4",
 	[DB_SUBSCRIPTION_DELETE] = "DELETE FROM subscription WHERE session = ?1 AND filter = ?2",
 	[DB_SUBSCRIPTIONS_DELETE] = "DELETE FROM subscription WHERE session = ?1",
-	[DB_MESSAGE_PUT] = "INSERT INTO message(id, refs, qos, topic, payload, properties, expires, origin)"
-			   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT(id) DO UPDATE SET refs = refs + ?2,"
+	[DB_MESSAGE_PUT] = "INSERT INTO message(id, refs, qos, topic, payload, properties, expires, origin, ns)"
+			   " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT(id) DO UPDATE SET refs = refs + ?2,"
 			   " expires = ?7",
 	[DB_MESSAGE_UNREF] = "UPDATE message SET refs = refs - 1 WHERE id = ?1",
 	[DB_MESSAGE_DELETE] = "DELETE FROM message WHERE id = ?1 AND refs <= 1",
@@ -59,18 +59,18 @@ static const char *const texts[DB_STATEMENTS] = {
 	[DB_HELD_DELETE] = "DELETE FROM held WHERE session = ?1 AND pid = ?2 RETURNING message",
 	[DB_HELD_OF] = "SELECT h.id, h.pid, h.retain, h.message, " MESSAGE_COLUMNS
 		       " FROM held h LEFT JOIN message m ON m.id = h.message WHERE h.session = ?1 ORDER BY h.id",
-	[DB_RETAINED_GET] = "SELECT message FROM retained WHERE topic = ?1",
-	[DB_RETAINED_PUT] = "INSERT OR REPLACE INTO retained VALUES(?1, ?2)",
-	[DB_RETAINED_DELETE] = "DELETE FROM retained WHERE topic = ?1",
+	[DB_RETAINED_GET] = "SELECT message FROM retained WHERE topic = ?1 AND ns = ?2",
+	[DB_RETAINED_PUT] = "INSERT OR REPLACE INTO retained(topic, ns, message) VALUES(?1, ?2, ?3)",
+	[DB_RETAINED_DELETE] = "DELETE FROM retained WHERE topic = ?1 AND ns = ?2",
 	[DB_META_PUT] = "INSERT OR REPLACE INTO meta VALUES(?1, ?2)",
 	[DB_META_GET] = "SELECT value FROM meta WHERE name = ?1",
 	[DB_LOAD_SESSIONS] =
 		"SELECT s.id, s.client_id, s.expiry, s.away, s.will, s.will_retain, s.will_delay, " MESSAGE_COLUMNS
 		", (SELECT count(*) FROM delivery d WHERE d.session = s.id AND d.message IS NOT NULL),"
-		" (SELECT total(bytes) FROM delivery d WHERE d.session = s.id AND d.message IS NOT NULL)"
+		" (SELECT total(bytes) FROM delivery d WHERE d.session = s.id AND d.message IS NOT NULL), s.ns"
 		" FROM session s LEFT JOIN message m ON m.id = s.will",
 	[DB_LOAD_SUBSCRIPTIONS] =
-		"SELECT s.client_id, u.filter, u.options, u.identifier FROM subscription u JOIN session s"
+		"SELECT s.client_id, u.filter, u.options, u.identifier, s.ns FROM subscription u JOIN session s"
 		" ON s.id = u.session ORDER BY u.place",
 	/* In the order in which messages are in the file: it may be far larger than what is kept of it in memory. */
 	[DB_LOAD_RETAINED] = "WITH r(id) AS MATERIALIZED (SELECT message FROM retained ORDER BY message LIMIT -1)"
@@ -79,6 +79,8 @@ static const char *const texts[DB_STATEMENTS] = {
 		"SELECT max((SELECT coalesce(max(id), 0) FROM message), (SELECT coalesce(max(id), 0) FROM session),"
 		" (SELECT max(coalesce(max(id), 0), coalesce(max(sent), 0)) FROM delivery), (SELECT coalesce(max(id), 0) FROM held),"
 		" (SELECT coalesce(max(session), 0) FROM ended))",
+	[DB_NAMESPACES] = "SELECT id, name FROM namespace ORDER BY id",
+	[DB_NAMESPACE_PUT] = "INSERT INTO namespace(id, name) VALUES(?1, ?2)",
 	[DB_USED] = "SELECT EXISTS(SELECT 1 FROM session) OR EXISTS(SELECT 1 FROM retained)",
 };
 
@@ -179,6 +181,8 @@ struct message *db_message(sqlite3_stmt *st, int column, uint64_t id)
 				       (uint32_t)sqlite3_column_bytes(st, column + 3)};
 	struct message *m = message_stored(&publish, props, (uint64_t)sqlite3_column_int64(st, column + 5), id);
 
+	if (m)
+		m->ns = (uint16_t)sqlite3_column_int(st, column + 6);
 	if (m && sqlite3_column_type(st, column + 4) != SQLITE_NULL)
 		take_expires(m, sqlite3_column_int64(st, column + 4));
 	return m;
@@ -213,7 +217,8 @@ static int exec(struct db *db, const char *sql)
 int db_empty(struct db *db)
 {
 	return exec(db, "DELETE FROM session; DELETE FROM ended; DELETE FROM subscription; DELETE FROM message;"
-			" DELETE FROM delivery; DELETE FROM held; DELETE FROM retained");
+			" DELETE FROM delivery; DELETE FROM held; DELETE FROM retained;"
+			" DELETE FROM namespace");
 }
 
 static int prepare(struct db *db)

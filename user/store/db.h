@@ -48,6 +48,8 @@ enum db_statement {
 	DB_LOAD_RETAINED,
 	DB_LAST_ID,
 	DB_USED,
+	DB_NAMESPACES,
+	DB_NAMESPACE_PUT,
 	DB_STATEMENTS
 };
 
@@ -85,7 +87,7 @@ void db_bind_number(sqlite3_stmt *st, int at, uint64_t n);
 void db_bind_bytes(sqlite3_stmt *st, int at, const void *data, size_t len); /* a BLOB; borrowed; NULL is NULL */
 void db_bind_text(sqlite3_stmt *st, int at, const void *data, size_t len);  /* the same as TEXT */
 
-/* Message: columns qos, topic, payload, properties, expires, origin from `column` on. NULL without memory. */
+/* Message: columns qos, topic, payload, properties, expires, origin, ns from `column` on. NULL without memory. */
 struct message *db_message(sqlite3_stmt *st, int column, uint64_t id);
 
 /* Milliseconds of the wall clock. */
@@ -105,6 +107,10 @@ int db_clean(struct db *db, unsigned rows, bool *more);
 
 /* store_load(). load.c */
 int db_load(struct db *db, const struct store_reader *reader, void *arg);
+
+/* store_namespaces() and store_namespace(). load.c */
+int db_namespaces(struct db *db, int (*each)(void *arg, uint64_t number, struct store_bytes name), void *arg);
+int db_namespace(struct db *db, uint16_t number, const char *name);
 
 /* Answer a page. page.c */
 int db_read_page(struct db *db, uint64_t session, struct store_page *page);

@@ -2,6 +2,7 @@
 /* What was there before the daemon started. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -40,6 +41,7 @@ static int session(struct loading *l, sqlite3_stmt *st)
 	const struct store_op op = {.kind = STORE_SESSION,
 				    .session = (uint64_t)sqlite3_column_int64(st, 0),
 				    .text = text(st, 1),
+				    .ns = (uint16_t)sqlite3_column_int(st, 16),
 				    .expiry = (uint32_t)sqlite3_column_int64(st, 2)};
 	uint64_t will_id = (uint64_t)sqlite3_column_int64(st, 4), now = db_now_ms(), away = now;
 	struct store_op will = {.kind = STORE_WILL,
@@ -56,7 +58,7 @@ static int session(struct loading *l, sqlite3_stmt *st)
 			return -ENOMEM;
 	}
 	rc = l->reader->session(l->arg, &op, now > away ? now - away : 0, will.message ? &will : NULL,
-				(uint32_t)sqlite3_column_int64(st, 13), (uint64_t)sqlite3_column_double(st, 14));
+				(uint32_t)sqlite3_column_int64(st, 14), (uint64_t)sqlite3_column_double(st, 15));
 	message_drop(&will.message);
 	return rc;
 }
@@ -68,7 +70,7 @@ static int subscription(struct loading *l, sqlite3_stmt *st)
 				    .options = (uint8_t)sqlite3_column_int(st, 2),
 				    .number = (uint32_t)sqlite3_column_int64(st, 3)};
 
-	return l->reader->subscription(l->arg, text(st, 0), &op);
+	return l->reader->subscription(l->arg, (uint16_t)sqlite3_column_int(st, 4), text(st, 0), &op);
 }
 
 static int retained(struct loading *l, sqlite3_stmt *st)
@@ -81,6 +83,12 @@ static int retained(struct loading *l, sqlite3_stmt *st)
 	rc = l->reader->retained(l->arg, m);
 	message_unref(m);
 	return rc;
+}
+
+static int cannot_read(const struct db *db, int rc)
+{
+	log_error("Error: Unable to read the store %s: %s.", db->path, sqlite3_errmsg(db->sqlite));
+	return db_error(rc);
 }
 
 static int each(struct loading *l, enum db_statement which, const char *what,
@@ -96,12 +104,37 @@ static int each(struct loading *l, enum db_statement which, const char *what,
 		err = row(l, st);
 		progress(l);
 	}
-	if (!err && rc != SQLITE_DONE) {
-		log_error("Error: Unable to read the store %s: %s.", l->db->path, sqlite3_errmsg(l->db->sqlite));
-		err = db_error(rc);
-	}
+	if (!err && rc != SQLITE_DONE)
+		err = cannot_read(l->db, rc);
 	sqlite3_reset(st);
 	return err;
+}
+
+int db_namespaces(struct db *db, int (*each)(void *arg, uint64_t number, struct store_bytes name), void *arg)
+{
+	sqlite3_stmt *st = db_use(db, DB_NAMESPACES);
+	int rc, err = 0;
+
+	while (!err && (rc = sqlite3_step(st)) == SQLITE_ROW)
+		err = each(arg, (uint64_t)sqlite3_column_int64(st, 0), text(st, 1));
+	if (!err && rc != SQLITE_DONE)
+		err = cannot_read(db, rc);
+	sqlite3_reset(st);
+	return err;
+}
+
+int db_namespace(struct db *db, uint16_t number, const char *name)
+{
+	sqlite3_stmt *st = db_use(db, DB_NAMESPACE_PUT);
+	int rc;
+
+	db_bind_number(st, 1, number);
+	db_bind_text(st, 2, name, strlen(name));
+	rc = db_run(st);
+	if (rc == SQLITE_OK)
+		return 0;
+	log_error("Error: Unable to write the store %s: %s.", db->path, sqlite3_errmsg(db->sqlite));
+	return db_error(rc);
 }
 
 int db_load(struct db *db, const struct store_reader *reader, void *arg)

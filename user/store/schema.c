@@ -42,7 +42,18 @@ static const char bytes_of_delivery[] =
 	"UPDATE delivery SET bytes = coalesce((SELECT length(CAST(topic AS BLOB)) + length(payload)"
 	" + coalesce(length(properties), 0) FROM message WHERE id = delivery.message), 0)";
 
-static const char *const steps[] = {first, bytes_of_delivery};
+/* namespace: the names of all but the default one, 0. ns: such a number. */
+static const char namespaces[] =
+	"CREATE TABLE namespace(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
+	"ALTER TABLE session ADD COLUMN ns INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE message ADD COLUMN ns INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE retained_in(topic TEXT NOT NULL, ns INTEGER NOT NULL, message INTEGER NOT NULL, PRIMARY KEY(topic, ns))"
+	" WITHOUT ROWID;"
+	"INSERT INTO retained_in SELECT topic, 0, message FROM retained;"
+	"DROP TABLE retained;"
+	"ALTER TABLE retained_in RENAME TO retained";
+
+static const char *const steps[] = {first, bytes_of_delivery, namespaces};
 
 const struct schema store_schema = {sizeof(steps) / sizeof(steps[0]), steps};
 

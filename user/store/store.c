@@ -343,6 +343,19 @@ int store_start(struct store *s)
 	return rc;
 }
 
+int store_namespaces(struct store *s, int (*each)(void *arg, uint64_t number, struct store_bytes name), void *arg)
+{
+	int rc = db_namespaces(&s->db, each, arg);
+
+	s->damaged = rc == -EBADMSG;
+	return rc;
+}
+
+int store_namespace(struct store *s, uint16_t number, const char *name)
+{
+	return db_namespace(&s->db, number, name);
+}
+
 int store_load(struct store *s, const struct store_reader *reader, void *arg)
 {
 	int rc = db_load(&s->db, reader, arg);

@@ -40,7 +40,7 @@ struct store_config {
 
 enum store_kind {
 	STORE_NOTHING,
-	/* id: session; text: client identifier; expiry; away: is not connected any more. New, or its new times. */
+	/* id: session; ns: number of its namespace; text: client identifier; expiry; away: is not connected any more. New, or its new times. */
 	STORE_SESSION,
 	/* id: session. With all that is its own. */
 	STORE_SESSION_END,
@@ -66,7 +66,7 @@ enum store_kind {
 	STORE_HELD_OVER,
 	/* message: retain it for its topic */
 	STORE_RETAIN,
-	/* text: topic */
+	/* ns; text: topic */
 	STORE_FORGET,
 	/* session; page: answer it */
 	STORE_READ,
@@ -86,7 +86,7 @@ struct store_op {
 	struct store_page *page;
 	struct store_bytes text, ids;
 	uint32_t expiry, delay, number;
-	uint16_t pid;
+	uint16_t pid, ns;
 	uint8_t qos, options;
 	bool retain, subscribed, away;
 };
@@ -156,11 +156,17 @@ int store_open(struct store **out, const struct store_config *config);
 /* 16 bytes that are the same in every run. */
 const uint8_t *store_key(const struct store *s);
 
+/* Call `each` for the namespaces that have a number, but the default one, 0, in the order of the numbers, until it returns
+ * non-zero; returns that, or 0 or -errno after logging. */
+int store_namespaces(struct store *s, int (*each)(void *arg, uint64_t number, struct store_bytes name), void *arg);
+/* Give this namespace this number, which none has. Before store_load(). 0, or -errno after logging. */
+int store_namespace(struct store *s, uint16_t number, const char *name);
+
 /* What is told at the start. Each returns 0 or -errno, which ends it. Strings and messages are borrowed. */
 struct store_reader {
 	int (*session)(void *arg, const struct store_op *session, uint64_t away_ms, const struct store_op *will,
 		       uint32_t deliveries, uint64_t bytes);
-	int (*subscription)(void *arg, struct store_bytes client, const struct store_op *subscription);
+	int (*subscription)(void *arg, uint16_t ns, struct store_bytes client, const struct store_op *subscription);
 	int (*retained)(void *arg, struct message *m);
 };
 /* Read sessions (away_ms ago their connection ended; so many deliveries that have a message, of so many bytes), then

@@ -32,7 +32,7 @@ OWN_OPTIONS = {
     "response_information", "server_reference", "wildcard_subscriptions", "shared_subscriptions",
     "subscription_identifiers", "durability", "persistence_damaged", "max_topic_alias", "max_topic_alias_broker", "accept_protocol_versions",
     "jwt_key_file", "jwt_issuer", "jwt_audience", "jwt_username_claim", "jwt_leeway",
-    "socket_name", "ban_after_failures", "ban_after_flapping", "ban_flapping", "ban_window", "ban_time", "ban_exempt",
+    "socket_name", "namespace", "ban_after_failures", "ban_after_flapping", "ban_flapping", "ban_window", "ban_time", "ban_exempt",
 }
 
 

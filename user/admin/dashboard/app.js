@@ -148,11 +148,13 @@ class Table {
   }
 }
 
+// How the log calls it, too.
+const named = (item, name) => item.namespace ? `${item.namespace}/${name}` : name
 const dropsOf = (c) => Object.values(c.dropped).reduce((sum, n) => sum + n, 0)
 const waits = (c) => c.queued_bytes + c.output_bytes
 
 const clientsTable = new Table($('clients-table'), [
-  { title: 'Client', value: (c) => c.id, name: true },
+  { title: 'Client', value: (c) => named(c, c.id), name: true },
   { title: 'Address', value: (c) => c.address, text: (c) => c.connected ? c.address : 'away' },
   { title: 'MQTT', value: (c) => c.version },
   { title: 'Road', value: (c) => c.fastpath.road, text: (c) => c.fastpath.road === 'none' ? (c.transport || '') : c.fastpath.road, class: (c) => c.fastpath.road },
@@ -168,13 +170,13 @@ const clientsTable = new Table($('clients-table'), [
   empty: 'no client',
   rowClass: (c) => c.connected ? '' : 'away',
   actions: (c) => state.role === 'admin' && c.connected
-    ? [make('button', { type: 'button', textContent: 'Disconnect', ariaLabel: `Disconnect ${c.id}`, onclick: () => kick(c.id) })]
+    ? [make('button', { type: 'button', textContent: 'Disconnect', ariaLabel: `Disconnect ${named(c, c.id)}`, onclick: () => kick(c) })]
     : []
 })
 
 const flowsTable = new Table($('flows-table'), [
   { title: 'Topic', value: (f) => f.topic, name: true },
-  { title: 'Receiver', value: (f) => f.receiver, text: (f) => f.receivers > 1 ? `${f.receiver} and ${f.receivers - 1} more` : f.receiver, name: true },
+  { title: 'Receiver', value: (f) => f.receiver, text: (f) => named(f, f.receivers > 1 ? `${f.receiver} and ${f.receivers - 1} more` : f.receiver), name: true },
   { title: 'Road', value: (f) => f.road, class: (f) => f.road },
   { title: 'MQTT', value: (f) => f.version },
   { title: 'Rate /s', value: (f) => f.rate, text: (f) => rate(f.rate), number: true },
@@ -186,13 +188,13 @@ const flowsTable = new Table($('flows-table'), [
 function showClients () {
   const text = $('clients-find').value.toLowerCase()
   clientsTable.show(state.clients.filter((c) =>
-    (!text || `${c.id} ${c.username || ''} ${c.address}`.toLowerCase().includes(text)) &&
+    (!text || `${named(c, c.id)} ${c.username || ''} ${c.address}`.toLowerCase().includes(text)) &&
     (!$('clients-slow').checked || waits(c) || dropsOf(c) || c.fastpath.held)))
 }
 
 function showFlows () {
   const text = $('flows-find').value.toLowerCase()
-  flowsTable.show(state.flows.filter((f) => !text || `${f.topic} ${f.receiver}`.toLowerCase().includes(text)))
+  flowsTable.show(state.flows.filter((f) => !text || `${f.topic} ${named(f, f.receiver)}`.toLowerCase().includes(text)))
 }
 
 // ---- figures, bars and pairs
@@ -280,8 +282,8 @@ function showStats (s, now) {
 
 function takeClients (clients, now) {
   for (const c of clients) {
-    c.rateIn = rateOf(`c< ${c.id}`, c.messages_in + c.fastpath.messages_in, now)
-    c.rateOut = rateOf(`c> ${c.id}`, c.messages_out + c.fastpath.messages_out, now)
+    c.rateIn = rateOf(`c< ${named(c, c.id)}`, c.messages_in + c.fastpath.messages_in, now)
+    c.rateOut = rateOf(`c> ${named(c, c.id)}`, c.messages_out + c.fastpath.messages_out, now)
   }
   forgetRates('c', now)
   state.clients = clients
@@ -316,7 +318,7 @@ function noteOf (node) {
   if (node.subscribers) notes.push(`${count(node.subscribers)} subscribed`)
   if (node.shared) notes.push(`${count(node.shared)} shared`)
   if (node.retained) notes.push(`retained, ${bytes(node.retained_bytes)}`)
-  const flow = state.flows.filter((f) => f.topic === node.topic).reduce((sum, f) => sum + f.rate, 0)
+  const flow = state.flows.filter((f) => f.topic === node.topic && !f.namespace).reduce((sum, f) => sum + f.rate, 0)
   if (flow) notes.push(`${rate(flow)}/s`)
   return notes.join(' \u00b7 ')
 }
@@ -364,11 +366,11 @@ function dialog (id) {
   })
 }
 
-async function kick (client) {
-  $('confirm-text').textContent = `${client} is disconnected. Most clients come back at once.`
+async function kick ({ id: client, namespace }) {
+  $('confirm-text').textContent = `${named({ namespace }, client)} is disconnected. Most clients come back at once.`
   if (await dialog('confirm') !== 'yes') return
   try {
-    await ask('api/v1/kick', { client })
+    await ask('api/v1/kick', { client, namespace })
     notice('')
   } catch (error) {
     notice(error.message)
