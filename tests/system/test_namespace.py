@@ -92,7 +92,7 @@ class Namespace(Spaces):
             self.carried(daemon, publishers[space], subscribers[space], space)
         flows = daemon.flows()["flows"]
         if self.road in ("local", "remote"):
-            self.assertEqual({(f["topic"], f.get("namespace", ""), f["receiver"]) for f in flows},
+            self.assertEqual({(f["topic"], f["namespace"], f["receiver"]) for f in flows},
                              {("t", space, self.id("s")) for space in ("a", "b")})
             shown = daemon.ctl("flows", "--interval", "0")
             for space in ("a", "b"):
@@ -123,7 +123,7 @@ class Namespace(Spaces):
             publisher.publish("t", b"%d" % n)
             self.assertEqual(subscriber.payloads(1), [b"%d" % n])
             if not self.fast or self.road == "both" or any(
-                    f["topic"] == "t" and f.get("namespace") == space and f["messages"] for f in daemon.flows()["flows"]):
+                    f["topic"] == "t" and f["namespace"] == space and f["messages"] for f in daemon.flows()["flows"]):
                 return
 
     @own
@@ -477,6 +477,8 @@ class NamespaceControl(Spaces, Web):
         got = self.use(f"clients/{self.id('c')}?namespace=a")["clients"]
         self.assertEqual([(c["id"], c["namespace"]) for c in got], [(self.id("c"), "a")])
         self.assertNotIn("namespace", self.use(f"clients/{self.id('c')}")["clients"][0])
+        self.assertEqual([c.get("namespace") for c in self.use("clients?namespace=b")["clients"]], ["b"])
+        self.assertEqual([c.get("namespace") for c in self.use("clients?namespace=")["clients"]], [None])
         kept = self.use("retained?namespace=b&filter=kept")["retained"]
         self.assertEqual([(r["topic"], r["text"], r["namespace"]) for r in kept], [("kept", "b", "b")])
         self.assertEqual([t["topic"] for t in self.use("topics?namespace=b&filter=of/%23")["topics"]], ["of/b"])

@@ -333,6 +333,19 @@ static int add_client(const struct broker_client *c, void *arg)
 	return j->failed;
 }
 
+/* Clients of a namespace; NULL: of all. */
+struct wanted {
+	struct json *j;
+	const char *space;
+};
+
+static int add_wanted(const struct broker_client *c, void *arg)
+{
+	const struct wanted *w = arg;
+
+	return w->space && strcmp(w->space, c->space) != 0 ? 0 : add_client(c, w->j);
+}
+
 static int add_only_client(const struct broker_client *c, void *arg)
 {
 	struct json *j = arg;
@@ -365,9 +378,11 @@ static void answer_clients(struct json *j, const cJSON *request)
 		answer_client(j, space, id);
 		return;
 	}
+	if (!answer_text(request, "namespace"))
+		space = NULL;
 	json_open_object(j, NULL);
 	json_open_array(j, "clients");
-	if (broker_clients(add_client, j))
+	if (broker_clients(add_wanted, &(struct wanted){j, space}))
 		j->failed = true; /* half a list would look like a whole one */
 	json_close_array(j);
 	json_close_object(j);
@@ -387,7 +402,7 @@ static int add_flow(const struct fp_flow_info *f, void *arg)
 	json_string(j, "receiver", f->receiver);
 	json_uint(j, "receivers", f->receivers);
 	json_string(j, "road", road_name(f->road));
-	answer_in(j, broker_namespace_name(f->ns));
+	json_string(j, "namespace", broker_namespace_name(f->ns));
 	json_string(j, "version", f->form ? "5" : "3");
 	json_uint(j, "messages", f->messages);
 	json_uint(j, "bytes", f->bytes);

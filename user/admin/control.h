@@ -25,6 +25,11 @@
  *	{"command":"kick","client":"c"}		disconnect it
  *	{"command":"publish","topic":"t","payload":"p"}	publish it; with "qos" and "retain", if they are not 0 and false
  *
+ * clients, topics, retained, subscriptions, why, kick, publish, and ban and unban of a client or user, may have the member
+ * "namespace":"n" as well: they are then about that one. Without it clients and subscriptions list those of all, unless they
+ * ask for a client; the others, and these then, are about the default namespace. In answers, what is in another one says so
+ * by a member of that name; flows always have it, "" in the default one.
+ *
  * A request that cannot be served is answered by {"error":"text"}. Members may be added to answers; those that are
  * there stay. user/admin/answers.c has them all.
  *

@@ -482,13 +482,13 @@ const struct conf_option conf_options[] = {
 	.argument = "COUNT", .value = "0",
 	.help = "Let at most COUNT sessions outlive their connections, whose clients are there or away. A further client of MQTT "
 		"5.0 is told in its CONNACK that its session will end with the connection; one of an older version that wants to "
-		"keep it is refused. Who has a session keeps it. 0 is no limit.",
+		"keep it is refused. Who has a session keeps it. Each `namespace` may have so many. 0 is no limit.",
 }, {
 	.name = "global_max_clients", IN_CONF(global_max_clients), .type = CONF_UINT, .max = UINT32_MAX,
 	.or_negative = true,
 	.argument = "COUNT", .value = "0",
 	.help = "Refuse further clients while there are COUNT of them, connected or away with a session that is kept. Who has a "
-		"session can always come back. 0 or -1 is no limit.",
+		"session can always come back. Each `namespace` may have so many. 0 or -1 is no limit.",
 },
 
 /* ---- bans ------------------------------------------------------------------------------------------------------- */
@@ -639,8 +639,8 @@ const struct conf_option conf_options[] = {
 	.help = "Retain at most COUNT messages of clients. For a further one of QoS 1 or 2, a client of MQTT 5.0 gets reason 0x97, "
 		"quota exceeded, and it is not taken at all. Others cannot be told so: their message is delivered and not "
 		"retained, and one that was retained for that topic before is removed, as it is out of date "
-		"[MQTT-3.3.1-7]. A retained message can always be removed, and be replaced by one that is not larger. 0 is "
-		"no limit.",
+		"[MQTT-3.3.1-7]. A retained message can always be removed, and be replaced by one that is not larger. Each "
+		"`namespace` may have so many. 0 is no limit.",
 }, {
 	.name = "max_retained_bytes", IN_CONF(max_retained_bytes), .type = CONF_UINT, .max = INT64_MAX,
 	.argument = "BYTES", .value = "0",
@@ -763,7 +763,8 @@ const struct conf_option conf_options[] = {
 }, {
 	.name = "sys_interval", IN_CONF(sys_interval), .type = CONF_UINT, .max = 65535,
 	.argument = "SECONDS", .value = "10",
-	.help = "Publish the state of the broker below $SYS/broker every SECONDS. 0 publishes nothing there.",
+	.help = "Publish the state of the broker below $SYS/broker every SECONDS. 0 publishes nothing there. What is published where, "
+		"if there are several: see `namespace`.",
 },
 
 /* ---- the process ------------------------------------------------------------------------------------------------ */
