@@ -38,7 +38,7 @@ class Access(SystemTest):
         super().setUp()
         if self.reference:
             self.skipTest("the reference has files of its own")
-        self.folder = f"{run.folder()}/{self.name}-{self.road}"
+        self.folder = f"{run.folder()}/{type(self).__module__}-{self.name}-{self.road}"
         os.makedirs(self.folder, mode=0o755, exist_ok=True)
         self.passwords, self.acl = f"{self.folder}/users", f"{self.folder}/acl"
 

@@ -5,6 +5,7 @@ import contextlib
 import json
 import signal
 import socket
+import sqlite3
 
 from harness import packets as p
 from harness.client import TIMEOUT, Client
@@ -123,12 +124,15 @@ class Orders(Bans):
     @own
     @roads("off")
     def test_over(self):
-        """A ban ends by itself."""
-        daemon = self.start()
+        """A ban ends by itself, and so it does in the store."""
+        daemon = self.start(["persistence true"])
         daemon.ctl("ban", "--client", self.id("c"), "--for", "1s")
         daemon.wait_log("The ban of client c-over is over")
         self.client("c", daemon).alive()
         self.assertEqual(self.bans(daemon), {})
+        daemon.stop()
+        with contextlib.closing(sqlite3.connect(f"{daemon.dir}/store/shunt.db")) as store:
+            self.assertEqual(store.execute("SELECT count(*) FROM ban").fetchone(), (0,))
 
     @own
     @roads("off")
@@ -224,3 +228,55 @@ class Own(Bans):
             self.shut_out(client)
         daemon.wait_log(f"Banned address {OTHER} for 300 s")
         self.shut_out(self.come(daemon))
+
+
+class Kept(Bans):
+    """With persistence, bans outlive the daemon."""
+
+    @own
+    @roads("off")
+    def test_restart(self):
+        """Those by order and those that came by themselves hold after an orderly end and after SIGKILL, with what is left of
+        their time and with their reasons; those that were lifted do not."""
+        daemon = self.start(["persistence true", "ban_after_flapping 2", NOT_LOOPBACK])
+        for words in (["--client", "c1", "--reason", "who knows"], ["--user", "ann"], ["198.51.100.0/24", "--for", "30d"],
+                      ["--address", OTHER, "--for", "1h"], ["--client", "lifted"],
+                      ["2001:db8::/32"]):
+            daemon.ctl("ban", *words)
+        daemon.ctl("unban", "--client", "lifted")
+        for _ in range(2):
+            self.client("", daemon, client_id="flaps").disconnect()
+        daemon.wait_log("Banned client flaps")
+        kept = self.client("kept", daemon, level=5, expiry=1000)  # what was said before it is on disk with it
+        kept.subscribe("t", qos=1)
+        before = self.bans(daemon)
+        self.assertEqual(set(before), {"c1", "ann", "198.51.100.0/24", OTHER, "2001:db8::/32", "flaps"})
+        for end in (daemon.kill, daemon.stop):
+            end()
+            daemon.start()
+            after = self.bans(daemon)
+            self.assertEqual(set(after), set(before))
+            for who, ban in after.items():
+                self.assertEqual((ban["reason"], ban["automatic"]), (before[who]["reason"], before[who]["automatic"]))
+                self.assertLessEqual(ban.get("seconds", 0), before[who].get("seconds", 0))
+                self.assertGreaterEqual(ban.get("seconds", 0), before[who].get("seconds", 0) - 200)
+            self.refused(self.raw("x", daemon, level=5), "c1", BANNED)
+            self.refused(self.raw("x", daemon, level=5), "x", BANNED, username="ann", password=b"x")
+            self.refused(self.raw("x", daemon, level=5), "flaps", BANNED)
+            self.shut_out(self.come(daemon))
+            self.client("d", daemon).alive()
+        for words in (["--client", "c1"], ["--user", "ann"], ["2001:db8::/32"]):
+            daemon.ctl("unban", *words)
+        daemon.stop()
+        daemon.start()
+        self.assertEqual(set(self.bans(daemon)), {"198.51.100.0/24", OTHER, "flaps"})
+
+    @own
+    @roads("off")
+    def test_without(self):
+        """Without persistence they do not."""
+        daemon = self.start(["persistence false"])
+        daemon.ctl("ban", "--client", "c")
+        daemon.stop()
+        daemon.start()
+        self.assertEqual(self.bans(daemon), {})

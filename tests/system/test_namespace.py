@@ -595,10 +595,11 @@ class NamespaceStore(Spaces):
             CREATE TABLE old(topic TEXT PRIMARY KEY, message INTEGER NOT NULL) WITHOUT ROWID;
             INSERT INTO old SELECT topic, message FROM retained; DROP TABLE retained; ALTER TABLE old RENAME TO retained;
             ALTER TABLE session DROP COLUMN ns; ALTER TABLE message DROP COLUMN ns; DROP TABLE namespace;
+            DROP TABLE ban;
             PRAGMA user_version = 2;""")
         database.close()
         daemon.start()
-        daemon.wait_log("from form 2 to form 3")
+        daemon.wait_log(r"from form 2 to form \d")
         self.at("a", "s", clean=False, present=False, expiry=0)
         client = self.at("", "s", clean=False, present=True, expiry=1000)
         self.assertEqual([m.payload for m in client.settle()], [b"0"])

@@ -2,12 +2,13 @@
 """The PROXY protocol: who the client is by the word of a trusted proxy, and what else may come in its place."""
 
 import contextlib
+import json
 import socket
 import struct
 
 from harness import packets as p
 from harness import transports
-from harness.client import Client
+from harness.client import TIMEOUT, Client
 from harness.suite import SystemTest, own, roads
 
 V2 = b"\r\n\r\n\0\r\nQUIT\n"
@@ -154,3 +155,40 @@ class Proxy(SystemTest):
             client = Client(sock, "c").connect(self.id("c"))
             self.assertEqual(self.address("c"), "198.51.100.7:4711")
             client.alive()
+
+    def shut_out(self, head):
+        """Closed without a word."""
+        sock = self.come(head + p.connect("x"))
+        with contextlib.suppress(ConnectionError):
+            sock.settimeout(TIMEOUT)
+            self.assertEqual(sock.recv(100), b"")
+
+    @own
+    def test_ban(self):
+        """A ban of a source cuts off and refuses what comes from it, and nobody else behind the same proxy; a ban of the
+        proxy's address none of them."""
+        daemon = self.begin(2)
+        bad, good, six = (self.join(head, name) for head, name in (
+            (tcp4("198.51.100.7", 1), "bad"), (tcp4("198.51.100.8", 2), "good"), (tcp6("2001:db8::7", 3), "six")))
+        daemon.ctl("ban", "198.51.100.7")
+        daemon.ctl("ban", "2001:db8::/64")
+        for client in (bad, six):
+            client.closed()
+        good.alive()
+        self.shut_out(tcp4("198.51.100.7", 4))
+        self.shut_out(tcp6("2001:db8::8", 5))
+        self.assertEqual(daemon.stats()["connections"]["banned"], 2)
+        self.join(tcp4("198.51.100.9", 6), "other").alive()
+
+    @own
+    def test_automatic_ban(self):
+        """Errors of a source ban it; the proxy goes on bringing others."""
+        daemon = self.begin(1, "ban_after_failures 3", "ban_exempt 192.0.2.0/24")
+        for _ in range(3):
+            sock = self.come(b"PROXY TCP4 198.51.100.7 192.0.2.1 4711 1883\r\nGET / HTTP/1.1\r\n\r\n")
+            with contextlib.suppress(ConnectionError):
+                self.assertEqual(sock.recv(100), b"")
+        daemon.wait_log("Banned address 198.51.100.7 for 300 s: 3 failed logins or protocol errors")
+        self.assertEqual([ban["address"] for ban in json.loads(daemon.ctl("bans", "--json"))["bans"]], ["198.51.100.7"])
+        self.shut_out(b"PROXY TCP4 198.51.100.7 192.0.2.1 4711 1883\r\n")
+        self.join(b"PROXY TCP4 198.51.100.8 192.0.2.1 4711 1883\r\n", "other").alive()

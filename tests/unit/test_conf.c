@@ -155,6 +155,7 @@ static const struct sample {
 	{"durability", "off", STORE_NEVER, NULL},
 	{"durability", "batch 50", STORE_BATCHES, NULL},
 	{"retain_available", "false", 0, NULL},
+	{"check_retain_source", "false", 0, NULL},
 	{"allow_zero_length_clientid", "off", 0, NULL},
 	{"auto_id_prefix", "edge 7 ", 0, "edge 7"},
 	{"sys_interval", "0", 0, NULL},
@@ -295,6 +296,7 @@ static void test_defaults(void **state)
 	assert_int_equal(conf.message_size_limit, 0);
 	assert_false(conf.upgrade_outgoing_qos);
 	assert_false(conf.allow_duplicate_messages);
+	assert_true(conf.check_retain_source);
 	assert_true(conf.wildcard_subscriptions);
 	assert_true(conf.shared_subscriptions);
 	assert_true(conf.subscription_identifiers);

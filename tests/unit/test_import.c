@@ -197,6 +197,7 @@ static void test_retained(void **state)
 	assert_int_equal(take(f, false), 0);
 	assert_answer(f, "SELECT r.topic, qos, payload FROM retained r JOIN message m ON m.id = r.message ORDER BY 1",
 		      "r/1 1 one r/2 0 two r/3 2 three ");
+	assert_answer(f, "SELECT DISTINCT client_id, username, listener FROM retained", "p user port 1883 ");
 	snprintf(sql, sizeof(sql),
 		 "SELECT (SELECT abs(expires / 1000 - %llu) < 60 FROM message WHERE topic = 'r/1'),"
 		 " (SELECT expires / 1000 <= strftime('%%s') + 0 FROM message WHERE topic = 'r/2'),"

@@ -144,9 +144,15 @@ static int any_subscription(void *arg, uint16_t ns, struct store_bytes client, c
 	return 0;
 }
 
-static int any_retained(void *arg, struct message *m)
+static int any_retained(void *arg, const struct store_op *op)
 {
-	(void)arg, (void)m;
+	(void)arg, (void)op;
+	return 0;
+}
+
+static int any_ban(void *arg, const struct store_op *op)
+{
+	(void)arg, (void)op;
 	return 0;
 }
 
@@ -161,7 +167,7 @@ static bool was_set_aside(const struct run *r)
 /* Open what is there as a daemon does. */
 static void open_store(struct run *r)
 {
-	static const struct store_reader reader = {any_session, any_subscription, any_retained};
+	static const struct store_reader reader = {any_session, any_subscription, any_retained, any_ban};
 	int rc;
 
 	assert_int_equal(store_open(&r->store, &r->config), 0);

@@ -129,7 +129,9 @@ static void test_first_form(void **state)
 	assert_answer(f, "SELECT session, filter, options, identifier FROM subscription", "257 t/# 2 9 ");
 	assert_answer(f, "SELECT id, refs, expires FROM message ORDER BY id",
 		      "769 1 (null) 1025 2 (null) 1281 1 4102444800000 1537 1 (null) ");
-	assert_answer(f, "SELECT topic, message FROM retained", "r 1537 ");
+	assert_answer(f, "SELECT topic, message, client_id, username, listener FROM retained",
+		      "r 1537 (null) (null) (null) ");
+	assert_answer(f, "SELECT count(*) FROM ban", "0 ");
 
 	snprintf(path, sizeof(path), "%s/fresh.db", f->folder);
 	other.path = path;
@@ -192,8 +194,9 @@ static void test_namespaces(void **state)
 	assert_answer(f, "SELECT DISTINCT ns FROM message", "0 ");
 	assert_answer(f, "SELECT topic, ns, message FROM retained", "r 0 1537 ");
 	db_close(&db, true);
-	change(f, "INSERT INTO retained VALUES('r', 1, 1025)");
-	assert_int_equal(sqlite3_exec(f->sqlite, "INSERT INTO retained VALUES('r', 1, 1281)", NULL, NULL, NULL),
+	change(f, "INSERT INTO retained(topic, ns, message) VALUES('r', 1, 1025)");
+	assert_int_equal(sqlite3_exec(f->sqlite, "INSERT INTO retained(topic, ns, message) VALUES('r', 1, 1281)", NULL,
+				      NULL, NULL),
 			 SQLITE_CONSTRAINT);
 }
 

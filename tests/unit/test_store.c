@@ -216,7 +216,7 @@ static void assert_payload(const struct message *m, const char *payload)
 
 struct loaded {
 	unsigned sessions, subscriptions, retained;
-	char filters[256], topics[256], wills[256], ids[256];
+	char filters[256], topics[256], wills[256], ids[256], sources[256], bans[512];
 	uint32_t deliveries;
 	uint64_t bytes, expires_ns;
 };
@@ -263,22 +263,45 @@ static int on_subscription(void *arg, uint16_t ns, struct store_bytes client, co
 	return 0;
 }
 
-static int on_retained(void *arg, struct message *m)
+static int on_retained(void *arg, const struct store_op *op)
 {
 	struct loaded *l = arg;
+	const struct message *m = op->message;
 	const struct mqtt_str topic = message_topic(m);
+	const struct store_bytes *source[] = {&op->text, &op->username, &op->listener};
 
 	l->retained++;
 	l->expires_ns = m->expires ? m->expires_ns : 0;
 	assert_int_equal(m->origin, 77);
 	assert_int_equal(m->props_len, 4);
 	add_text(l->topics, m->ns, topic.data, topic.len);
+	for (int i = 0; i < 3; i++)
+		add_text(l->sources, 0, source[i]->data ? source[i]->data : (const uint8_t *)"-",
+			 source[i]->data ? source[i]->len : 1);
+	return 0;
+}
+
+/* In hundreds of seconds: that this takes long does not matter. */
+static long long hundreds(uint64_t ns)
+{
+	return (long long)((ns + 50 * NS_PER_S) / (100 * NS_PER_S));
+}
+
+static int on_ban(void *arg, const struct store_op *op)
+{
+	struct loaded *l = arg;
+	size_t len = strlen(l->bans);
+	uint64_t now = clock_ns();
+
+	snprintf(l->bans + len, sizeof(l->bans) - len, "%u %.*s %lld %lld %d %.*s; ", op->number, (int)op->text.len,
+		 (const char *)op->text.data, hundreds(now - op->order), op->id ? hundreds(op->id - now) : -1,
+		 op->retain, (int)op->ids.len, (const char *)op->ids.data);
 	return 0;
 }
 
 static struct loaded load(struct fixture *f)
 {
-	static const struct store_reader reader = {on_session, on_subscription, on_retained};
+	static const struct store_reader reader = {on_session, on_subscription, on_retained, on_ban};
 	struct loaded l = {0};
 
 	sync_all(f);
@@ -420,6 +443,63 @@ static void test_namespaces(void **state)
 	assert_string_equal(names, "1:one 2:two ");
 	change(f, "UPDATE namespace SET id = 99 WHERE id = 1");
 	assert_int_equal(store_namespaces(f->store, on_namespace, names), 1);
+}
+
+/* Who published a retained message goes with it, as far as it is known, and so does the next one's. */
+static void test_sources(void **state)
+{
+	struct fixture *f = *state;
+	struct store_op *op = store_op(&f->client, STORE_RETAIN);
+
+	op->message = message(f, "a", "1");
+	op->text = text("c");
+	op->username = text("u");
+	op->listener = text("port 1883");
+	op = store_op(&f->client, STORE_RETAIN);
+	op->message = message(f, "b", "1");
+	op->text = text("d");
+	store_op(&f->client, STORE_RETAIN)->message = message(f, "c", "1");
+	assert_string_equal(load(f).sources, "c u port 1883 d - - - - - ");
+	op = store_op(&f->client, STORE_RETAIN);
+	op->message = message(f, "a", "2");
+	op->text = text("e");
+	assert_string_equal(load(f).sources, "d - - - - - e - - ");
+}
+
+static void ban(struct fixture *f, unsigned kind, const char *who, int64_t ago, int64_t left, const char *reason)
+{
+	struct store_op *op = store_op(&f->client, STORE_BAN);
+
+	op->number = kind;
+	op->text = text(who);
+	op->order = clock_ns() - (uint64_t)ago * NS_PER_S;
+	op->id = left ? clock_ns() + (uint64_t)left * NS_PER_S : 0;
+	op->retain = kind == 2;
+	op->ids = text(reason);
+}
+
+/* Bans with their times, the last one of somebody; not those that are over or lifted, which leave the file. When the clock was
+ * set back, none holds longer than it was to. */
+static void test_bans(void **state)
+{
+	struct fixture *f = *state;
+	struct store_op *op;
+
+	ban(f, 0, "c", 0, 100, "first");
+	ban(f, 0, "c", 1000, 2000, "second");
+	ban(f, 1, "c", 500, 0, "");
+	ban(f, 2, "192.0.2.0/24", 200, 86400, "floods");
+	ban(f, 0, "over", 10, -5, "");
+	ban(f, 0, "lifted", 10, 0, "");
+	op = store_op(&f->client, STORE_UNBAN);
+	op->text = text("lifted");
+	op = store_op(&f->client, STORE_UNBAN);
+	op->number = 1;
+	op->text = text("never there");
+	assert_string_equal(load(f).bans, "0 c 10 20 0 second; 1 c 5 -1 0 ; 2 192.0.2.0/24 2 864 1 floods; ");
+	assert_int_equal(ask(f, "SELECT count(*) FROM ban"), 3);
+	change(f, "UPDATE ban SET since = since + 5000000, until = until + 5000000");
+	assert_string_equal(load(f).bans, "0 c 0 30 0 second; 1 c 0 -1 0 ; 2 192.0.2.0/24 0 866 1 floods; ");
 }
 
 /* Payloads are stored once however many sessions wait for them, and go with the last. */
@@ -863,27 +943,14 @@ static void test_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_sessions),
-		TEST(test_retained),
-		TEST(test_namespaces),
-		TEST(test_payload_once),
-		TEST(test_states),
-		TEST(test_pages),
-		TEST(test_shared),
-		TEST(test_undone),
-		TEST(test_unit),
-		TEST(test_clean),
-		TEST(test_ids_grow),
-		TEST(test_order_grows),
-		TEST(test_key),
-		TEST(test_locked),
-		TEST(test_newer),
-		TEST(test_foreign),
-		TEST(test_damaged),
-		TEST(test_damaged_inside),
-		TEST(test_damaged_refused),
-		TEST(test_full),
-		TEST(test_sent_and_over),
+		TEST(test_sessions), TEST(test_retained),	TEST(test_sources),
+		TEST(test_bans),     TEST(test_namespaces),	TEST(test_payload_once),
+		TEST(test_states),   TEST(test_pages),		TEST(test_shared),
+		TEST(test_undone),   TEST(test_unit),		TEST(test_clean),
+		TEST(test_ids_grow), TEST(test_order_grows),	TEST(test_key),
+		TEST(test_locked),   TEST(test_newer),		TEST(test_foreign),
+		TEST(test_damaged),  TEST(test_damaged_inside), TEST(test_damaged_refused),
+		TEST(test_full),     TEST(test_sent_and_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

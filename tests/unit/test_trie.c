@@ -229,7 +229,7 @@ static void retained_expiry(void **state)
 		if (i % 7 == 0)
 			tree_forget(tree, mqtt_str(topic));
 		else
-			assert_int_equal(tree_retain(tree, m, &added), 0);
+			assert_int_equal(tree_retain(tree, m, NULL, false, &added), 0);
 		message_unref(m);
 	}
 	expiring = tree->nexpiring;
@@ -411,7 +411,7 @@ static void change_retained(struct model *model, uint64_t *rng)
 		return;
 	}
 	m = message(topic, 0);
-	assert_int_equal(tree_retain(tree, m, &added), 0);
+	assert_int_equal(tree_retain(tree, m, NULL, false, &added), 0);
 	assert_int_equal(added, model->seq[t] == 0);
 	model->seq[t] = tree_seq(tree);
 	message_unref(m);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "broker/access.h"
 #include "broker/broker.h"
+#include "broker/durable.h"
 #include "broker/gate.h"
 #include "broker/internal.h"
 #include "broker/strikes.h"
@@ -153,13 +154,54 @@ static void log_ban(const struct ban *ban)
 		   ban->reason);
 }
 
+static int add(struct worker *w, const struct ban *ban)
+{
+	struct broker *b = w->broker;
+	int rc;
+
+	pthread_mutex_lock(&b->ban_lock);
+	rc = bans_add(b->bans, ban);
+	if (!rc)
+		durable_ban(w, ban);
+	pthread_mutex_unlock(&b->ban_lock);
+	return rc;
+}
+
+static int take_back(struct worker *w, const struct ban_subject *who)
+{
+	struct broker *b = w->broker;
+	int rc;
+
+	pthread_mutex_lock(&b->ban_lock);
+	rc = bans_remove(b->bans, who);
+	if (!rc)
+		durable_unban(w, who);
+	pthread_mutex_unlock(&b->ban_lock);
+	return rc;
+}
+
+/* An order, which a worker carries out: only a worker can tell the store. */
+struct order {
+	const struct ban *ban; /* NULL: to lift one, */
+	const struct ban_subject *who;
+	int rc;
+};
+
+static void carry_out(struct worker *w, void *arg)
+{
+	struct order *o = arg;
+
+	o->rc = o->ban ? add(w, o->ban) : take_back(w, o->who);
+}
+
 int broker_ban(const struct ban *ban)
 {
 	struct broker *b = &the_broker;
-	int rc = bans_add(b->bans, ban);
+	struct order o = {.ban = ban};
 
-	if (rc)
-		return rc;
+	worker_call(&b->workers[0], carry_out, &o);
+	if (o.rc)
+		return o.rc;
 	log_ban(ban);
 	for (unsigned i = 0; i < b->started; i++)
 		worker_call(&b->workers[i], sweep, NULL);
@@ -168,24 +210,42 @@ int broker_ban(const struct ban *ban)
 
 int broker_unban(const struct ban_subject *who)
 {
+	struct order o = {.who = who};
 	char name[BAN_WHO_MAX];
-	int rc = bans_remove(the_broker.bans, who);
 
-	if (!rc)
+	worker_call(&the_broker.workers[0], carry_out, &o);
+	if (!o.rc)
 		log_notice("The ban of %s is lifted.", ban_who(who, name));
-	return rc;
+	return o.rc;
 }
 
-static void log_over(const struct ban *ban)
+/* ---- their end, and a new start ---------------------------------------------------------------------------------- */
+
+/* Under the lock of the table, of the first worker. */
+static void over(const struct ban *ban)
 {
 	char who[BAN_WHO_MAX];
 
 	log_info("The ban of %s is over.", ban_who(&ban->who, who));
+	durable_unban(&the_broker.workers[0], &ban->who);
 }
 
 void banning_tick(struct worker *w)
 {
-	bans_expire(w->broker->bans, w->loop.now_ns, log_over);
+	struct broker *b = w->broker;
+
+	pthread_mutex_lock(&b->ban_lock);
+	bans_expire(b->bans, w->loop.now_ns, over);
+	pthread_mutex_unlock(&b->ban_lock);
+}
+
+void banning_restore(struct broker *b, const struct ban *ban)
+{
+	char who[BAN_WHO_MAX];
+
+	if (bans_add(b->bans, ban))
+		log_warning("Warning: There is no room for the ban of %s, which the store has.",
+			    ban_who(&ban->who, who));
 }
 
 /* ---- bans by one's own doing ------------------------------------------------------------------------------------- */
@@ -214,7 +274,7 @@ static void ban_now(struct worker *w, const struct ban_subject *who, const char 
 
 	ban.until_ns = ban.since_ns + conf->ban_time * NS_PER_S;
 	snprintf(reason, sizeof(reason), "%u %s within %u s, the last one: %s", times, what, conf->ban_window, last);
-	if (bans_add(w->broker->bans, &ban)) {
+	if (add(w, &ban)) {
 		COUNTER_ADD(bans_failed, 1);
 		log_debug("There is no room for a ban of %s.", ban_who(who, name));
 		return;

@@ -15,6 +15,9 @@ struct broker;
 int banning_open(struct broker *b);
 void banning_close(struct broker *b);
 
+/* One that the store had, while the daemon starts. Main thread. */
+void banning_restore(struct broker *b, const struct ban *ban);
+
 /* Is the peer's address banned? It is counted then, and nothing more is to be done for it than to close it. On a worker, as all
  * that follows. */
 bool banning_refuses_peer(struct worker *w, const char *peer);

@@ -23,6 +23,7 @@ enum {
 	BAN_REASON_MAX = 256,	  /* bytes of a reason, with its NUL; what is more is cut off */
 };
 
+/* The store has the numbers. */
 enum ban_kind {
 	BAN_CLIENT, /* a client identifier */
 	BAN_USER,

@@ -17,6 +17,7 @@
 #include "broker/door.h"
 #include "broker/durable.h"
 #include "broker/internal.h"
+#include "broker/retain.h"
 #include "broker/sys.h"
 #include "broker/will.h"
 #include "broker/worker.h"
@@ -29,6 +30,7 @@ enum { SOCKETS_PER_LISTENER = 16 };
 
 struct broker the_broker = {.lock = PTHREAD_MUTEX_INITIALIZER,
 			    .accept_lock = PTHREAD_MUTEX_INITIALIZER,
+			    .ban_lock = PTHREAD_MUTEX_INITIALIZER,
 			    .conf_lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* ---- listening --------------------------------------------------------------------------------------------------- */
@@ -379,6 +381,7 @@ void broker_set_access(struct access *access)
 	b->access = access;
 	b->access_epoch++;
 	access_apply(b, before);
+	retain_review(b);
 	access_free(before);
 }
 

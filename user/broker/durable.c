@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "broker/bans.h"
 #include "broker/internal.h"
+#include "broker/source.h"
 
 enum {
 	HELD_MAX = 1000, /* packets of a connection that wait: then nothing more is read from it */
@@ -132,13 +134,29 @@ static bool is_ours(struct mqtt_str topic)
 	return topic.len >= 4 && memcmp(topic.data, "$SYS", 4) == 0;
 }
 
-void durable_retain(struct worker *w, struct message *m)
+/* Room for an operation with who published it; NULL without memory. */
+static struct store_op *retain_op(struct worker *w, const struct source *source)
+{
+	struct store_op by = {.kind = STORE_RETAIN}, *op = NULL;
+
+	if (source && source_store(w->broker, source, &by))
+		store_failed(&w->store);
+	else
+		op = store_op(&w->store, STORE_RETAIN);
+	if (op)
+		*op = by;
+	else
+		store_op_clear(&by);
+	return op;
+}
+
+void durable_retain(struct worker *w, struct message *m, const struct source *source)
 {
 	struct store_op *op;
 
 	if (!on(w) || is_ours(message_topic(m)))
 		return;
-	op = store_op(&w->store, STORE_RETAIN);
+	op = retain_op(w, source);
 	if (!op) {
 		log_error("Out of memory: a retained message is not in the store.");
 		return;
@@ -161,6 +179,47 @@ void durable_forget(struct worker *w, uint16_t ns, struct mqtt_str topic)
 void durable_retained_expired(struct message *m, void *worker)
 {
 	durable_forget(worker, m->ns, message_topic(m));
+}
+
+/* ---- bans -------------------------------------------------------------------------------------------------------- */
+
+static struct store_op *say_of(struct worker *w, enum store_kind kind, const struct ban_subject *who)
+{
+	char network[NETWORK_NAME_MAX];
+	struct mqtt_str name = who->name;
+	struct store_op *op;
+
+	if (who->kind == BAN_ADDRESS)
+		name = mqtt_str(network_name(&who->network, network));
+	op = say(w, kind, name);
+	if (op)
+		op->number = who->kind;
+	return op;
+}
+
+void durable_ban(struct worker *w, const struct ban *ban)
+{
+	struct store_bytes reason = on(w) ? copy(mqtt_str(ban->reason)) : (struct store_bytes){0};
+	struct store_op *op;
+
+	if (!on(w))
+		return;
+	op = reason.data ? say_of(w, STORE_BAN, &ban->who) : NULL;
+	if (!op) {
+		free(reason.data);
+		return;
+	}
+	op->ids = reason;
+	op->order = ban->since_ns;
+	op->id = ban->until_ns;
+	op->retain = ban->automatic;
+	store_flush(&w->store);
+}
+
+void durable_unban(struct worker *w, const struct ban_subject *who)
+{
+	if (on(w) && say_of(w, STORE_UNBAN, who))
+		store_flush(&w->store);
 }
 
 /* ---- packets that wait --------------------------------------------------------------------------------------------- */

@@ -13,6 +13,10 @@
 
 #include "broker/conn.h"
 
+struct ban;
+struct ban_subject;
+struct source;
+
 /* ---- sessions ---------------------------------------------------------------------------------------------------- */
 
 /* A new session that will outlive its connection, as long as its expiry_interval says. 0 or -ENOMEM. */
@@ -36,11 +40,17 @@ void durable_unsubscribe(struct worker *w, const struct session *s, struct mqtt_
 
 /* ---- retained messages: under the subscription lock, so that they are said in the order they are done ----------------- */
 
-void durable_retain(struct worker *w, struct message *m);
+void durable_retain(struct worker *w, struct message *m, const struct source *source);
 /* ns: the number of the namespace. */
 void durable_forget(struct worker *w, uint16_t ns, struct mqtt_str topic);
 /* For tree_expire(). */
 void durable_retained_expired(struct message *m, void *worker);
+
+/* ---- bans: under the lock of them -------------------------------------------------------------------------------- */
+
+/* Somebody is banned, or is not any more. */
+void durable_ban(struct worker *w, const struct ban *ban);
+void durable_unban(struct worker *w, const struct ban_subject *who);
 
 /* ---- packets that wait --------------------------------------------------------------------------------------------- */
 

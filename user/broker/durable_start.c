@@ -5,8 +5,11 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "broker/banning.h"
 #include "broker/durable.h"
 #include "broker/internal.h"
+#include "broker/retain.h"
+#include "broker/source.h"
 #include "broker/subscribe.h"
 #include "broker/will.h"
 #include "store/folder.h"
@@ -56,23 +59,55 @@ static int load_subscription(void *arg, uint16_t ns, struct store_bytes client, 
 		 : 0;
 }
 
-static int load_retained(void *arg, struct message *m)
+static int load_retained(void *arg, const struct store_op *op)
 {
 	struct broker *b = arg;
-	struct namespace *space = find(b, m->ns);
+	struct namespace *space = find(b, op->message->ns);
+	struct source *source;
 	bool added = false;
 	int rc;
 
 	if (!space)
 		return -EBADMSG;
 	subscriptions_lock(b);
-	rc = tree_retain(space->tree, m, &added);
+	rc = source_restore(b, op, &source);
+	if (!rc)
+		rc = tree_retain(space->tree, op->message, source, false, &added);
+	if (rc)
+		source_unref(source);
 	subscriptions_unlock(b);
 	if (added) {
 		COUNTER_ADD(retained, 1);
 		namespace_count(&space->retained, 1);
 	}
 	return rc == -E2BIG ? 0 : rc;
+}
+
+/* False: it says nothing that can be banned. */
+static bool read_subject(const struct store_op *op, struct ban_subject *who)
+{
+	char text[NETWORK_NAME_MAX];
+
+	*who = (struct ban_subject){.kind = (enum ban_kind)op->number, .name = {op->text.data, op->text.len}};
+	if (op->number >= BAN_KINDS || !op->text.len)
+		return false;
+	if (who->kind != BAN_ADDRESS)
+		return true;
+	who->name = (struct mqtt_str){0};
+	snprintf(text, sizeof(text), "%.*s", (int)op->text.len, (const char *)op->text.data);
+	return !network_parse(text, &who->network) && who->network.address.family != AF_UNIX;
+}
+
+static int load_ban(void *arg, const struct store_op *op)
+{
+	struct ban ban = {.since_ns = op->order, .until_ns = op->id, .automatic = op->retain};
+	char reason[BAN_REASON_MAX];
+
+	snprintf(reason, sizeof(reason), "%.*s", (int)op->ids.len, (const char *)op->ids.data);
+	ban.reason = reason;
+	if (read_subject(op, &ban.who))
+		banning_restore(arg, &ban);
+	return 0;
 }
 
 int durable_prepare(const struct conf *conf, uid_t uid, gid_t gid)
@@ -113,14 +148,18 @@ int durable_open(struct broker *b)
 
 int durable_load(struct broker *b)
 {
-	static const struct store_reader reader = {load_session, load_subscription, load_retained};
+	static const struct store_reader reader = {load_session, load_subscription, load_retained, load_ban};
+	int rc;
 
 	if (!b->store)
 		return 0;
 	for (unsigned i = 0; i < b->nworkers; i++)
 		b->workers[i].store = (struct store_client){
 			.store = b->store, .loop = &b->workers[i].loop, .notice = durable_notice, .index = i};
-	return store_load(b->store, &reader, b);
+	rc = store_load(b->store, &reader, b);
+	if (!rc)
+		retain_review(b);
+	return rc;
 }
 
 int durable_start(struct broker *b)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/table.h"
 #include "broker/message.h"
 #include "broker/namespace.h"
 #include "broker/tree.h"
@@ -48,11 +49,15 @@ struct broker {
 	struct namespace *namespaces; /* by their numbers, from broker_start() to broker_stop(), as the next two */
 	unsigned nnamespaces;
 	struct namespace **listener_namespaces; /* by listener */
+	struct table sources;			/* struct source of what is retained; under the subscription lock */
+	bool barring;				/* some of that may be barred */
 	struct store *store;			/* NULL without persistence */
 	struct access *access;			/* who may come in, and do what; changes while no worker runs */
 	uint64_t access_epoch;			/* how often it has changed */
 	struct tls_tickets *tickets;		/* of all listeners with TLS; NULL: there is none */
-	struct bans *bans;			/* banning.c's, as the next */
+	struct bans *bans;			/* banning.c's, as the next two */
+	pthread_mutex_t
+		ban_lock; /* who changes them, so that the store hears of it in that order; before other locks */
 	struct strikes *strikes;
 	/* The subscription lock: whoever changes the tree, a session's subscriptions or its receiver, or a flow. */
 	pthread_mutex_t lock;

@@ -236,10 +236,12 @@ int broker_retained(const char *space, const char *filter, int (*each)(const str
 		return -ENOENT;
 	rcu_thread_start();
 	walk = tree_walk_new(look.space->tree, str_of(filter), UINT64_MAX);
-	if (walk)
+	if (walk) {
+		tree_walk_all(walk);
 		(void)tree_walk(walk, UINT_MAX, look_at_retained, &look);
-	else
+	} else {
 		look.rc = -ENOMEM;
+	}
 	tree_walk_free(walk);
 	rcu_thread_end();
 	return look.rc;

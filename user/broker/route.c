@@ -9,6 +9,7 @@
 #include "broker/flow.h"
 #include "broker/internal.h"
 #include "broker/retain.h"
+#include "broker/source.h"
 #include "mqtt/topic.h"
 
 /* ---- what only the broker publishes ------------------------------------------------------------------------------ */
@@ -155,20 +156,32 @@ int route_check(struct worker *w, const struct route *r)
 }
 
 /* Under the lock. */
-static int retain(struct worker *w, struct message *m, bool keep, bool *added, bool *removed)
+static int keep_retained(struct worker *w, const struct route *r, bool *added)
 {
-	struct tree *tree = message_namespace(w->broker, m)->tree;
-	int rc = 0;
+	const struct session *by = r->publisher;
+	/* What waited for PUBREL may be denied since a reload. */
+	bool barred = by && w->broker->conf->check_retain_source && !access_may_write(by, message_topic(r->message));
+	struct source *source = NULL;
+	int rc = by ? source_of(w->broker, by, &source) : 0;
 
-	if (keep)
-		rc = tree_retain(tree, m, added);
+	if (!rc)
+		rc = tree_retain(message_namespace(w->broker, r->message)->tree, r->message, source, barred, added);
+	if (rc)
+		source_unref(source);
 	else
-		*removed = tree_forget(tree, message_topic(m));
-	if (keep && !rc)
-		durable_retain(w, m);
-	else if (*removed)
-		durable_forget(w, m->ns, message_topic(m));
+		durable_retain(w, r->message, source);
 	return rc;
+}
+
+/* Under the lock. */
+static int retain(struct worker *w, const struct route *r, bool keep, bool *added, bool *removed)
+{
+	if (keep)
+		return keep_retained(w, r, added);
+	*removed = tree_forget(message_namespace(w->broker, r->message)->tree, message_topic(r->message));
+	if (*removed)
+		durable_forget(w, r->message->ns, message_topic(r->message));
+	return 0;
 }
 
 /* Retain and match under one lock: a subscriber that comes at the same time gets the message once, as a retained or as
@@ -185,7 +198,7 @@ static int match_retained(struct worker *w, const struct route *r, struct tree_h
 	if (!rc)
 		rc = check_retain(w, r, &keep);
 	if (!rc)
-		rc = retain(w, r->message, keep, &added, &removed);
+		rc = retain(w, r, keep, &added, &removed);
 	subscriptions_unlock(w->broker);
 	if (added || removed) {
 		COUNTER_ADD(retained, added - removed);

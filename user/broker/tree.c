@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "broker/memory.h"
+#include "broker/source.h"
 #include "broker/tree_node.h"
 #include "mqtt/topic.h"
 
@@ -249,8 +250,10 @@ struct tree *tree_new(void)
 
 static void free_one(struct tree_node *n)
 {
-	if (n->retained)
+	if (n->retained) {
 		message_unref(n->retained->message);
+		source_unref(n->retained->source);
+	}
 	free(n->retained);
 	for (struct tree_share *s = n->shares, *next; s; s = next) {
 		next = s->next;

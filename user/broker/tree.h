@@ -27,6 +27,7 @@ enum {
 	SUB_RETAIN_HANDLING_SHIFT = 4,
 };
 
+struct source; /* broker/source.h */
 struct tree_node;
 struct tree_share;
 
@@ -70,8 +71,9 @@ void tree_unsubscribe(struct tree *t, struct tree_sub *sub);
 uint64_t tree_seq(const struct tree *t);
 
 /* Retain the message for its topic, in place of another; takes a reference. 0, -ENOMEM or -E2BIG. *added says if there
- * was none before. */
-int tree_retain(struct tree *t, struct message *m, bool *added);
+ * was none before. With 0 it also takes the reference to `source` (NULL: unknown, or the broker); barred: who published it
+ * may not any more. */
+int tree_retain(struct tree *t, struct message *m, struct source *source, bool barred, bool *added);
 /* Forget the topic's retained message; true if there was one. */
 bool tree_forget(struct tree *t, struct mqtt_str topic);
 /* What is retained of others than the broker itself: messages, and the bytes of their topics, payloads and properties. */
@@ -79,6 +81,10 @@ struct tree_retained_sum {
 	uint64_t messages, bytes;
 };
 struct tree_retained_sum tree_retained_sum(const struct tree *t);
+/* Ask of all retained messages whose source is known whether it may still publish there: while it may not, walks pass them by.
+ * How many may not. While nobody reads, but for walks of tree_walk_all(). */
+uint64_t tree_retained_review(struct tree *t, bool (*may)(struct source *source, struct mqtt_str topic, void *arg),
+			      void *arg);
 /* The retained message of a topic, borrowed; NULL: none. */
 const struct message *tree_retained_of(struct tree *t, struct mqtt_str topic);
 /* Forget those that have expired, at most `max`; returns how many. `gone` is told of each. */
@@ -144,6 +150,8 @@ void tree_share_unref(struct tree_share *share);
 /* A walk over the retained messages of all topics that the filter matches, as far as they were retained not after seq. NULL
  * without memory, or with too many levels. One thread at a time. */
 struct tree_walk *tree_walk_new(struct tree *t, struct mqtt_str filter, uint64_t seq);
+/* It is also to come to messages whose source may not publish them any more. */
+void tree_walk_all(struct tree_walk *w);
 /* Under the lock, if it has rested. NULL is allowed. */
 void tree_walk_free(struct tree_walk *w);
 struct mqtt_str tree_walk_filter(const struct tree_walk *w);

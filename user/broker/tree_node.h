@@ -43,7 +43,9 @@ struct retained {
 	struct message *message; /* a reference */
 	struct tree_node *node;
 	uint64_t seq;
-	size_t heap_index; /* in tree->expiring, if the message expires */
+	size_t heap_index;     /* in tree->expiring, if the message expires */
+	struct source *source; /* a reference; writers only; NULL: unknown, or the broker */
+	bool barred;	       /* atomic; its source may not publish it any more */
 };
 
 struct tree_node {

@@ -5,6 +5,7 @@
 
 #include "base/list.h"
 #include "broker/memory.h"
+#include "broker/source.h"
 #include "broker/tree_node.h"
 
 enum { HEAP_MIN = 64 };
@@ -127,6 +128,7 @@ static void discard(struct tree *t, struct retained *r)
 	if (r->message->expires)
 		heap_remove(t, r);
 	take_from_sum(t, r->message);
+	source_unref(r->source);
 	rcu_call_later(&r->later, retained_free_later);
 }
 
@@ -141,7 +143,7 @@ static struct retained *retained_new(struct tree *t, struct message *m)
 	return r;
 }
 
-int tree_retain(struct tree *t, struct message *m, bool *added)
+int tree_retain(struct tree *t, struct message *m, struct source *source, bool barred, bool *added)
 {
 	struct retained *r, *old;
 	struct tree_path path;
@@ -162,6 +164,8 @@ int tree_retain(struct tree *t, struct message *m, bool *added)
 	}
 	t->seq++;
 	r->node = n;
+	r->source = source;
+	r->barred = barred;
 	old = n->retained;
 	*added = !old;
 	/* A walk that comes between the two stores may miss the message: its subscriber then gets it as a live one or
@@ -207,4 +211,34 @@ unsigned tree_expire(struct tree *t, uint64_t now_ns, unsigned max, void (*gone)
 		forget(t, t->expiring[0]->node);
 	}
 	return n;
+}
+
+/* ---- looking at all of them -------------------------------------------------------------------------------------- */
+
+/* The one behind it, its children left out; NULL: it was the last. */
+static struct tree_node *past(struct tree_node *n)
+{
+	while (n && !n->next_sibling)
+		n = n->parent;
+	return n ? n->next_sibling : NULL;
+}
+
+uint64_t tree_retained_review(struct tree *t, bool (*may)(struct source *source, struct mqtt_str topic, void *arg),
+			      void *arg)
+{
+	struct tree_node *n = t->root;
+	uint64_t barred = 0;
+
+	while (n) {
+		struct retained *r = n->retained;
+
+		if (r && r->source) {
+			bool bar = !may(r->source, message_topic(r->message), arg);
+
+			__atomic_store_n(&r->barred, bar, __ATOMIC_RELAXED);
+			barred += bar;
+		}
+		n = n->retained_below && n->first_child ? n->first_child : past(n);
+	}
+	return barred;
 }

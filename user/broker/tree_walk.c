@@ -15,6 +15,7 @@ struct tree_walk {
 	struct tree_node *at, *pin; /* where it is, and where it rests; NULL: it does not */
 	uint32_t depth;		    /* of `at` */
 	bool fresh;		    /* what is retained at `at` was not looked at yet */
+	bool all;		    /* also what is barred */
 	uint32_t len;
 	uint8_t filter[];
 };
@@ -46,6 +47,11 @@ void tree_walk_free(struct tree_walk *w)
 	}
 	memory_gave(sizeof(*w) + w->len);
 	free(w);
+}
+
+void tree_walk_all(struct tree_walk *w)
+{
+	w->all = true;
 }
 
 struct mqtt_str tree_walk_filter(const struct tree_walk *w)
@@ -129,7 +135,8 @@ static bool look(struct tree_walk *w, bool (*each)(struct message *m, void *arg)
 {
 	const struct retained *r = matches(w) ? __atomic_load_n(&w->at->retained, __ATOMIC_ACQUIRE) : NULL;
 
-	if (r && r->seq <= w->seq && !each(r->message, arg))
+	if (r && r->seq <= w->seq && (w->all || !__atomic_load_n(&r->barred, __ATOMIC_RELAXED)) &&
+	    !each(r->message, arg))
 		return false;
 	w->fresh = false;
 	return true;

@@ -20,8 +20,9 @@
 #define CONF_MEMORY_AUTO UINT64_MAX
 
 enum {
-	CONF_PORTS_MAX = 10,	 /* options -p */
-	CONF_NAMESPACE_MAX = 64, /* bytes of the name of one */
+	CONF_PORTS_MAX = 10,	      /* options -p */
+	CONF_NAMESPACE_MAX = 64,      /* bytes of the name of one */
+	CONF_LISTENER_NAME_MAX = 320, /* "UDP port 1883 of " and a host name */
 };
 
 /* What happens when the queue of a client is full, option queue_policy. */
@@ -141,6 +142,7 @@ struct conf {
 	uint32_t message_size_limit;	/* bytes of payload; 0 no limit; default 0 */
 	uint16_t max_keepalive;		/* seconds; 0 no limit; default 0 */
 	bool retain_available;		/* default true */
+	bool check_retain_source;	/* default true */
 	int allow_zero_length_clientid; /* default true; see the listener's */
 	char *auto_id_prefix;		/* default "auto-"; see the listener's */
 	bool upgrade_outgoing_qos;	/* deliver with the QoS of the subscription; default false */
@@ -241,6 +243,9 @@ int conf_http_place(const char *value, struct conf_http_place *place);
 
 /* After conf_finish(): warn of what is allowed, but hardly meant. */
 void conf_hint(const struct conf *c, const uint16_t *ports, size_t nports);
+
+/* How messages and the store call a listener: "port 1883", "/run/mqtt.sock". */
+const char *conf_listener_name(const struct conf_listener *l, char *buffer, size_t size);
 
 /* ---- reading it again: both after conf_finish() ------------------------------------------------------------------ */
 

@@ -90,12 +90,14 @@ struct conf_listener *conf_present_listener(struct conf *c, const struct conf_op
 
 const char *conf_listener_name(const struct conf_listener *l, char *buffer, size_t size)
 {
+	const char *udp = l->protocol == CONF_MQTT_SN ? "UDP " : "";
+
 	if (l->path)
 		snprintf(buffer, size, "%s", l->path);
 	else if (l->address)
-		snprintf(buffer, size, "port %u of %s", l->port, l->address);
+		snprintf(buffer, size, "%sport %u of %s", udp, l->port, l->address);
 	else
-		snprintf(buffer, size, "port %u", l->port);
+		snprintf(buffer, size, "%sport %u", udp, l->port);
 	return buffer;
 }
 

@@ -67,18 +67,13 @@ void conf_resolve(struct conf *c);
 
 /* ---- listeners.c ------------------------------------------------------------------------------------------------- */
 
-enum {
-	CONF_NO_LISTENER = -1,
-	CONF_LISTENER_NAME_MAX = 320, /* "port 1883 of " and a host name */
-};
+enum { CONF_NO_LISTENER = -1 };
 
 /* Add a listener with the defaults and make it the present one. NULL after conf_error(). */
 struct conf_listener *conf_add_listener(struct conf *c, const char *where);
 /* The listener that the present line belongs to; the default listener when there is none above. NULL after
  * conf_error(). */
 struct conf_listener *conf_present_listener(struct conf *c, const struct conf_option *o, const char *where);
-/* How messages call it: "port 1883", "/run/mqtt.sock". */
-const char *conf_listener_name(const struct conf_listener *l, char *buffer, size_t size);
 /* Do the two listen at the same place? */
 bool conf_same_place(const struct conf_listener *a, const struct conf_listener *b);
 void conf_free_listener(struct conf_listener *l);

@@ -499,7 +499,7 @@ const struct conf_option conf_options[] = {
 		"connection without a CONNECT in time, a packet that breaks the protocol, a handshake of TLS or WebSocket that "
 		"goes wrong. Of an IPv6 address its network, with 64 bits, is counted and banned. 0 bans nobody.\n"
 		"Who is banned is cut off, and refused before a byte is read from him; clients behind the same address with "
-		"him. Bans are seen, made and lifted by `shuntctl`(1); they survive a reload, not a restart. Each is one line "
+		"him. Bans are seen, made and lifted by `shuntctl`(1); they survive a reload and, with `persistence`, a restart: their time goes on meanwhile. Each is one line "
 		"of the log, `Banned address ADDRESS for N s: REASON`; who is refused is counted, see `shuntctl stats`. "
 		"mosquitto has no bans: all options for them are of Shunt's own.",
 }, {
@@ -659,6 +659,15 @@ const struct conf_option conf_options[] = {
 	.help = "Keep retained messages. When false, a client that publishes one is disconnected, and one whose will is to be "
 		"retained is refused; clients of MQTT 5.0 are told so when they connect.",
 }, {
+	.name = "check_retain_source", IN_CONF(check_retain_source), .type = CONF_BOOL,
+	.argument = true_false, .value = "true",
+	.help = "Deliver a retained message to new subscribers only while the client that published it may still publish to its "
+		"topic, by the `acl_file` of the listener it came in by; by the global one when there is no such listener any more, "
+		"or, with `per_listener_settings`, not at all. It is not removed: after a reload that gives the right back it is "
+		"delivered again. A client is known by its user name and identifier, also when it is gone and when the daemon "
+		"was restarted. What the broker published itself is always delivered, and so is what earlier versions kept and the "
+		"wills of clients that have not come back since a restart, of which no user name is known.",
+}, {
 	.name = "wildcard_subscriptions", IN_CONF(wildcard_subscriptions), .type = CONF_BOOL,
 	.argument = true_false, .value = "true",
 	.help = "Accept subscriptions to topic filters with + or #. When false, they are refused, and clients of MQTT 5.0 are "
@@ -728,7 +737,7 @@ const struct conf_option conf_options[] = {
 	.restart = true, .argument = true_false, .value = "false",
 	.help = "Keep on disk what has to outlive the daemon: sessions that do not end with their connection, with their "
 		"subscriptions and the messages of QoS 1 and 2 that wait for them or are on their way; wills; retained "
-		"messages. How safe they are there, durability says.",
+		"messages; bans. How safe they are there, durability says.",
 }, {
 	.name = "persistence_location", IN_CONF(persistence_location), .type = CONF_STRING,
 	.restart = true, .argument = "FOLDER", .value = "/var/lib/shunt",

@@ -33,7 +33,6 @@ static const char *const foreign[] = {
 	"bridge_tcp_user_timeout",
 	"bridge_tls_use_os_certs",
 	"bridge_tls_version",
-	"check_retain_source",
 	"cleansession",
 	"clientid",
 	"clientid_prefixes",

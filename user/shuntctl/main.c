@@ -165,7 +165,7 @@ static const struct cli_command commands[] = {
 	 "Ban an address, a client or a user: who is connected is cut off, and refused from now on.\n"
 	 "An address is refused before a byte is read, a client identifier and a user name at the CONNECT, by MQTT 5.0 with "
 	 "reason 0x8A. Clients that come through a trusted proxy are meant by the address that it tells. A new ban of the same "
-	 "replaces the one before. Bans are kept in memory: they survive a reload of the configuration, and a restart lifts them. "
+	 "replaces the one before. Bans survive a reload of the configuration and, with the option `persistence`, a restart: their time goes on meanwhile. "
 	 "The options ban_... of `shunt.conf`(5) make the daemon ban those who misbehave."},
 	{"unban", "WHO", "Lift a ban. WHO is as it was given to `ban`, or as `bans` shows it."},
 	{"bans", NULL, "List the bans that hold, for how long they still do, since when, and why."},

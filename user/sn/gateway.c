@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/rate.h"
 #include "broker/accept.h"
+#include "broker/banning.h"
 #include "broker/internal.h"
 #include "broker/memory.h"
 #include "net/address.h"
@@ -271,6 +272,19 @@ static void stranger(struct sn_gateway *g, const struct sn_address *from, const 
 	COUNTER_ADD(sn_ignored, 1);
 }
 
+/* Of who has a connection it is known. */
+static bool is_banned(const struct sn_gateway *g, const struct sn_address *from)
+{
+	struct net_address address;
+	char peer[NET_ADDRESS_MAX];
+
+	if (!bans_any(g->broker->bans, BAN_ADDRESS))
+		return false;
+	address = net_address_of(&from->at.sa);
+	net_address_name(&address, ntohs(from->at.in.sin_port), peer);
+	return banning_refuses_peer(g->worker, peer);
+}
+
 static void handle(struct sn_gateway *g, const struct sn_address *from, const struct sn_packet *p, const uint8_t *data,
 		   size_t len)
 {
@@ -285,7 +299,8 @@ static void handle(struct sn_gateway *g, const struct sn_address *from, const st
 		return;
 	}
 	if (p->type == SN_PUBLISH && p->qos == SN_QOS_MINUS_ONE) {
-		sn_nobody_publishes(g, p);
+		if (!is_banned(g, from))
+			sn_nobody_publishes(g, p);
 		return;
 	}
 	peer = find(g, from);

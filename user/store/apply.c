@@ -268,6 +268,37 @@ static int retain(struct db *db, struct db_unit *unit, const struct store_op *op
 		return rc;
 	st = use_topic(db, DB_RETAINED_PUT, ns, &text);
 	db_bind_number(st, 3, op->message->stored);
+	db_bind_text(st, 4, op->text.data, op->text.len);
+	db_bind_text(st, 5, op->username.data, op->username.len);
+	db_bind_text(st, 6, op->listener.data, op->listener.len);
+	return db_run(st);
+}
+
+/* ---- bans -------------------------------------------------------------------------------------------------------- */
+
+static int put_ban(struct db *db, const struct store_op *op)
+{
+	sqlite3_stmt *st = db_use(db, DB_BAN_PUT);
+	uint64_t now = clock_ns(), wall = db_now_ms();
+
+	db_bind_number(st, 1, op->number);
+	db_bind_text(st, 2, op->text.data, op->text.len);
+	db_bind_number(st, 3, wall - (now - op->order) / NS_PER_MS);
+	if (op->id)
+		db_bind_number(st, 4, wall + (op->id > now ? (op->id - now) / NS_PER_MS : 0));
+	else
+		sqlite3_bind_null(st, 4);
+	db_bind_number(st, 5, op->retain);
+	db_bind_text(st, 6, op->ids.data, op->ids.len);
+	return db_run(st);
+}
+
+static int delete_ban(struct db *db, const struct store_op *op)
+{
+	sqlite3_stmt *st = db_use(db, DB_BAN_DELETE);
+
+	db_bind_number(st, 1, op->number);
+	db_bind_text(st, 2, op->text.data, op->text.len);
 	return db_run(st);
 }
 
@@ -313,6 +344,10 @@ int db_apply_op(struct db *db, struct db_unit *unit, const struct store_op *op)
 		return retain(db, unit, op);
 	case STORE_FORGET:
 		return forget(db, op->ns, &op->text);
+	case STORE_BAN:
+		return put_ban(db, op);
+	case STORE_UNBAN:
+		return delete_ban(db, op);
 	case STORE_READ:
 		break;
 	}

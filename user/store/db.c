@@ -60,8 +60,12 @@ static const char *const texts[DB_STATEMENTS] = {
 	[DB_HELD_OF] = "SELECT h.id, h.pid, h.retain, h.message, " MESSAGE_COLUMNS
 		       " FROM held h LEFT JOIN message m ON m.id = h.message WHERE h.session = ?1 ORDER BY h.id",
 	[DB_RETAINED_GET] = "SELECT message FROM retained WHERE topic = ?1 AND ns = ?2",
-	[DB_RETAINED_PUT] = "INSERT OR REPLACE INTO retained(topic, ns, message) VALUES(?1, ?2, ?3)",
+	[DB_RETAINED_PUT] = "INSERT OR REPLACE INTO retained(topic, ns, message, client_id, username, listener)"
+			    " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
 	[DB_RETAINED_DELETE] = "DELETE FROM retained WHERE topic = ?1 AND ns = ?2",
+	[DB_BAN_PUT] = "INSERT OR REPLACE INTO ban VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+	[DB_BAN_DELETE] = "DELETE FROM ban WHERE kind = ?1 AND who = ?2",
+	[DB_BANS_OVER] = "DELETE FROM ban WHERE until <= ?1",
 	[DB_META_PUT] = "INSERT OR REPLACE INTO meta VALUES(?1, ?2)",
 	[DB_META_GET] = "SELECT value FROM meta WHERE name = ?1",
 	[DB_LOAD_SESSIONS] =
@@ -73,8 +77,11 @@ static const char *const texts[DB_STATEMENTS] = {
 		"SELECT s.client_id, u.filter, u.options, u.identifier, s.ns FROM subscription u JOIN session s"
 		" ON s.id = u.session ORDER BY u.place",
 	/* In the order in which messages are in the file: it may be far larger than what is kept of it in memory. */
-	[DB_LOAD_RETAINED] = "WITH r(id) AS MATERIALIZED (SELECT message FROM retained ORDER BY message LIMIT -1)"
-			     " SELECT m.id, " MESSAGE_COLUMNS " FROM r CROSS JOIN message m ON m.id = r.id",
+	[DB_LOAD_RETAINED] = "WITH r(id, client_id, username, listener) AS MATERIALIZED"
+			     " (SELECT message, client_id, username, listener FROM retained ORDER BY message LIMIT -1)"
+			     " SELECT m.id, r.client_id, r.username, r.listener, " MESSAGE_COLUMNS
+			     " FROM r CROSS JOIN message m ON m.id = r.id",
+	[DB_LOAD_BANS] = "SELECT kind, who, since, until, automatic, reason FROM ban",
 	[DB_LAST_ID] =
 		"SELECT max((SELECT coalesce(max(id), 0) FROM message), (SELECT coalesce(max(id), 0) FROM session),"
 		" (SELECT max(coalesce(max(id), 0), coalesce(max(sent), 0)) FROM delivery), (SELECT coalesce(max(id), 0) FROM held),"

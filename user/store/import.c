@@ -2,6 +2,7 @@
 #include "store/import.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -262,11 +263,27 @@ static int on_subscription(void *arg, const struct mosquitto_subscription *s)
 	return apply(in, &op);
 }
 
+/* Who published it, if the file knows and it is somebody there can be. */
+static void set_source(const struct mosquitto_message *m, struct store_op *op, char *listener, size_t size)
+{
+	if (!m->source.len || !utf8_valid(m->source.data, m->source.len) ||
+	    !utf8_valid(m->username.data, m->username.len))
+		return;
+	op->text = (struct store_bytes){(uint8_t *)m->source.data, m->source.len};
+	if (m->username.len)
+		op->username = (struct store_bytes){(uint8_t *)m->username.data, m->username.len};
+	if (!m->port)
+		return;
+	snprintf(listener, size, "port %u", m->port); /* as conf_listener_name() */
+	op->listener = (struct store_bytes){(uint8_t *)listener, (uint32_t)strlen(listener)};
+}
+
 static int on_retained(void *arg, uint64_t id)
 {
 	struct importing *in = arg;
 	struct known *k = find_message(in, id);
 	struct store_op op = {.kind = STORE_RETAIN};
+	char listener[16];
 	int rc;
 
 	if (!k)
@@ -277,6 +294,7 @@ static int on_retained(void *arg, uint64_t id)
 	op.message = make_message(in, k);
 	if (!op.message)
 		return -ENOMEM;
+	set_source(&k->message, &op, listener, sizeof(listener));
 	in->im->counts.retained++;
 	rc = apply(in, &op);
 	message_unref(op.message);

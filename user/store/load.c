@@ -75,13 +75,17 @@ static int subscription(struct loading *l, sqlite3_stmt *st)
 
 static int retained(struct loading *l, sqlite3_stmt *st)
 {
-	struct message *m = db_message(st, 1, (uint64_t)sqlite3_column_int64(st, 0));
+	const struct store_op op = {.kind = STORE_RETAIN,
+				    .message = db_message(st, 4, (uint64_t)sqlite3_column_int64(st, 0)),
+				    .text = text(st, 1),
+				    .username = text(st, 2),
+				    .listener = text(st, 3)};
 	int rc;
 
-	if (!m)
+	if (!op.message)
 		return -ENOMEM;
-	rc = l->reader->retained(l->arg, m);
-	message_unref(m);
+	rc = l->reader->retained(l->arg, &op);
+	message_unref(op.message);
 	return rc;
 }
 
@@ -89,6 +93,38 @@ static int cannot_read(const struct db *db, int rc)
 {
 	log_error("Error: Unable to read the store %s: %s.", db->path, sqlite3_errmsg(db->sqlite));
 	return db_error(rc);
+}
+
+static int cannot_write(const struct db *db, int rc)
+{
+	log_error("Error: Unable to write the store %s: %s.", db->path, sqlite3_errmsg(db->sqlite));
+	return db_error(rc);
+}
+
+static uint64_t number(sqlite3_stmt *st, int column)
+{
+	sqlite3_int64 n = sqlite3_column_int64(st, column);
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+static int ban(struct loading *l, sqlite3_stmt *st)
+{
+	uint64_t now = db_now_ms(), since = number(st, 2), until = number(st, 3);
+	struct store_op op = {.kind = STORE_BAN,
+			      .number = (uint32_t)sqlite3_column_int64(st, 0),
+			      .text = text(st, 1),
+			      .order = clock_ns() - (now > since ? now - since : 0) * NS_PER_MS,
+			      .retain = sqlite3_column_int(st, 4),
+			      .ids = text(st, 5)};
+	uint64_t left = until > now ? until - now : 0;
+
+	/* When the clock was set back it need not hold longer than it was to. */
+	if (until > since && left > until - since)
+		left = until - since;
+	if (sqlite3_column_type(st, 3) != SQLITE_NULL)
+		op.id = clock_ns() + left * NS_PER_MS;
+	return l->reader->ban(l->arg, &op);
 }
 
 static int each(struct loading *l, enum db_statement which, const char *what,
@@ -133,14 +169,20 @@ int db_namespace(struct db *db, uint16_t number, const char *name)
 	rc = db_run(st);
 	if (rc == SQLITE_OK)
 		return 0;
-	log_error("Error: Unable to write the store %s: %s.", db->path, sqlite3_errmsg(db->sqlite));
-	return db_error(rc);
+	return cannot_write(db, rc);
+}
+
+static int load_bans(struct loading *l)
+{
+	int rc = db_run1(l->db, DB_BANS_OVER, db_now_ms());
+
+	return rc == SQLITE_OK ? each(l, DB_LOAD_BANS, "bans", ban) : cannot_write(l->db, rc);
 }
 
 int db_load(struct db *db, const struct store_reader *reader, void *arg)
 {
 	struct loading l = {.db = db, .reader = reader, .arg = arg};
-	uint64_t sessions = 0;
+	uint64_t sessions = 0, retained_messages = 0;
 	int rc = each(&l, DB_LOAD_SESSIONS, "sessions", session);
 
 	sessions = l.rows;
@@ -148,8 +190,11 @@ int db_load(struct db *db, const struct store_reader *reader, void *arg)
 		rc = each(&l, DB_LOAD_SUBSCRIPTIONS, "subscriptions", subscription);
 	if (!rc)
 		rc = each(&l, DB_LOAD_RETAINED, "retained messages", retained);
+	retained_messages = l.rows;
+	if (!rc)
+		rc = load_bans(&l);
 	if (!rc)
 		log_info("Loaded %llu sessions and %llu retained messages from %s.", (unsigned long long)sessions,
-			 (unsigned long long)l.rows, db->path);
+			 (unsigned long long)retained_messages, db->path);
 	return rc;
 }

@@ -154,13 +154,12 @@ static bool read_config(struct file *f, struct cursor *c)
 /* Formats before 5 have the lengths in front of the strings. */
 static bool take_message_before_5(const struct file *f, struct cursor *c, struct mosquitto_message *m)
 {
-	struct mqtt_str user_name;
 	uint32_t payload_len;
 	uint8_t retain;
 
 	if (!take_u64(c, &m->id) || !take_string(c, &m->source))
 		return false;
-	if (f->version >= VERSION_USER_NAME && !(take_string(c, &user_name) && skip(c, 2)))
+	if (f->version >= VERSION_USER_NAME && !(take_string(c, &m->username) && take_u16(c, &m->port)))
 		return false;
 	/* packet identifiers, of the publisher and another */
 	return skip(c, 4) && take_string(c, &m->topic) && take_u8(c, &m->qos) && take_u8(c, &retain) &&
@@ -173,9 +172,10 @@ static bool take_message(struct file *f, struct cursor *c, struct mosquitto_mess
 	uint16_t source_len, user_name_len, topic_len;
 
 	return take_u64(c, &m->id) && take_time(c, &m->expires) && take_u32(c, &payload_len) && skip(c, 2) &&
-	       take_u16(c, &source_len) && take_u16(c, &user_name_len) && take_u16(c, &topic_len) && skip(c, 2) &&
-	       take_u8(c, &m->qos) && skip(c, 1) && take(c, source_len, &m->source) && skip(c, user_name_len) &&
-	       take(c, topic_len, &m->topic) && take(c, payload_len, &m->payload) && take_props(f, c, &m->props);
+	       take_u16(c, &source_len) && take_u16(c, &user_name_len) && take_u16(c, &topic_len) &&
+	       take_u16(c, &m->port) && take_u8(c, &m->qos) && skip(c, 1) && take(c, source_len, &m->source) &&
+	       take(c, user_name_len, &m->username) && take(c, topic_len, &m->topic) &&
+	       take(c, payload_len, &m->payload) && take_props(f, c, &m->props);
 }
 
 static int read_message(struct file *f, struct cursor *c)

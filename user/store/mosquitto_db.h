@@ -14,8 +14,10 @@
 /* A message that deliveries and retained messages name by its identifier. */
 struct mosquitto_message {
 	uint64_t id;
-	int64_t expires;	/* seconds since 1970; 0: never */
-	struct mqtt_str source; /* client identifier of the publisher; empty: the broker */
+	int64_t expires;	  /* seconds since 1970; 0: never */
+	struct mqtt_str source;	  /* client identifier of the publisher; empty: the broker */
+	struct mqtt_str username; /* of the publisher; empty: none, or unknown */
+	uint16_t port;		  /* of the listener it came in by; 0: unknown */
 	struct mqtt_str topic, payload;
 	struct mqtt_props props;
 	uint8_t qos;

@@ -53,7 +53,16 @@ static const char namespaces[] =
 	"DROP TABLE retained;"
 	"ALTER TABLE retained_in RENAME TO retained";
 
-static const char *const steps[] = {first, bytes_of_delivery, namespaces};
+/* Who published it: identifier, user name and the listener it came in by; NULL: none, or not known. */
+static const char source_of_retained[] = "ALTER TABLE retained ADD COLUMN client_id TEXT;"
+					 "ALTER TABLE retained ADD COLUMN username TEXT;"
+					 "ALTER TABLE retained ADD COLUMN listener TEXT";
+
+/* kind: numbers of enum ban_kind; until: NULL without end */
+static const char bans[] = "CREATE TABLE ban(kind INTEGER, who TEXT, since INTEGER NOT NULL, until INTEGER,"
+			   " automatic INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY(kind, who)) WITHOUT ROWID";
+
+static const char *const steps[] = {first, bytes_of_delivery, namespaces, source_of_retained, bans};
 
 const struct schema store_schema = {sizeof(steps) / sizeof(steps[0]), steps};
 

@@ -44,15 +44,19 @@ struct store {
 
 /* ---- batches ----------------------------------------------------------------------------------------------------- */
 
+void store_op_clear(struct store_op *op)
+{
+	message_drop(&op->message);
+	free(op->text.data);
+	free(op->ids.data);
+	free(op->username.data);
+	free(op->listener.data);
+}
+
 void store_batch_free(struct store_batch *b)
 {
-	for (unsigned i = 0; i < b->n; i++) {
-		struct store_op *op = &b->entry[i].op;
-
-		message_drop(&op->message);
-		free(op->text.data);
-		free(op->ids.data);
-	}
+	for (unsigned i = 0; i < b->n; i++)
+		store_op_clear(&b->entry[i].op);
 	free(b);
 }
 

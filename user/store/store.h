@@ -64,10 +64,16 @@ enum store_kind {
 	STORE_HELD_EARLY,
 	/* session; pid: PUBREL came */
 	STORE_HELD_OVER,
-	/* message: retain it for its topic */
+	/* message: retain it for its topic; text, username, listener: its publisher's identifier, user name and where it came in,
+	 * as far as they are known */
 	STORE_RETAIN,
 	/* ns; text: topic */
 	STORE_FORGET,
+	/* number: kind of subject; text: who; order, id: CLOCK_MONOTONIC since when and until, 0 for ever; retain: automatic; ids: the
+	 * reason as text. A ban, in place of one of the same. */
+	STORE_BAN,
+	/* number, text: likewise */
+	STORE_UNBAN,
 	/* session; page: answer it */
 	STORE_READ,
 };
@@ -84,12 +90,15 @@ struct store_op {
 	uint64_t session, id, order;
 	struct message *message; /* a reference */
 	struct store_page *page;
-	struct store_bytes text, ids;
+	struct store_bytes text, ids, username, listener;
 	uint32_t expiry, delay, number;
 	uint16_t pid, ns;
 	uint8_t qos, options;
 	bool retain, subscribed, away;
 };
+
+/* Free what it holds. */
+void store_op_clear(struct store_op *op);
 
 /* How far a stored delivery is. */
 enum store_state {
@@ -167,10 +176,11 @@ struct store_reader {
 	int (*session)(void *arg, const struct store_op *session, uint64_t away_ms, const struct store_op *will,
 		       uint32_t deliveries, uint64_t bytes);
 	int (*subscription)(void *arg, uint16_t ns, struct store_bytes client, const struct store_op *subscription);
-	int (*retained)(void *arg, struct message *m);
+	int (*retained)(void *arg, const struct store_op *retained);
+	int (*ban)(void *arg, const struct store_op *ban);
 };
 /* Read sessions (away_ms ago their connection ended; so many deliveries that have a message, of so many bytes), then
- * subscriptions in the order they were made, then retained messages. Logs progress and errors. -EBADMSG: the file is
+ * subscriptions in the order they were made, then retained messages, then bans that are not over. Logs progress and errors. -EBADMSG: the file is
  * damaged, which was not seen when it was opened; it will be when it is closed and opened again. */
 int store_load(struct store *s, const struct store_reader *reader, void *arg);
 
