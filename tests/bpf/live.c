@@ -13,7 +13,7 @@
 
 enum {
 	SEEDS = 4096,
-	TARGET_MAX_MS = 20000, /* for the hopeless case */
+	HOPELESS_MS = 20000,
 };
 
 static uint8_t pattern[SEEDS + LIVE_PAYLOAD_MAX];
@@ -185,7 +185,7 @@ void live_connect(struct live *l, struct live_conn *c, const char *name)
 
 void live_target(struct live_conn *c)
 {
-	uint64_t end = clock_ns() + (uint64_t)TARGET_MAX_MS * NS_PER_MS;
+	uint64_t end = clock_ns() + (uint64_t)HOPELESS_MS * NS_PER_MS;
 
 	/* While the remote road is loaded there are no new receivers on it. */
 	for (;;) {
@@ -262,6 +262,13 @@ int live_send_all(int fd, const void *data, size_t len)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+void live_await(int fd, int other)
+{
+	struct pollfd places[] = {{.fd = fd, .events = POLLIN}, {.fd = other, .events = POLLIN}};
+
+	assert_true(poll(places, 2, HOPELESS_MS) > 0);
 }
 
 bool live_expect(int fd, const void *data, size_t len)

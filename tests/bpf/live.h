@@ -201,6 +201,8 @@ void live_publisher_stop(struct live_publisher *p);
 uint32_t live_random(uint64_t *state);
 /* All of it, on a blocking socket; 0 or -errno. SIGPIPE is on: see live_sigpipes. */
 int live_send_all(int fd, const void *data, size_t len);
+/* Something can be read from one of two sockets; other: -1 for none. */
+void live_await(int fd, int other);
 /* Exactly these bytes come within two seconds. */
 bool live_expect(int fd, const void *data, size_t len);
 bool live_expect_nothing(int fd);

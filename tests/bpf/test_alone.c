@@ -42,7 +42,7 @@ static bool carried(struct scene *s, struct live_conn *from)
 	ssize_t n;
 
 	assert_int_equal(live_send_all(from->client, b, len), 0);
-	live_sleep_us(5000);
+	live_await(from->broker, s->sub.client);
 	n = recv(from->broker, b, sizeof(b), MSG_DONTWAIT);
 	if (n > 0) {
 		assert_int_equal(n, len);

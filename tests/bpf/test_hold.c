@@ -32,7 +32,7 @@ static uint64_t reordered(enum fp_road road, uint32_t without)
 
 	assert_int_equal(live_flow(&pub, LIVE_TOPIC, &sub), 0);
 	assert_int_equal(live_send_all(pub.client, second, second_len), 0);
-	live_sleep_us(5000);
+	live_await(pub.broker, sub.client);
 	came = recv(pub.broker, got, sizeof(got), MSG_DONTWAIT) == (ssize_t)second_len;
 	assert_int_equal(live_send(&sub, first, first_len), first_len);
 	if (came)

@@ -187,7 +187,7 @@ static size_t read_by_halves(uint32_t without, uint8_t *sent, size_t *sent_len, 
 	live_connect_plain(&live, &pub, "publisher");
 	*sent_len = live_publish(sent, LIVE_TOPIC, 1, 0, 100);
 	assert_int_equal(live_send_all(pub.client, sent, *sent_len), 0);
-	live_sleep_us(5000);
+	live_await(pub.broker, -1);
 	assert_int_equal(recv(pub.broker, got, HALF, MSG_DONTWAIT), HALF);
 	pub.received = HALF;
 	live_attach(&live, &pub);
