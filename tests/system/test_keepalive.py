@@ -12,10 +12,10 @@ LATE = 15.0  # seconds within which a silent client must be gone
 class KeepAlive(SystemTest):
     """One and a half times the interval, and what counts as a sign of life."""
 
-    def gone(self, client, since):
-        """The broker closes, not before 1.5 seconds since `since`."""
+    def gone(self, client, since, interval):
+        """The broker closes, not before one and a half times the interval since `since`."""
         client.closed(LATE)
-        self.assertGreaterEqual(time.monotonic() - since, 1.45)
+        self.assertGreaterEqual(time.monotonic() - since, 1.5 * interval - 0.05)
 
     def test_silent(self):
         """Without a packet the connection is closed, as if the network had failed: the will is published, and what a
@@ -67,7 +67,7 @@ class KeepAlive(SystemTest):
         [MQTT-3.1.2-24]"""
         subscriber = self.client("s", keepalive=0)
         subscriber.subscribe(self.topic("t"))
-        publisher = self.client("p", keepalive=1)
+        publisher = self.client("p", keepalive=2)  # shuntctl is asked meanwhile, and may take a second
         self.install(publisher, subscriber, self.topic("t"))
         with self.carries(25, share=0.9):
             for n in range(25):
@@ -75,14 +75,14 @@ class KeepAlive(SystemTest):
                 publisher.publish(self.topic("t"), b"%d" % n)
                 since = time.monotonic()
                 self.assertEqual(subscriber.payloads(1), [b"%d" % n])
-        self.gone(publisher, since)
+        self.gone(publisher, since, 2)
         subscriber.ping()
 
     def test_ping_in_time(self):
         """PINGREQ of a client with a flow is answered, once each, between its messages."""
-        subscriber = self.client("s", keepalive=1)
+        subscriber = self.client("s", keepalive=3)
         subscriber.subscribe(self.topic("t"))
-        publisher = self.client("p", keepalive=1)
+        publisher = self.client("p", keepalive=3)
         self.install(publisher, subscriber, self.topic("t"))
         for n in range(10):
             for client in (publisher, subscriber):
