@@ -491,6 +491,20 @@ static void reset_if_unread(const struct conn *c)
 		setsockopt(c->watch.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
 }
 
+void conn_count_carried(struct conn *c)
+{
+	struct namespace *space = conn_namespace(c);
+	struct fp_client_counters now;
+
+	if (namespace_is_default(space) || c->link.road == FP_ROAD_NONE)
+		return;
+	fp_client_counters(&c->link, &now);
+	namespace_received(space, c->worker->index, now.sent_messages - c->carried_in);
+	namespace_sent(space, c->worker->index, now.received_messages - c->carried_out);
+	c->carried_in = now.sent_messages;
+	c->carried_out = now.received_messages;
+}
+
 static void close_socket(struct conn *c)
 {
 	if (c->link.road == FP_ROAD_REMOTE)
@@ -500,6 +514,7 @@ static void close_socket(struct conn *c)
 	if (c->watch.fd >= 0)
 		close(c->watch.fd);
 	c->watch.fd = -1;
+	conn_count_carried(c);
 	fp_detach(&c->link);
 	list_del(&c->all);
 	list_push(&c->worker->dead, &c->all);

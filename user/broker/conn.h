@@ -100,8 +100,9 @@ struct conn {
 	size_t in_len, in_cap;
 	uint64_t received; /* bytes read from the socket */
 	uint64_t bytes_in, bytes_out;
-	uint64_t counted_bytes;	  /* of the output, in the counters */
-	uint32_t counted_packets; /* PUBLISH */
+	uint64_t carried_in, carried_out; /* messages, by conn_count_carried() */
+	uint64_t counted_bytes;		  /* of the output, in the counters */
+	uint32_t counted_packets;	  /* PUBLISH */
 	uint64_t last_rx_ns;
 	uint64_t connected_ns;
 
@@ -196,6 +197,9 @@ void conn_write(struct conn *c);
 
 /* Of the next `len` bytes of the output, that were gathered by the rule of its link, `n` were written. */
 void conn_written(struct conn *c, size_t n, size_t len);
+
+/* Count for its namespace what the kernel has carried since the last time, unless it is the default one. */
+void conn_count_carried(struct conn *c);
 
 /* The end of the turn for a connection with output: write, let the session go on, hold or release. */
 void conn_flush(struct conn *c);

@@ -22,6 +22,9 @@ static int add(struct broker *b, const char *name, size_t len)
 	}
 	*space = (struct namespace){.number = (uint16_t)b->nnamespaces, .name = strndup(name, len), .tree = tree_new()};
 	b->nnamespaces++; /* what it has is freed with it */
+	if (posix_memalign((void **)&space->traffic, 64, b->nworkers * sizeof(space->traffic[0])))
+		return -ENOMEM;
+	memset(space->traffic, 0, b->nworkers * sizeof(space->traffic[0]));
 	return space->name && space->tree ? 0 : -ENOMEM;
 }
 
@@ -87,6 +90,7 @@ void namespaces_close(struct broker *b)
 		if (space->tree)
 			tree_free(space->tree);
 		sys_space_free(space);
+		free(space->traffic);
 		free(space->name);
 	}
 	free(b->namespaces);
@@ -94,6 +98,17 @@ void namespaces_close(struct broker *b)
 	b->namespaces = NULL;
 	b->listener_namespaces = NULL;
 	b->nnamespaces = 0;
+}
+
+struct namespace_traffic namespace_traffic(const struct broker *b, const struct namespace *space)
+{
+	struct namespace_traffic sum = {0};
+
+	for (unsigned i = 0; i < b->nworkers; i++) {
+		sum.received += __atomic_load_n(&space->traffic[i].received, __ATOMIC_RELAXED);
+		sum.sent += __atomic_load_n(&space->traffic[i].sent, __ATOMIC_RELAXED);
+	}
+	return sum;
 }
 
 char *namespace_client(const struct namespace *space, const char *client_id, size_t len, char **id)

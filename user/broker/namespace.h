@@ -29,13 +29,19 @@ struct tree;
 
 enum { NAMESPACES_MAX = 4096 }; /* with those that are in the store only */
 
+/* What a worker counts; written by it alone, read by all. */
+struct namespace_traffic {
+	uint64_t received, sent; /* PUBLISH packets; with what the kernel carried, as of a second ago */
+} __attribute__((aligned(64)));
+
 struct namespace
 {
 	uint16_t number;   /* constant, as the next four */
 	char *name;	   /* "": the default one */
 	bool has_listener; /* somebody can connect to it */
 	struct tree *tree;
-	struct sys_space *sys; /* sys.c's; NULL: nothing was published there */
+	struct namespace_traffic *traffic; /* by worker */
+	struct sys_space *sys;		   /* sys.c's; NULL: nothing was published there */
 	/* atomic: */
 	uint32_t clients;   /* with a session, for global_max_clients */
 	uint32_t kept;	    /* sessions that outlive their connection, for max_sessions */
@@ -62,6 +68,24 @@ static inline bool namespace_is_default(const struct namespace *space)
 {
 	return !space || !space->number;
 }
+
+/* The worker's thread. */
+static inline void namespace_received(struct namespace *space, unsigned worker, uint64_t n)
+{
+	uint64_t *all = &space->traffic[worker].received;
+
+	__atomic_store_n(all, *all + n, __ATOMIC_RELAXED);
+}
+
+static inline void namespace_sent(struct namespace *space, unsigned worker, uint64_t n)
+{
+	uint64_t *all = &space->traffic[worker].sent;
+
+	__atomic_store_n(all, *all + n, __ATOMIC_RELAXED);
+}
+
+/* What all workers have counted. Any thread. */
+struct namespace_traffic namespace_traffic(const struct broker *b, const struct namespace *space);
 
 static inline void namespace_count(uint32_t *what, int n)
 {

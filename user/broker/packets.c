@@ -278,6 +278,7 @@ static int handle_publish(struct conn *c, struct mqtt_packet *p)
 	COUNTER_ADD(publish_received, 1);
 	COUNTER_ADD(publish_bytes_received, pub->payload.len);
 	c->session->messages_in++;
+	namespace_received(c->session->space, c->worker->index, 1);
 	rc = resolve_alias(c, p);
 	if (!rc)
 		rc = mount(c, &p->publish.topic, &mounted);

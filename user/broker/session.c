@@ -120,6 +120,8 @@ static void count_publish(struct session *s, const struct message *m)
 	COUNTER_ADD(messages_sent, 1);
 	COUNTER_ADD(publish_sent, 1);
 	COUNTER_ADD(publish_bytes_sent, m->payload_len);
+	if (s->space)
+		namespace_sent(s->space, s->worker, 1);
 	dirty(s->sink);
 }
 

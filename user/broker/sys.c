@@ -26,6 +26,7 @@ struct sample {
 	uint64_t heap, heap_maximum; /* bytes that malloc() has given out */
 	/* of the namespace where it is published: */
 	uint64_t clients, connected, clients_maximum, expired, subscriptions, shared_subscriptions, retained;
+	uint64_t own_received, own_sent; /* PUBLISH; of the default one: of the whole process */
 };
 
 typedef uint64_t value_fn(const struct sample *s);
@@ -64,6 +65,8 @@ OWN(clients_expired, expired)
 OWN(subscriptions, subscriptions)
 OWN(shared_subscriptions, shared_subscriptions)
 OWN(retained, retained)
+OWN(own_received, own_received)
+OWN(own_sent, own_sent)
 #undef OWN
 
 static uint64_t clients_disconnected(const struct sample *s)
@@ -117,8 +120,8 @@ static const struct {
 	{"publish/bytes/received", publish_bytes_received, false},
 	{"publish/bytes/sent", publish_bytes_sent, false},
 	{"publish/messages/dropped", publish_dropped, false},
-	{"publish/messages/received", publish_received, false},
-	{"publish/messages/sent", publish_sent, false},
+	{"publish/messages/received", own_received, true},
+	{"publish/messages/sent", own_sent, true},
 	{"packet/out/count", out_packets, false},
 	{"packet/out/bytes", out_bytes, false},
 	{"heap/current", heap_current, false},
@@ -229,8 +232,10 @@ static void publish_number(struct worker *w, const struct namespace *space, cons
 	publish_if_changed(w, space, topic, last, text);
 }
 
-static void take_own(struct sample *s, const struct namespace *space)
+static void take_own(struct sample *s, const struct broker *b, const struct namespace *space)
 {
+	struct namespace_traffic traffic = namespace_traffic(b, space);
+
 	s->connected = __atomic_load_n(&space->connected, __ATOMIC_RELAXED);
 	s->clients = __atomic_load_n(&space->clients, __ATOMIC_RELAXED);
 	s->clients_maximum = space->sys->clients_maximum;
@@ -238,6 +243,8 @@ static void take_own(struct sample *s, const struct namespace *space)
 	s->subscriptions = __atomic_load_n(&space->subscriptions, __ATOMIC_RELAXED);
 	s->shared_subscriptions = __atomic_load_n(&space->shared_subscriptions, __ATOMIC_RELAXED);
 	s->retained = __atomic_load_n(&space->retained, __ATOMIC_RELAXED);
+	s->own_received = namespace_is_default(space) ? publish_received(s) : traffic.received;
+	s->own_sent = namespace_is_default(space) ? publish_sent(s) : traffic.sent;
 }
 
 static void publish_values(struct worker *w, struct namespace *space, struct sample *s)
@@ -248,7 +255,7 @@ static void publish_values(struct worker *w, struct namespace *space, struct sam
 	publish_if_changed(w, space, "version", last->version, "shunt version " SHUNT_VERSION);
 	snprintf(text, sizeof(text), "%llu seconds", (unsigned long long)(s->stats.uptime_ms / 1000));
 	publish_if_changed(w, space, "uptime", last->uptime, text);
-	take_own(s, space);
+	take_own(s, w->broker, space);
 	for (unsigned i = 0; i < VALUES; i++)
 		if (values[i].own || namespace_is_default(space))
 			publish_number(w, space, values[i].topic, last->value[i], values[i].value(s));

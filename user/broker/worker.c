@@ -426,12 +426,23 @@ static void turn(struct worker *w)
 	free_dead(w);
 }
 
+/* Once a second, where there are several namespaces: of the default one nobody asks. */
+static void count_carried(struct worker *w)
+{
+	if (w->broker->nnamespaces == 1 || w->loop.now_ns - w->carried_ns < NS_PER_S)
+		return;
+	w->carried_ns = w->loop.now_ns;
+	for (struct list *l = w->conns.next; l != &w->conns; l = l->next)
+		conn_count_carried(container_of(l, struct conn, all));
+}
+
 static void heartbeat(struct timer *t)
 {
 	struct worker *w = container_of(t, struct worker, heartbeat);
 	bool wanted = fp_wants_heartbeat();
 
 	fp_heartbeat(w->index);
+	count_carried(w);
 	loop_after(&w->loop, t, wanted ? HEARTBEAT_MS - 10 : HEARTBEAT_IDLE_MS, heartbeat);
 }
 

@@ -107,6 +107,7 @@ struct worker {
 	struct timer sys;
 	struct timer expire;	     /* worker 0 only: retained messages, bans */
 	struct sys_state *sys_state; /* worker 0 only, see sys.c */
+	uint64_t carried_ns;	     /* when conn_count_carried() was called last */
 	uint64_t no_fd_logged_ns, rate_logged_ns;
 	struct timer sweep_later; /* banning.c's, as the next */
 	uint64_t swept_ns;

@@ -78,6 +78,7 @@ static void publish(struct sn_gateway *g, const struct sn_packet *p, struct mqtt
 
 	COUNTER_ADD(publish_received, 1);
 	COUNTER_ADD(publish_bytes_received, p->data.len);
+	namespace_received(g->nobody->space, g->worker->index, 1);
 	if (!access_may_write(g->nobody, topic)) {
 		COUNTER_ADD(publish_denied, 1);
 		return;
