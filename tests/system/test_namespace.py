@@ -582,6 +582,18 @@ class NamespaceStore(Spaces):
                 self.check()
 
     @own
+    def test_bans(self):
+        """Bans are of the namespace where they were made; lifting one there leaves the others."""
+        daemon = self.begin("persistence true")
+        for space in ("a", "b"):
+            daemon.ctl("ban", "--client", "--namespace", space, self.id("c"))
+        daemon.ctl("unban", "--client", "--namespace", "b", self.id("c"))
+        self.again("stop")
+        self.at("a", "c", code=BANNED)
+        for space in ("", "b"):
+            self.at(space, "c").ping()
+
+    @own
     def test_order_of_listeners(self):
         """Namespaces are known by their names: listeners may come in another order, some be gone for a while."""
         daemon = self.begin("persistence true")

@@ -293,6 +293,8 @@ static int on_ban(void *arg, const struct store_op *op)
 	size_t len = strlen(l->bans);
 	uint64_t now = clock_ns();
 
+	if (op->ns)
+		len += (size_t)snprintf(l->bans + len, sizeof(l->bans) - len, "%u: ", op->ns);
 	snprintf(l->bans + len, sizeof(l->bans) - len, "%u %.*s %lld %lld %d %.*s; ", op->number, (int)op->text.len,
 		 (const char *)op->text.data, hundreds(now - op->order), op->id ? hundreds(op->id - now) : -1,
 		 op->retain, (int)op->ids.len, (const char *)op->ids.data);
@@ -500,6 +502,18 @@ static void test_bans(void **state)
 	assert_int_equal(ask(f, "SELECT count(*) FROM ban"), 3);
 	change(f, "UPDATE ban SET since = since + 5000000, until = until + 5000000");
 	assert_string_equal(load(f).bans, "0 c 0 30 0 second; 1 c 0 -1 0 ; 2 192.0.2.0/24 0 866 1 floods; ");
+	change(f, "DELETE FROM ban");
+	for (uint16_t ns = 0; ns < 3; ns++) {
+		op = store_op(&f->client, STORE_BAN);
+		op->ns = ns;
+		op->text = text("c");
+		op->ids = text("");
+		op->order = clock_ns();
+	}
+	op = store_op(&f->client, STORE_UNBAN);
+	op->ns = 1;
+	op->text = text("c");
+	assert_string_equal(load(f).bans, "0 c 0 -1 0 ; 2: 0 c 0 -1 0 ; ");
 }
 
 /* Payloads are stored once however many sessions wait for them, and go with the last. */

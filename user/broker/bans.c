@@ -23,7 +23,7 @@ struct entry {
 	struct table_node node;
 	struct ban ban;
 	size_t size;
-	char text[]; /* the reason with its NUL, then the name */
+	char text[]; /* the reason and the namespace, with their NUL, then the name */
 };
 
 struct bans {
@@ -201,18 +201,21 @@ static void drop(struct bans *b, struct entry *e)
 static struct entry *make(const struct ban *ban)
 {
 	size_t reason = strnlen(ban->reason, BAN_REASON_MAX - 1), name = ban->who.name.len;
-	struct entry *e = malloc(sizeof(*e) + reason + 1 + name);
+	size_t space = strlen(space_of(&ban->who)), size = reason + 1 + space + 1 + name;
+	struct entry *e = malloc(sizeof(*e) + size);
 
 	if (!e)
 		return NULL;
 	e->ban = *ban;
-	e->size = reason + 1 + name;
+	e->size = size;
 	memcpy(e->text, ban->reason, reason);
 	e->text[reason] = '\0';
+	memcpy(e->text + reason + 1, space_of(&ban->who), space + 1);
 	if (name)
-		memcpy(e->text + reason + 1, ban->who.name.data, name);
+		memcpy(e->text + reason + 1 + space + 1, ban->who.name.data, name);
 	e->ban.reason = e->text;
-	e->ban.who.name.data = (const uint8_t *)e->text + reason + 1;
+	e->ban.who.space = e->text + reason + 1;
+	e->ban.who.name.data = (const uint8_t *)e->text + reason + 1 + space + 1;
 	return e;
 }
 

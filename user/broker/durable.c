@@ -192,8 +192,10 @@ static struct store_op *say_of(struct worker *w, enum store_kind kind, const str
 	if (who->kind == BAN_ADDRESS)
 		name = mqtt_str(network_name(&who->network, network));
 	op = say(w, kind, name);
-	if (op)
+	if (op) {
 		op->number = who->kind;
+		op->ns = namespace_named(w->broker, who->space)->number; /* it was banned there */
+	}
 	return op;
 }
 

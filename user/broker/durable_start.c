@@ -84,13 +84,15 @@ static int load_retained(void *arg, const struct store_op *op)
 }
 
 /* False: it says nothing that can be banned. */
-static bool read_subject(const struct store_op *op, struct ban_subject *who)
+static bool read_subject(const struct broker *b, const struct store_op *op, struct ban_subject *who)
 {
+	const struct namespace *space = find(b, op->ns);
 	char text[NETWORK_NAME_MAX];
 
 	*who = (struct ban_subject){.kind = (enum ban_kind)op->number, .name = {op->text.data, op->text.len}};
-	if (op->number >= BAN_KINDS || !op->text.len)
+	if (op->number >= BAN_KINDS || !op->text.len || !space)
 		return false;
+	who->space = space->name;
 	if (who->kind != BAN_ADDRESS)
 		return true;
 	who->name = (struct mqtt_str){0};
@@ -105,7 +107,7 @@ static int load_ban(void *arg, const struct store_op *op)
 
 	snprintf(reason, sizeof(reason), "%.*s", (int)op->ids.len, (const char *)op->ids.data);
 	ban.reason = reason;
-	if (read_subject(op, &ban.who))
+	if (read_subject(arg, op, &ban.who))
 		banning_restore(arg, &ban);
 	return 0;
 }

@@ -283,13 +283,14 @@ static int put_ban(struct db *db, const struct store_op *op)
 
 	db_bind_number(st, 1, op->number);
 	db_bind_text(st, 2, op->text.data, op->text.len);
-	db_bind_number(st, 3, wall - (now - op->order) / NS_PER_MS);
+	db_bind_number(st, 3, op->ns);
+	db_bind_number(st, 4, wall - (now - op->order) / NS_PER_MS);
 	if (op->id)
-		db_bind_number(st, 4, wall + (op->id > now ? (op->id - now) / NS_PER_MS : 0));
+		db_bind_number(st, 5, wall + (op->id > now ? (op->id - now) / NS_PER_MS : 0));
 	else
-		sqlite3_bind_null(st, 4);
-	db_bind_number(st, 5, op->retain);
-	db_bind_text(st, 6, op->ids.data, op->ids.len);
+		sqlite3_bind_null(st, 5);
+	db_bind_number(st, 6, op->retain);
+	db_bind_text(st, 7, op->ids.data, op->ids.len);
 	return db_run(st);
 }
 
@@ -299,6 +300,7 @@ static int delete_ban(struct db *db, const struct store_op *op)
 
 	db_bind_number(st, 1, op->number);
 	db_bind_text(st, 2, op->text.data, op->text.len);
+	db_bind_number(st, 3, op->ns);
 	return db_run(st);
 }
 

@@ -63,8 +63,8 @@ static const char *const texts[DB_STATEMENTS] = {
 	[DB_RETAINED_PUT] = "INSERT OR REPLACE INTO retained(topic, ns, message, client_id, username, listener)"
 			    " VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
 	[DB_RETAINED_DELETE] = "DELETE FROM retained WHERE topic = ?1 AND ns = ?2",
-	[DB_BAN_PUT] = "INSERT OR REPLACE INTO ban VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-	[DB_BAN_DELETE] = "DELETE FROM ban WHERE kind = ?1 AND who = ?2",
+	[DB_BAN_PUT] = "INSERT OR REPLACE INTO ban VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	[DB_BAN_DELETE] = "DELETE FROM ban WHERE kind = ?1 AND who = ?2 AND ns = ?3",
 	[DB_BANS_OVER] = "DELETE FROM ban WHERE until <= ?1",
 	[DB_META_PUT] = "INSERT OR REPLACE INTO meta VALUES(?1, ?2)",
 	[DB_META_GET] = "SELECT value FROM meta WHERE name = ?1",
@@ -81,7 +81,7 @@ static const char *const texts[DB_STATEMENTS] = {
 			     " (SELECT message, client_id, username, listener FROM retained ORDER BY message LIMIT -1)"
 			     " SELECT m.id, r.client_id, r.username, r.listener, " MESSAGE_COLUMNS
 			     " FROM r CROSS JOIN message m ON m.id = r.id",
-	[DB_LOAD_BANS] = "SELECT kind, who, since, until, automatic, reason FROM ban",
+	[DB_LOAD_BANS] = "SELECT kind, who, ns, since, until, automatic, reason FROM ban",
 	[DB_LAST_ID] =
 		"SELECT max((SELECT coalesce(max(id), 0) FROM message), (SELECT coalesce(max(id), 0) FROM session),"
 		" (SELECT max(coalesce(max(id), 0), coalesce(max(sent), 0)) FROM delivery), (SELECT coalesce(max(id), 0) FROM held),"

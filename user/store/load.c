@@ -110,19 +110,20 @@ static uint64_t number(sqlite3_stmt *st, int column)
 
 static int ban(struct loading *l, sqlite3_stmt *st)
 {
-	uint64_t now = db_now_ms(), since = number(st, 2), until = number(st, 3);
+	uint64_t now = db_now_ms(), since = number(st, 3), until = number(st, 4);
 	struct store_op op = {.kind = STORE_BAN,
 			      .number = (uint32_t)sqlite3_column_int64(st, 0),
 			      .text = text(st, 1),
+			      .ns = (uint16_t)sqlite3_column_int(st, 2),
 			      .order = clock_ns() - (now > since ? now - since : 0) * NS_PER_MS,
-			      .retain = sqlite3_column_int(st, 4),
-			      .ids = text(st, 5)};
+			      .retain = sqlite3_column_int(st, 5),
+			      .ids = text(st, 6)};
 	uint64_t left = until > now ? until - now : 0;
 
 	/* When the clock was set back it need not hold longer than it was to. */
 	if (until > since && left > until - since)
 		left = until - since;
-	if (sqlite3_column_type(st, 3) != SQLITE_NULL)
+	if (sqlite3_column_type(st, 4) != SQLITE_NULL)
 		op.id = clock_ns() + left * NS_PER_MS;
 	return l->reader->ban(l->arg, &op);
 }
