@@ -254,6 +254,13 @@ static void traffic_stats(struct json *j, const struct counters *c)
 	json_uint(j, "publish", at_least_zero(c->out_packets));
 	json_uint(j, "bytes", at_least_zero(c->out_bytes));
 	json_close_object(j);
+	json_open_object(j, "auth_http");
+	json_uint(j, "allowed", c->hook_allowed);
+	json_uint(j, "refused", c->hook_refused);
+	json_uint(j, "failed", c->hook_failed);
+	json_uint(j, "cached", c->hook_cached);
+	json_uint(j, "busy", c->hook_busy);
+	json_close_object(j);
 	json_open_object(j, "mqtt_sn");
 	json_uint(j, "datagrams", c->sn_datagrams);
 	json_uint(j, "malformed", c->sn_malformed);

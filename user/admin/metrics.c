@@ -71,6 +71,11 @@ static const struct number counters[] = {
 	 OF(sum.publish_paused)},
 	{"retained_refused", "Messages not retained because of max_retained_... or want of memory.",
 	 OF(sum.retain_refused)},
+	{"auth_http_allowed", "Logins that the server of auth_http_url allowed.", OF(sum.hook_allowed)},
+	{"auth_http_refused", "Logins that the server of auth_http_url refused.", OF(sum.hook_refused)},
+	{"auth_http_failed", "Logins for which the server of auth_http_url had no answer.", OF(sum.hook_failed)},
+	{"auth_http_cached", "Logins let in because auth_http_url had allowed the same lately.", OF(sum.hook_cached)},
+	{"auth_http_busy", "Logins refused because of auth_http_max_pending.", OF(sum.hook_busy)},
 	{"fastpath_evicted_flows", "Flows that made room for others.", OF(fastpath.evicted)},
 	{"fastpath_told", "Deliveries of the daemon that the kernel made together with others.", OF(fastpath.told)},
 };

@@ -5,10 +5,12 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 
+#include "auth/hook.h"
 #include "auth/password.h"
 #include "auth/scram.h"
 #include "auth/store.h"
 #include "base/log.h"
+#include "broker/asking.h"
 #include "broker/authenticate.h"
 #include "broker/checker.h"
 #include "broker/gate.h"
@@ -36,6 +38,7 @@ static const struct conf_listener *next_of(const struct conf *live, const struct
 /* The files of one listener. */
 struct paths {
 	const char *passwords, *acl; /* NULL: none */
+	const char *url;	     /* of a hook, likewise */
 };
 
 static struct paths paths_of(const struct conf *live, const struct conf *next, size_t i)
@@ -43,7 +46,8 @@ static struct paths paths_of(const struct conf *live, const struct conf *next, s
 	const struct conf_listener *l = next_of(live, next, i);
 
 	return (struct paths){l->own_password_file ? l->own_password_file : next->password_file,
-			      l->own_acl_file ? l->own_acl_file : next->acl_file};
+			      l->own_acl_file ? l->own_acl_file : next->acl_file,
+			      l->own_auth_http_url ? l->own_auth_http_url : next->auth_http_url};
 }
 
 /* The gate of a listener. Whether it has one, and TLS, is fixed, because the fast path was told: then it stays as it is. 0
@@ -71,6 +75,17 @@ static int load_gate(struct access_rules *rules, const struct conf *live, const 
 	return rules->gate ? 0 : -1;
 }
 
+static struct hook *load_hook(const struct conf *next, const char *url)
+{
+	return hook_load(&(struct hook_config){
+		.url = url,
+		.cafile = next->auth_http_cafile,
+		.timeout_s = next->auth_http_timeout,
+		.cache_s = next->auth_http_cache,
+		.max_pending = next->auth_http_max_pending,
+	});
+}
+
 /* A file is read once, however many listeners have it. 0 or -1. */
 static int load_rules(struct access *a, const struct conf *live, const struct conf *next, size_t i)
 {
@@ -85,12 +100,16 @@ static int load_rules(struct access *a, const struct conf *live, const struct co
 			rules->passwords = password_file_ref(a->rules[k].passwords);
 		if (!rules->acl && same_path(own.acl, other.acl))
 			rules->acl = acl_ref(a->rules[k].acl);
+		if (!rules->hook && same_path(own.url, other.url))
+			rules->hook = hook_ref(a->rules[k].hook);
 	}
 	if (own.passwords && !rules->passwords)
 		rules->passwords = password_file_load(own.passwords);
 	if (own.acl && !rules->acl)
 		rules->acl = acl_load(own.acl);
-	if ((own.passwords && !rules->passwords) || (own.acl && !rules->acl))
+	if (own.url && !rules->hook)
+		rules->hook = load_hook(next, own.url);
+	if ((own.passwords && !rules->passwords) || (own.acl && !rules->acl) || (own.url && !rules->hook))
 		return -1;
 	if (l->jwt_keys) {
 		rules->tokens = token_rules_load(l);
@@ -131,9 +150,18 @@ void access_free(struct access *a)
 		password_file_unref(a->rules[i].passwords);
 		acl_unref(a->rules[i].acl);
 		token_rules_unref(a->rules[i].tokens);
+		hook_unref(a->rules[i].hook);
 		gate_unref(a->rules[i].gate);
 	}
 	free(a);
+}
+
+bool access_has_hook(const struct access *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (a->rules[i].hook)
+			return true;
+	return false;
 }
 
 const struct access_rules *access_of(const struct conn *c)
@@ -246,7 +274,7 @@ static int begin_login(struct conn *c, const struct mqtt_connect *connect, struc
 
 bool access_waits(const struct conn *c)
 {
-	return c->login;
+	return c->login || c->asking;
 }
 
 static int take_username(struct conn *c, struct mqtt_str name)
@@ -303,12 +331,12 @@ static bool asks_identity(const struct conn *c)
 }
 
 /* Is what it gives for its password a token? Without a user name it can only be one; with one it may be a password of the
- * file, if there is one, unless it looks like a token. */
+ * file or for a hook, if there is one, unless it looks like a token. */
 static bool gives_token(const struct access_rules *rules, const struct mqtt_connect *connect)
 {
 	if (!rules->tokens || !connect->has_password)
 		return false;
-	return !rules->passwords || !connect->username.len || jwt_looks_like(connect->password);
+	return (!rules->passwords && !rules->hook) || !connect->username.len || jwt_looks_like(connect->password);
 }
 
 /* access_check() of who gives one. */
@@ -323,6 +351,20 @@ static int check_token(struct conn *c, const struct mqtt_connect *connect)
 	if (connect->username.len && !mqtt_str_eq(connect->username, mqtt_str(t->claims.name)))
 		return log_refused(c, connect->username, "its token is for another user");
 	return take_username(c, mqtt_str(t->claims.name));
+}
+
+/* Is the user one of the file? */
+static bool in_file(const struct access_rules *rules, struct mqtt_str name)
+{
+	return rules->passwords && password_file_find(rules->passwords, name);
+}
+
+/* By the word of a hook. */
+static int check_by_hook(struct conn *c, const struct mqtt_connect *connect, struct hook *hook)
+{
+	int rc = c->login_known ? c->login_result : asking_begin(c, connect, hook);
+
+	return rc ? rc : take_username(c, connect->username);
 }
 
 int access_check(struct conn *c, const struct mqtt_connect *connect)
@@ -352,6 +394,8 @@ int access_check(struct conn *c, const struct mqtt_connect *connect)
 		log_notice("Client %s [%s] is not let in: it gave no user name.", c->client_name, c->peer);
 		return MQTT_RC_NOT_AUTHORIZED;
 	}
+	if (access_of(c)->hook && !in_file(access_of(c), connect->username))
+		return check_by_hook(c, connect, access_of(c)->hook);
 	if (!passwords && access_of(c)->tokens)
 		return log_refused(c, connect->username, "it gave no token");
 	if (!passwords)
@@ -380,6 +424,7 @@ void access_done(struct conn *c)
 	if (c->login)
 		__atomic_store_n(&c->login->check.given_up, true, __ATOMIC_RELAXED);
 	c->login = NULL;
+	asking_end(c);
 }
 
 /* ---- a reload ------------------------------------------------------------------------------------------------------ */
@@ -400,6 +445,9 @@ static bool still_welcome(const struct conn *c, const struct access *before)
 		return same_user(name, before->users, now->users);
 	if (c->session->token)
 		return rules->tokens && token_stands(c->session->token, old->tokens, rules->tokens);
+	/* Who came by the word of a hook cannot be asked for anew, as its password is not known any more. */
+	if (c->session->username && (rules->hook || old->hook) && !in_file(rules, name) && !in_file(old, name))
+		return hook_same(rules->hook, old->hook);
 	if (!c->session->username || !rules->passwords)
 		return c->worker->broker->conf->listeners[c->listener].allow_anonymous &&
 		       !(c->session->username && rules->tokens);

@@ -12,14 +12,16 @@
 #include "broker/conn.h"
 
 struct auth_store;
+struct hook;
 struct token_rules;
 
 /* Of one listener. */
 struct access_rules {
 	struct password_file *passwords; /* a reference; NULL: none, user names are not checked */
-	struct acl *acl;		 /* a reference; NULL: everybody may do everything */
-	struct token_rules *tokens;	 /* a reference; NULL: none, a password is no token */
-	struct gate *gate;		 /* a reference; NULL: a connection begins with MQTT */
+	struct hook *hook;	    /* a reference; who is asked of users that are not in `passwords`; NULL: nobody */
+	struct acl *acl;	    /* a reference; NULL: everybody may do everything */
+	struct token_rules *tokens; /* a reference; NULL: none, a password is no token */
+	struct gate *gate;	    /* a reference; NULL: a connection begins with MQTT */
 };
 
 struct access {
@@ -33,6 +35,9 @@ struct access {
 struct access *access_load(const struct conf *live, const struct conf *next);
 /* NULL is allowed. */
 void access_free(struct access *a);
+
+/* Is there a hook that may be asked? */
+bool access_has_hook(const struct access *a);
 
 /* The rules for this connection. On its worker. */
 const struct access_rules *access_of(const struct conn *c);
@@ -52,7 +57,7 @@ void access_anew(struct conn *c);
 /* Free a user name, and forget it. */
 void access_forget_username(char **name);
 
-/* Is its password being checked? Then nothing is read. */
+/* Is its password being checked, or a hook asked? Then nothing is read. */
 bool access_waits(const struct conn *c);
 
 /* The connection ends, or its client is known: forget what was only for that. */

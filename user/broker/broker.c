@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "auth/hook.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -270,6 +271,8 @@ static int start_workers(struct broker *b)
 		rc = durable_start(b);
 	if (!rc)
 		rc = checker_start();
+	if (!rc && access_has_hook(b->access))
+		rc = hook_start();
 	if (!rc && has_gates(b))
 		rc = doors_start();
 	for (; b->started < b->nworkers && !rc; b->started += !rc)
@@ -380,6 +383,8 @@ void broker_set_access(struct access *access)
 
 	b->access = access;
 	b->access_epoch++;
+	if (access_has_hook(access) && hook_start())
+		log_error("Error: Unable to start asking auth_http_url: nobody comes in by its word.");
 	access_apply(b, before);
 	retain_review(b);
 	access_free(before);
@@ -456,6 +461,7 @@ void broker_stop(void)
 	for (unsigned i = 0; i < b->started; i++)
 		pthread_join(b->workers[i].thread, NULL);
 	checker_stop();
+	hook_stop();
 	rcu_thread_start();
 	if (b->workers) {
 		drain_all(b);

@@ -90,6 +90,7 @@ struct conn {
 	} told;		       /* limits of ours when it connected: a change of the configuration does not break them */
 	char *username;	       /* with which it was let in; its session's from then on; NULL: none */
 	struct login *login;   /* its password is being checked; NULL: not */
+	struct asking *asking; /* an HTTP hook is being asked; NULL: not; at most one of both */
 	struct token *token;   /* by which it was let in; its session's from then on; NULL: none */
 	bool login_known;      /* it was, and this came of it: */
 	int login_result;      /* 0 or enum mqtt_reason */

@@ -77,7 +77,10 @@ struct counters {
 	uint64_t bans_automatic;      /* that somebody brought about by what he did */
 	uint64_t bans_failed;	      /* for which there was no room */
 	uint64_t sessions_refused;    /* max_sessions */
-	uint64_t sn_datagrams;	      /* of MQTT-SN, received */
+	uint64_t hook_allowed, hook_refused, hook_failed; /* answers of auth_http_url, or none */
+	uint64_t hook_cached;				  /* it was allowed lately */
+	uint64_t hook_busy;				  /* not asked: too many were */
+	uint64_t sn_datagrams;				  /* of MQTT-SN, received */
 	uint64_t sn_malformed;
 	uint64_t sn_limited;	    /* dropped, by mqtt_sn_max_rate */
 	uint64_t sn_ignored;	    /* nothing was done: from strangers, not allowed, or there was no room */

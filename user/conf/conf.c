@@ -84,7 +84,8 @@ int conf_finish(struct conf *c, const uint16_t *ports, size_t nports)
 /* Can anybody come in at this listener? Not so when clients without a user name are refused, and there are no users. */
 static bool lets_in(const struct conf *c, const struct conf_listener *l)
 {
-	return l->allow_anonymous || c->scram_file || l->own_password_file || c->password_file || l->jwt_keys;
+	return l->allow_anonymous || c->scram_file || l->own_password_file || c->password_file || l->jwt_keys ||
+	       l->own_auth_http_url || c->auth_http_url;
 }
 
 void conf_hint(const struct conf *c, const uint16_t *ports, size_t nports)

@@ -100,7 +100,7 @@ struct conf_listener {
 
 	int own_allow_anonymous, own_allow_zero_length_clientid; /* -1: not set */
 	char *own_auto_id_prefix;				 /* NULL: not set, as the next two */
-	char *own_password_file, *own_acl_file, *own_psk_file;
+	char *own_password_file, *own_acl_file, *own_psk_file, *own_auth_http_url;
 	char *where;  /* "FILE:LINE", for messages */
 	bool implied; /* no line asked for it, an option of a listener made it */
 };
@@ -154,6 +154,11 @@ struct conf {
 	char *response_information;	/* of 5.0; NULL: none */
 	char *password_file, *acl_file; /* NULL: none; see the listener's */
 	char *psk_file;			/* likewise */
+	char *auth_http_url;		/* likewise */
+	char *auth_http_cafile;		/* NULL: the system's authorities */
+	uint32_t auth_http_timeout;	/* seconds; default 5 */
+	uint32_t auth_http_cache;	/* seconds; 0 off, the default */
+	uint32_t auth_http_max_pending; /* default 1000 */
 	enum conf_acl_subscribe acl_subscribe;
 	char *scram_file;		       /* credentials for SCRAM-SHA-256; NULL: none */
 	uint32_t sys_interval;		       /* seconds; 0 off; default 10 */

@@ -61,6 +61,15 @@ int conf_parse_http_listener(struct conf *c, const struct conf_option *o, void *
 	return conf_set_string(&c->http_where, where, where);
 }
 
+int conf_parse_hook_url(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
+{
+	(void)c;
+	if ((strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0) || strpbrk(value, " \t#"))
+		return conf_error(where, "%s: \"%.64s\" is not a URL that begins with http:// or https://", o->name,
+				  value);
+	return conf_set_string(field, value, where);
+}
+
 int conf_parse_http_host(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
 {
 	(void)c;

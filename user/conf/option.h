@@ -128,6 +128,7 @@ int conf_parse_guard_rate(struct conf *, const struct conf_option *, void *, con
 int conf_parse_control_socket(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_jwt_key(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_http_listener(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_hook_url(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_http_host(struct conf *, const struct conf_option *, void *, const char *, const char *);
 
 /* http.c: may others get at the broker over HTTP without a token? 0, or -1 after conf_error(). */

@@ -170,6 +170,10 @@ const struct conf_option conf_options[] = {
 	.argument = "FILE", .fallback = "as password_file says",
 	.help = "The users of this listener, instead of those of `password_file`. An option of Shunt's own.",
 }, {
+	.name = "listener_auth_http_url", IN_LISTENER(own_auth_http_url), .type = CONF_STRING, .parse = conf_parse_hook_url,
+	.argument = "URL", .fallback = "as auth_http_url says",
+	.help = "The server that is asked of clients of this listener, instead of that of `auth_http_url`.",
+}, {
 	.name = "listener_acl_file", IN_LISTENER(own_acl_file), .type = CONF_STRING,
 	.argument = "FILE", .fallback = "as acl_file says",
 	.help = "The rules for clients of this listener, instead of those of `acl_file`. An option of Shunt's own.",
@@ -422,6 +426,43 @@ const struct conf_option conf_options[] = {
 		"runs as. Who is connected as a user that is not there any more, or has another password, is "
 		"disconnected then.",
 }, {
+	.name = "auth_http_url", IN_CONF(auth_http_url), OR_LISTENER(own_auth_http_url), .type = CONF_STRING,
+	.parse = conf_parse_hook_url, .argument = "URL", .fallback = "none",
+	.help = "Accept clients that give a user name only if the server at URL says so, an http:// or https:// one; but for the "
+		"users in `password_file`, if there is one, whose passwords count. Whether clients without a user name are "
+		"accepted is said by `allow_anonymous`; those that prove who they are by certificate, key or SCRAM are not "
+		"asked for.\n"
+		"The server gets a POST of `application/x-www-form-urlencoded` with the fields `client_id`, `username`, "
+		"`password` (the bytes that the client gave; missing if it gave none), `address` (without a port; `unix` for a Unix "
+		"socket), `certificate` (the common name of the client's, if it has one) and `port` (of the listener; 0 for a Unix "
+		"socket). It answers with status 200 to let the client in, or with 401 or 403 to refuse it: reason 0x87, "
+		"not authorized. With any other answer, or none in time, nobody is let in: reason 0x88, server unavailable; "
+		"redirects are not followed. What a client may publish and read says `acl_file`; the server is not asked for it.\n"
+		"Nobody but the client waits for the answer. 100 questions at most are asked at a time. "
+		"On SIGHUP, what was kept by `auth_http_cache` is forgotten; who came in by another URL, or by other authorities, is "
+		"disconnected. An option of Shunt's own, as the next four; it needs libcurl.\n"
+		"\n"
+		"\tauth_http_url https://users.example.org/mqtt/login",
+}, {
+	.name = "auth_http_cafile", IN_CONF(auth_http_cafile), .type = CONF_STRING,
+	.argument = "FILE", .fallback = "those of the system",
+	.help = "The certificates, in PEM, of the authorities that the server of `auth_http_url` may have its certificate from. It "
+		"is always verified.",
+}, {
+	.name = "auth_http_timeout", IN_CONF(auth_http_timeout), .type = CONF_UINT, .min = 1, .max = 300,
+	.argument = "SECONDS", .value = "5",
+	.help = "How long to wait for the answer of `auth_http_url`.",
+}, {
+	.name = "auth_http_cache", IN_CONF(auth_http_cache), .type = CONF_UINT, .max = 86400,
+	.argument = "SECONDS", .value = "0",
+	.help = "Let a client in without asking `auth_http_url` again that was allowed so many seconds ago at most, if all "
+		"that is told of it is the same. Only a keyed hash of it is kept, of up to 65536 clients. 0 asks each time.",
+}, {
+	.name = "auth_http_max_pending", IN_CONF(auth_http_max_pending), .type = CONF_UINT, .min = 1, .max = 1000000,
+	.argument = "COUNT", .value = "1000",
+	.help = "Let at most COUNT clients wait for answers of `auth_http_url`. Further ones are refused with reason 0x89, server "
+		"busy.",
+}, {
 	.name = "acl_file", IN_CONF(acl_file), OR_LISTENER(own_acl_file), .type = CONF_STRING,
 	.argument = "FILE", .fallback = "none: everybody may do everything",
 	.help = "Let clients publish to topics, and receive messages, as the rules in FILE say; what they do not allow is "
@@ -447,10 +488,10 @@ const struct conf_option conf_options[] = {
 	.name = "per_listener_settings", IN_CONF(per_listener_settings), .type = CONF_OTHER,
 	.parse = conf_parse_per_listener_settings,
 	.argument = true_false, .value = "false",
-	.help = "When true, `allow_anonymous`, `password_file`, `acl_file`, `psk_file`, `allow_zero_length_clientid` and `auto_id_prefix` "
+	.help = "When true, `allow_anonymous`, `password_file`, `auth_http_url`, `acl_file`, `psk_file`, `allow_zero_length_clientid` and `auto_id_prefix` "
 		"are options of the listener "
 		"above them, not of all. Write it above them. mosquitto is giving it up; `listener_allow_anonymous`, "
-		"`listener_password_file`, `listener_acl_file` and `listener_auto_id_prefix` do the same without it.",
+		"`listener_password_file`, `listener_auth_http_url`, `listener_acl_file` and `listener_auto_id_prefix` do the same without it.",
 }, {
 	.name = "global_max_connections", IN_CONF(global_max_connections), .type = CONF_UINT, .max = UINT32_MAX,
 	.or_negative = true,

@@ -33,6 +33,7 @@ OWN_OPTIONS = {
     "subscription_identifiers", "durability", "persistence_damaged", "max_topic_alias", "max_topic_alias_broker", "accept_protocol_versions",
     "jwt_key_file", "jwt_issuer", "jwt_audience", "jwt_username_claim", "jwt_leeway",
     "socket_name", "namespace", "ban_after_failures", "ban_after_flapping", "ban_flapping", "ban_window", "ban_time", "ban_exempt",
+    "auth_http_url", "auth_http_cafile", "auth_http_timeout", "auth_http_cache", "auth_http_max_pending", "listener_auth_http_url",
 }
 
 
