@@ -35,8 +35,8 @@ extern const char *const ban_kind_names[BAN_KINDS]; /* "client", "user", "addres
 /* Who is banned. */
 struct ban_subject {
 	enum ban_kind kind;
-	struct mqtt_str name; /* of BAN_CLIENT and BAN_USER */
-	const char *space;    /* likewise, the namespace: its name; NULL or "": the default one */
+	struct mqtt_str name;	/* of BAN_CLIENT and BAN_USER */
+	const char *space;	/* likewise, the namespace: its name; NULL or "": the default one */
 	struct network network; /* of BAN_ADDRESS, not of AF_UNIX; no bits are set behind its prefix */
 };
 
