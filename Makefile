@@ -15,7 +15,7 @@
 #
 # V=1 shows the commands. SANITIZE=address,undefined or SANITIZE=thread builds with sanitizers, into a folder of its own.
 # WITH_BPF=0 leaves the fast path out, as a machine without BTF does, WITH_HTTP=0 what http_listener serves, WITH_CURL=0 the
-# server of auth_http_url. BUILD=DIR builds into DIR.
+# server of auth_http_url, WITH_SECCOMP=0 the filter of system calls. BUILD=DIR builds into DIR.
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
@@ -31,6 +31,7 @@ VMLINUX_BTF ?= /sys/kernel/btf/vmlinux
 WITH_BPF ?= $(if $(wildcard $(VMLINUX_BTF)),1,0)
 WITH_HTTP ?= 1
 WITH_CURL ?= 1
+WITH_SECCOMP ?= 1
 comma := ,
 BUILD ?= build$(if $(SANITIZE),/sanitize-$(subst $(comma),-,$(SANITIZE)))
 
@@ -57,7 +58,8 @@ cppflags = -Iinclude -Iuser -I$(BUILD)/gen -D_GNU_SOURCE= -DWITH_BPF=$(WITH_BPF)
 cflags = -std=gnu11 $(CFLAGS) -Wall -Wextra -Werror $(mode)
 ldflags = $(CFLAGS) $(mode) $(ldmode) $(LDFLAGS)
 libs := -lurcu-qsbr -lurcu-common -lcjson -lssl -lcrypto -largon2 -lwslay -lsqlite3 -lpthread \
-	$(if $(filter 1,$(WITH_HTTP)),-lmicrohttpd) $(if $(filter 1,$(WITH_CURL)),-lcurl) $(if $(filter 1,$(WITH_BPF)),-lbpf -lelf -lz)
+	$(if $(filter 1,$(WITH_HTTP)),-lmicrohttpd) $(if $(filter 1,$(WITH_CURL)),-lcurl) $(if $(filter 1,$(WITH_SECCOMP)),-lseccomp) \
+	$(if $(filter 1,$(WITH_BPF)),-lbpf -lelf -lz)
 bpf_arch := $(shell uname -m | sed 's/x86_64/x86/; s/aarch64/arm64/; s/ppc64le/powerpc/; s/s390x/s390/; s/riscv64/riscv/')
 bpfflags = -O2 -g -target bpf -D__TARGET_ARCH_$(bpf_arch) -Wall -Wextra -Werror -Wno-unused-parameter -Iinclude -I$(BUILD)/gen
 
@@ -88,6 +90,8 @@ else
 left_out += $(filter-out user/admin/http_none.c,$(wildcard user/admin/http_*.c) user/admin/metrics.c)
 endif
 left_out += $(if $(filter 1,$(WITH_CURL)),user/auth/hook_none.c,user/auth/hook.c user/auth/hook_load.c)
+left_out += $(if $(filter 1,$(WITH_SECCOMP)),user/base/sandbox_none.c,user/base/sandbox.c)
+UNIT := $(if $(filter 1,$(WITH_SECCOMP)),$(UNIT),$(filter-out %/test_sandbox,$(UNIT)))
 LIB_SRC := $(filter-out $(left_out),$(LIB_SRC))
 BPF_SRC := $(filter-out $(left_out),$(BPF_SRC))
 BPF := $(filter-out $(left_out:.c=),$(BPF))
@@ -239,7 +243,7 @@ fuzz-%: fuzz-build
 
 # ---- lint -----------------------------------------------------------------------------------------------------------
 c_files = $(wildcard bpf/*.[ch] include/*.h user/*/*.[ch] tests/*/*.[ch])
-c_units = $(filter-out %.bpf.c $(filter-out %/none.c %/http_none.c,$(left_out)),$(filter %.c,$(c_files)))
+c_units = $(filter-out %.bpf.c $(filter-out %/none.c %/http_none.c %/sandbox_none.c,$(left_out)),$(filter %.c,$(c_files)))
 scripts = $(shell find scripts tests -type f -perm -u+x)
 sh_files = .ci/run $(shell grep -lE '^.!/bin/(ba)?sh' $(scripts))
 py_files = $(shell find scripts tests -name '*.py') $(shell grep -l '^.!/usr/bin/python3' $(scripts))

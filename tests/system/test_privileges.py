@@ -2,16 +2,18 @@
 """What the daemon needs to start, and what it has left when it serves."""
 
 import glob
+import json
 import os
 import pwd
 import re
 import signal
 import tempfile
 import time
+import urllib.request
 
 from harness import run
 from harness.client import TIMEOUT
-from harness.suite import SystemTest, own
+from harness.suite import SystemTest, own, roads
 
 SOMEBODY = 54321  # no user has this number
 NEEDED = ("bpf", "net_admin", "perfmon")
@@ -62,10 +64,12 @@ class Privileges(SystemTest):
         self.no_flow(self.topic("t"), daemon)
 
     def assert_left(self, daemon, uid, **sets):
-        """Every thread runs as the user and has these sets of capabilities."""
+        """Every thread runs as the user, has these sets of capabilities, and the filter of system calls if it can be had."""
         threads = status_of(daemon)
+        filtered = daemon.stats()["seccomp"]["state"] == "on"
         self.assertGreater(len(threads), 2)
         for thread in threads:
+            self.assertEqual(thread["Seccomp"], "2" if filtered else "0", thread)
             self.assertEqual(set(thread["Uid"].split()), {str(uid)}, thread)
             self.assertEqual(thread["NoNewPrivs"], "1", thread)
             for name, want in sets.items():
@@ -138,3 +142,60 @@ class Privileges(SystemTest):
             client.publish(self.topic("t"), b"slow")
             self.assertEqual(client.payloads(1), [b"slow"])
             daemon.stop()
+
+
+@roads("off", "local")
+class Seccomp(SystemTest):
+    """The filter of system calls, which tests/unit/test_sandbox.c looks at from inside."""
+
+    own_daemon = True
+    LACKS = r"a sanitizer needs other system calls|this shuntd was built without libseccomp .*"
+
+    def modes(self, daemon):
+        """Of all threads: those that serve, and those that only do so at times."""
+        return {thread["Seccomp"] for thread in status_of(daemon)}
+
+    def has(self, daemon, state, line):
+        """It is in that state, and says so, or says why it cannot be. Whether it is."""
+        seccomp = daemon.stats()["seccomp"]
+        if seccomp["state"] != state:
+            self.assertRegex(seccomp["reason"], f"^({self.LACKS})$")
+            line = f"Seccomp off: ({self.LACKS})"
+        self.assertEqual(len(re.findall(r"Seccomp .*", daemon.log())), 1)
+        daemon.wait_log(rf"{line}\.$")
+        self.assertRegex(daemon.ctl("stats"), rf"(?m)^seccomp +{seccomp['state']}")
+        return seccomp["state"] == state
+
+    @own
+    def test_on(self):
+        """By default every thread has it: of the workers, the store, the doors, HTTP and the fast path; what they do goes on,
+        also after a reload."""
+        port = self.network.free_port()
+        daemon = self.start([f"http_listener 127.0.0.1:{port}", "persistence true"])
+        on = self.has(daemon, "on", "Seccomp on: other system calls are refused")
+        self.assertEqual(self.modes(daemon), {"2" if on else "0"})
+        for _ in range(2):
+            client = self.client("c", daemon, clean=False, present=None)
+            client.subscribe(self.topic("t"), qos=1)
+            client.publish(self.topic("t"), b"x", 1)
+            self.assertEqual(client.payloads(1), [b"x"])
+            client.disconnect()
+            daemon.reload()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/status", timeout=TIMEOUT) as answer:
+            self.assertEqual(json.load(answer)["seccomp"]["state"] == "on", on)
+
+    @own
+    def test_log(self):
+        """Nothing is refused, and the kernel tells what would be."""
+        daemon = self.start(["seccomp log"])
+        on = self.has(daemon, "log", "Seccomp on: the kernel's log tells of other system calls")
+        self.assertEqual(self.modes(daemon), {"2" if on else "0"})
+        self.client("c", daemon).alive()
+
+    @own
+    def test_off(self):
+        """Who does not want it has none; a change counts at the next start."""
+        daemon = self.start(["seccomp false"])
+        self.assertEqual(daemon.stats()["seccomp"], {"state": "off", "reason": "the option seccomp says so"})
+        self.assertEqual(self.modes(daemon), {"0"})
+        daemon.wait_log(r"Seccomp off: the option seccomp says so\.$")

@@ -11,6 +11,7 @@
 #include "admin/answer_guard.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sandbox.h"
 #include "base/version.h"
 #include "broker/broker.h"
 #include "mqtt/packet.h"
@@ -53,6 +54,15 @@ void answer_in(struct json *j, const char *space)
 		json_string(j, "namespace", space);
 }
 
+/* Of seccomp: the daemon without its privileges. */
+static void sandbox_state_of(struct json *j)
+{
+	json_open_object(j, "seccomp");
+	json_string(j, "state", sandbox_state());
+	json_string(j, "reason", sandbox_reason());
+	json_close_object(j);
+}
+
 /* ---- status ------------------------------------------------------------------------------------------------------ */
 
 static void fastpath_state(struct json *j, const struct fp_status *status)
@@ -92,6 +102,7 @@ static void answer_status(struct json *j, const cJSON *request)
 	json_string(j, "version", SHUNT_VERSION);
 	json_uint(j, "uptime", s.uptime_ms / 1000);
 	json_uint(j, "workers", s.workers);
+	sandbox_state_of(j);
 	json_open_object(j, "fastpath");
 	fastpath_state(j, &status);
 	json_close_object(j);
@@ -284,6 +295,7 @@ static void answer_stats(struct json *j, const cJSON *request)
 	json_string(j, "version", SHUNT_VERSION);
 	json_uint(j, "uptime", s.uptime_ms / 1000);
 	json_uint(j, "workers", s.workers);
+	sandbox_state_of(j);
 	memory_stats(j, &s);
 	client_stats(j, &s);
 	traffic_stats(j, &s.sum);

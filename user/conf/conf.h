@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/sandbox.h"
 #include "fastpath/fastpath.h"
 #include "guard/xdp.h"
 #include "store/durability.h"
@@ -178,6 +179,7 @@ struct conf {
 	bool log_timestamp;	    /* default true */
 	char *log_timestamp_format; /* NULL: epoch seconds */
 	char *user;		    /* run as, when started as root; NULL: "shunt", or "nobody" where that is missing */
+	enum sandbox_mode seccomp;  /* default SANDBOX_ON */
 	char *pid_file;		    /* NULL: none */
 	enum fp_mode fastpath;	    /* default true */
 	bool fastpath_local;	    /* default true */

@@ -117,6 +117,7 @@ int conf_parse_retain_expiry(struct conf *, const struct conf_option *, void *, 
 int conf_parse_log_type(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_log_dest(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_log_timestamp_format(struct conf *, const struct conf_option *, void *, const char *, const char *);
+int conf_parse_seccomp(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_fastpath(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_cgroup(struct conf *, const struct conf_option *, void *, const char *, const char *);
 int conf_parse_exclude_cgroup(struct conf *, const struct conf_option *, void *, const char *, const char *);

@@ -835,6 +835,14 @@ const struct conf_option conf_options[] = {
 		"root, of its capabilities with CAP_DAC_OVERRIDE only, so that the files it opens again may be in folders of "
 		"other users. Does nothing when not started as root.",
 }, {
+	.name = "seccomp", IN_CONF(seccomp), .type = CONF_OTHER, .parse = conf_parse_seccomp,
+	.restart = true, .argument = "true|false|log", .value = "true",
+	.help = "Give up, together with the capabilities, all system calls that the broker does not need to serve (seccomp(2)): it "
+		"can start no programs then, look into no other process, and open no other sockets than those of TCP, UDP and Unix. "
+		"What is not needed gets an error, and what could only be somebody else's doing, as execve(2), ends the "
+		"process. Where it cannot be, the log says why and the broker runs all the same. With `log` nothing is refused, "
+		"and the kernel's log tells what would be. An option of Shunt's own.",
+}, {
 	.name = "pid_file", IN_CONF(pid_file), .type = CONF_STRING,
 	.restart = true, .argument = "FILE", .fallback = "none",
 	.help = "Write the process identifier to FILE.",

@@ -450,6 +450,17 @@ int conf_parse_fastpath(struct conf *c, const struct conf_option *o, void *field
 	return 0;
 }
 
+int conf_parse_seccomp(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
+{
+	int on = boolean(value);
+
+	(void)c;
+	if (on < 0 && strcmp(value, "log") != 0)
+		return conf_error(where, "%s: \"%.64s\" is none of true, false, log", o->name, value);
+	*(enum sandbox_mode *)field = on < 0 ? SANDBOX_LOG : on ? SANDBOX_ON : SANDBOX_OFF;
+	return 0;
+}
+
 int conf_parse_pin_path(struct conf *c, const struct conf_option *o, void *field, const char *value, const char *where)
 {
 	/* What struct fp_status can hold, and room for the names of maps behind it. */

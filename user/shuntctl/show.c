@@ -113,6 +113,8 @@ int show_stats(const cJSON *answer)
 	format_duration(up, answer_number(answer, "uptime"));
 	printf("shuntd %s, up %s, %" PRIu64 " workers\n\n", answer_string(answer, "version"), up,
 	       answer_number(answer, "workers"));
+	printf("%-15s%s%s%s\n", "seccomp", answer_string(answer, "seccomp.state"),
+	       *answer_string(answer, "seccomp.reason") ? ": " : "", answer_string(answer, "seccomp.reason"));
 	printf("%-15s%" PRIu64 " bytes of %" PRIu64 "%s\n", "memory", answer_number(answer, "memory.used"),
 	       answer_number(answer, "memory.limit"), answer_true(answer, "memory.short") ? ", short" : "");
 	show_line(answer, "clients", "clients");

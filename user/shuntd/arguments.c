@@ -62,7 +62,7 @@ static const struct cli cli = {
 		"Started as root, it loads the programs, opens its sockets and goes on as an unprivileged user, see the option "
 		"`user` in `shunt.conf`(5). Started by another user it works as well; without the fast path, unless it is given "
 		"CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON. Before it serves the first client it has given up every capability, in "
-		"all of its threads and for good.",
+		"all of its threads and for good, and every system call that it does not need any more, see the option `seccomp`.",
 	.options = options,
 	.noptions = sizeof(options) / sizeof(options[0]),
 };

@@ -16,6 +16,7 @@
 #include "admin/http.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "base/sandbox.h"
 #include "base/version.h"
 #include "broker/broker.h"
 #include "conf/conf.h"
@@ -185,6 +186,7 @@ static int prepare(struct daemon *d, const struct conf *conf)
 	d->pid_file_written = conf->pid_file != NULL;
 	if (account_become(&account))
 		return -1;
+	sandbox_enter(conf->seccomp); /* every thread begins after it */
 	err = fp_start();
 	if (err) {
 		log_error("Error: Unable to start a thread: %s.", strerror(-err));

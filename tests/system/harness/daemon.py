@@ -22,7 +22,7 @@ STOP_TIMEOUT = 30.0
 MOSQUITTO = "/usr/sbin/mosquitto"
 # Options that Debian's mosquitto does not have: it is started without them.
 OWN_OPTIONS = {
-    "fastpath", "fastpath_local", "fastpath_cgroup", "fastpath_exclude_uid", "fastpath_exclude_cgroup",
+    "seccomp", "fastpath", "fastpath_local", "fastpath_cgroup", "fastpath_exclude_uid", "fastpath_exclude_cgroup",
     "fastpath_flows", "bpf_pin_path", "guard_interface", "guard_require", "guard_fail_closed", "guard_allow", "guard_block",
     "guard_connection_rate", "guard_packet_rate", "guard_syn_rate", "guard_udp_size", "guard_ipv6_prefix", "control_socket", "http_listener", "http_tokens", "http_host",
     "workers", "max_output_bytes", "scram_file",
