@@ -112,6 +112,7 @@ class Namespace(Spaces):
             for space in ("a", "b"):
                 self.assertEqual(subscribers[space].payloads(1), [b"%s %d" % (space.encode(), n)])
         subscribers["a"].unsubscribe("t")
+        publishers[""].publish("none", b"", 1)  # what nobody was there for is routed
         subscribers[""].subscribe("t")
         for n in range(50):
             for space in SPACES:

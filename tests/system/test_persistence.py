@@ -24,6 +24,7 @@ class Restart(SystemTest):
     own_daemon = True
     roads = ("off",)
     level = 5
+    limit = 120	# thousands of messages, each synced, also with a sanitizer
 
     def daemon_with(self, *options):
         """A daemon that keeps what it has."""
