@@ -50,6 +50,7 @@ class Spaces(SystemTest):
 
     def settled(self, clients):
         """What each of them has got, as (topic, payload)."""
+        self.daemon.clients()  # asks all workers: what was acknowledged to publishers has been taken by the receivers'
         return {space: [(m.topic, m.payload) for m in client.settle()] for space, client in clients.items()}
 
     def own_only(self, *topics):
@@ -143,6 +144,7 @@ class Namespace(Spaces):
         for qos in (0, 0, 0, 0, 1, 1):
             for space in SPACES:
                 publishers[space].publish("t", space.encode(), qos)
+        self.daemon.clients()  # as settled() does
         for space in SPACES:
             came = [m.payload for group in members for m in group[space].settle()]
             self.assertEqual(came, [space.encode()] * 6)

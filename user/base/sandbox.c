@@ -95,7 +95,7 @@ static int allow_values(scmp_filter_ctx filter, int call, unsigned argument, con
 	int err = 0;
 
 	for (size_t i = 0; i < n && !err; i++)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_CMP64(argument, SCMP_CMP_EQ, values[i]));
+		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_CMP64(argument, SCMP_CMP_EQ, values[i], 0));
 	return err;
 }
 
@@ -150,8 +150,8 @@ static int allow_kinds(scmp_filter_ctx filter)
 
 	if (!err) /* for the addresses of this host */
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-				       SCMP_CMP64(0, SCMP_CMP_EQ, AF_NETLINK),
-				       SCMP_CMP64(2, SCMP_CMP_EQ, NETLINK_ROUTE));
+				       SCMP_CMP64(0, SCMP_CMP_EQ, AF_NETLINK, 0),
+				       SCMP_CMP64(2, SCMP_CMP_EQ, NETLINK_ROUTE, 0));
 	if (!err)
 		err = ALLOW_VALUES(filter, socketpair, 0, AF_UNIX);
 	if (!err)
