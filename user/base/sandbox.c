@@ -95,7 +95,8 @@ static int allow_values(scmp_filter_ctx filter, int call, unsigned argument, con
 	int err = 0;
 
 	for (size_t i = 0; i < n && !err; i++)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1, SCMP_CMP64(argument, SCMP_CMP_EQ, values[i], 0));
+		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 1,
+				       SCMP_CMP64(argument, SCMP_CMP_EQ, values[i], 0));
 	return err;
 }
 
