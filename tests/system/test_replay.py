@@ -50,11 +50,11 @@ class Replay(SystemTest):
         client, other = self.client("c", daemon, rcvbuf=4096), self.client("other", daemon)
         other.subscribe("live")
         client.send(p.subscribe(1, ("many/#", 1), ("live", 1)))
+        client.expect(p.SUBACK)
         for n in range(200):
             publisher.publish("live", b"%d" % n, 1)
             publisher.publish(f"many/{n % 10}/{n}", b"new %d" % n, n % 2)
             self.assertEqual(other.payloads(1), [b"%d" % n])
-        client.expect(p.SUBACK)
         packets = client.receive(self.N + 400)
         self.assertEqual([x.payload for x in packets if x.topic == "live"], [b"%d" % n for n in range(200)])
         for n in range(200):
