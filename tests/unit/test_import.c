@@ -60,6 +60,15 @@ static int take(struct fixture *f, bool replace)
 	return store_import(&f->im);
 }
 
+static void change(const struct fixture *f, const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
 /* All rows of a query, their columns one after the other. */
 static void assert_answer(const struct fixture *f, const char *sql, const char *want)
 {
@@ -314,6 +323,7 @@ static void test_replace(void **state)
 	mf_delivery(&f->file, "old", 1, 0, 1, MOSQUITTO_QUEUED, false, false, true, "", 0);
 	mf_retained(&f->file, 1);
 	assert_int_equal(take(f, false), 0);
+	change(f, "INSERT INTO namespace VALUES(1, 'hall'); INSERT INTO ban VALUES(0, 'old', 1, 0, NULL, 0, '')");
 	mf_head(&f->file, 6);
 	mf_client(&f->file, "new", 1, 0);
 	assert_int_equal(take(f, false), -ENOTEMPTY);
@@ -325,6 +335,7 @@ static void test_replace(void **state)
 		      "SELECT (SELECT count(*) FROM retained) + (SELECT count(*) FROM message)"
 		      " + (SELECT count(*) FROM delivery)",
 		      "0 ");
+	assert_answer(f, "SELECT (SELECT count(*) FROM namespace) + (SELECT count(*) FROM ban)", "0 ");
 }
 
 /* A retained message alone makes it worth keeping. */

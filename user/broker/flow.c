@@ -357,11 +357,10 @@ static void forget_receiver(struct session *s, uint32_t slot)
 	fp_flow_remove_receiver(slot);
 }
 
-/* RESTS or YIELDS. */
-static void rest(struct session *s, const struct fp_link *link, enum flow_target how)
+static void rest(struct session *s, const struct fp_link *link)
 {
 	__atomic_store_n(&s->rests_until_ns, link->rests_until_ns, __ATOMIC_RELAXED);
-	set_target(s, how);
+	set_target(s, link->yields ? FLOW_TARGET_YIELDS : FLOW_TARGET_RESTS);
 }
 
 void flow_make_target(struct conn *c)
@@ -387,8 +386,8 @@ void flow_make_target(struct conn *c)
 		__atomic_store_n(&s->generation, c->link.generation, __ATOMIC_RELEASE);
 		__atomic_store_n(&by_slot[c->link.slot], s, __ATOMIC_RELEASE);
 		set_target(s, FLOW_TARGET_READY);
-	} else if (c->link.rests_until_ns > c->worker->loop.now_ns) {
-		rest(s, &c->link, fp_loaded(c->worker->loop.now_ns) ? FLOW_TARGET_YIELDS : FLOW_TARGET_RESTS);
+	} else if (c->link.leaving || c->link.rests_until_ns > c->worker->loop.now_ns) {
+		rest(s, &c->link);
 	} else {
 		/* Not on this connection. */
 		__atomic_store_n(&s->road, FP_ROAD_NONE, __ATOMIC_RELAXED);
@@ -401,7 +400,7 @@ void flow_make_target(struct conn *c)
 	message_drop(&asked);
 }
 
-static void stop_receiving(struct conn *c, void (*leave)(struct fp_link *, uint64_t), enum flow_target how)
+static void stop_receiving(struct conn *c, void (*leave)(struct fp_link *, uint64_t))
 {
 	struct broker *b = c->worker->broker;
 	struct session *s = c->session;
@@ -412,19 +411,19 @@ static void stop_receiving(struct conn *c, void (*leave)(struct fp_link *, uint6
 	leave(&c->link, c->worker->loop.now_ns);
 	if (ready) { /* it may be one for its PINGREQ only */
 		forget_receiver(s, c->link.slot);
-		rest(s, &c->link, how);
+		rest(s, &c->link);
 	}
 	subscriptions_unlock(b);
 }
 
 void flow_rest(struct conn *c)
 {
-	stop_receiving(c, fp_rest, FLOW_TARGET_RESTS);
+	stop_receiving(c, fp_rest);
 }
 
 void flow_yield(struct conn *c)
 {
-	stop_receiving(c, fp_yield, FLOW_TARGET_YIELDS);
+	stop_receiving(c, fp_yield);
 }
 
 void flow_retire(struct conn *c)

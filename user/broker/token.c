@@ -8,6 +8,7 @@
 #include "auth/acl.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "broker/access.h"
 #include "broker/memory.h"
 
@@ -182,19 +183,14 @@ void token_unwatch(struct session *s)
 
 /* ---- a reload ------------------------------------------------------------------------------------------------------- */
 
-static bool same(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 bool token_stands(const struct token *t, const struct token_rules *before, const struct token_rules *now)
 {
 	const struct jwt_rules ask = asked(now);
 
 	if (!jwt_keys_have(now->keys, t->claims.key))
 		return false;
-	if (before && same(before->issuer, now->issuer) && same(before->audience, now->audience) &&
-	    same(before->name_claim, now->name_claim))
+	if (before && text_same(before->issuer, now->issuer) && text_same(before->audience, now->audience) &&
+	    text_same(before->name_claim, now->name_claim))
 		return true;
 	return !jwt_recheck(&t->claims, &ask);
 }

@@ -4,18 +4,14 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "conf/option.h"
-
-static bool same_string(const char *a, const char *b)
-{
-	return a == b || (a && b && !strcmp(a, b));
-}
 
 static bool same_list(char *const *a, char *const *b)
 {
 	if (!a || !b)
 		return a == b;
-	while (*a && same_string(*a, *b))
+	while (*a && text_same(*a, *b))
 		a++, b++;
 	return *a == *b;
 }
@@ -25,7 +21,7 @@ static bool same_field(const struct conf_option *o, const void *a, const void *b
 	if (o->type == CONF_ACTION)
 		return true;
 	if (o->type == CONF_STRING)
-		return same_string(*(char *const *)a, *(char *const *)b);
+		return text_same(*(char *const *)a, *(char *const *)b);
 	if (o->type == CONF_LIST)
 		return same_list(*(char **const *)a, *(char **const *)b);
 	return !memcmp(a, b, o->size);
@@ -82,7 +78,7 @@ size_t conf_compare(const struct conf *live, const struct conf *next)
 	char name[CONF_LISTENER_NAME_MAX];
 
 	/* The file is what can differ in a log_dest line without its mask. */
-	if (live->log_dests == next->log_dests && !same_string(live->log_file, next->log_file)) {
+	if (live->log_dests == next->log_dests && !text_same(live->log_file, next->log_file)) {
 		log_notice("Changed: log_dest file.");
 		n++;
 	}

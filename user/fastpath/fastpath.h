@@ -66,13 +66,14 @@ void fp_status(struct fp_status *out);
 /* ---- one connection -------------------------------------------------------------------------------------------- */
 
 /* Zero-initialised by its owner. The fields are private to user/fastpath, but `road`, `no_road`, `target`, `whole_max`,
- * `leaving`, `rests`, `rests_until_ns`, and `slot`, `generation` and `isn_pair` (to make a struct fp_receiver), may be read. */
+ * `leaving`, `yields`, `rests_until_ns`, and `slot`, `generation` and `isn_pair` (to make a struct fp_receiver), may be read. */
 struct fp_link {
 	enum fp_road road;
 	bool target;   /* may receive by flows */
 	bool draining; /* a packet too large for one hand-over is on its way out, or was lately: no flows */
 	bool alone;    /* fp_publish_alone() */
 	bool leaving;  /* fp_rest() was called, and what is on its way has not arrived */
+	bool yields;   /* rests_until_ns is fp_yield()'s, or the road was loaded: not fp_rest()'s */
 	uint8_t rests; /* times */
 	uint32_t slot;
 	size_t whole_max;    /* see fp_send(); 0: no rule */

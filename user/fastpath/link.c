@@ -165,6 +165,7 @@ void fp_make_target(struct fp_link *link, int fd, const char *client_id)
 	if (link->road == FP_ROAD_NONE || link->target || clock_ns() < link->rests_until_ns)
 		return;
 	if (link->road == FP_ROAD_REMOTE && fp_loaded(clock_ns())) {
+		link->yields = true;
 		link->rests_until_ns = clock_ns() + (uint64_t)FP_YIELD_MS * NS_PER_MS;
 		return;
 	}
@@ -209,6 +210,7 @@ static void leave_until(struct fp_link *link, uint64_t until_ns)
 void fp_rest(struct fp_link *link, uint64_t now_ns)
 {
 	leave_until(link, now_ns + ((uint64_t)FP_REST_MS << link->rests) * NS_PER_MS);
+	link->yields = false;
 	link->rests += link->rests < FP_REST_DOUBLE_MAX;
 	link->heard = 0;
 }
@@ -228,6 +230,7 @@ bool fp_burdens(const struct fp_link *link, uint64_t now_ns)
 void fp_yield(struct fp_link *link, uint64_t now_ns)
 {
 	leave_until(link, now_ns + (uint64_t)FP_YIELD_MS * NS_PER_MS);
+	link->yields = true;
 }
 
 bool fp_leave(struct fp_link *link, int fd)

@@ -103,7 +103,7 @@ static const struct cli_option options[] = {
 		    "With `import`: the daemon's configuration is FILE.\n"
 		    "It says where the store is, and as which user the daemon runs. Without it: as without any."},
 	[DATABASE] = {0, "database", "FILE", "With `import`: the store is FILE, whatever the configuration says."},
-	[REPLACE] = {0, "replace", NULL, "With `import`: remove first what is in the store."},
+	[REPLACE] = {0, "replace", NULL, "With `import`: remove first what is in the store, bans as well."},
 	[CLIENT] = {0, "client", NULL, "With `ban` and `unban`: WHO is a client identifier."},
 	[USER] = {0, "user", NULL, "With `ban` and `unban`: WHO is a user name."},
 	[ADDRESS] = {0, "address", NULL,

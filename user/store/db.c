@@ -225,7 +225,7 @@ int db_empty(struct db *db)
 {
 	return exec(db, "DELETE FROM session; DELETE FROM ended; DELETE FROM subscription; DELETE FROM message;"
 			" DELETE FROM delivery; DELETE FROM held; DELETE FROM retained;"
-			" DELETE FROM namespace");
+			" DELETE FROM namespace; DELETE FROM ban");
 }
 
 static int prepare(struct db *db)

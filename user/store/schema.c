@@ -59,17 +59,11 @@ static const char source_of_retained[] = "ALTER TABLE retained ADD COLUMN client
 					 "ALTER TABLE retained ADD COLUMN listener TEXT";
 
 /* kind: numbers of enum ban_kind; until: NULL without end */
-static const char bans[] = "CREATE TABLE ban(kind INTEGER, who TEXT, since INTEGER NOT NULL, until INTEGER,"
-			   " automatic INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY(kind, who)) WITHOUT ROWID";
+static const char bans[] =
+	"CREATE TABLE ban(kind INTEGER, who TEXT, ns INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER,"
+	" automatic INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY(kind, who, ns)) WITHOUT ROWID";
 
-static const char bans_in_namespaces[] =
-	"CREATE TABLE ban_in(kind INTEGER, who TEXT, ns INTEGER NOT NULL, since INTEGER NOT NULL, until INTEGER,"
-	" automatic INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY(kind, who, ns)) WITHOUT ROWID;"
-	"INSERT INTO ban_in SELECT kind, who, 0, since, until, automatic, reason FROM ban;"
-	"DROP TABLE ban;"
-	"ALTER TABLE ban_in RENAME TO ban";
-
-static const char *const steps[] = {first, bytes_of_delivery, namespaces, source_of_retained, bans, bans_in_namespaces};
+static const char *const steps[] = {first, bytes_of_delivery, namespaces, source_of_retained, bans};
 
 const struct schema store_schema = {sizeof(steps) / sizeof(steps[0]), steps};
 
